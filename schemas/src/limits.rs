@@ -1,0 +1,159 @@
+//! Every bound in the system, with its unit and its reason. What is refused because of one of
+//! these is counted and named to whoever sent it.
+
+/// One mebibyte, in bytes.
+const MIB: usize = 1 << 20;
+
+// ---- Intake: requests ----------------------------------------------------------------------------
+
+/// Bytes of a trace request body as sent. The Datadog agent's own limit.
+pub const MAX_TRACE_BODY_BYTES: usize = 25 * MIB;
+/// Bytes of a Datadog logs body as sent; the uncompressed limit of the public API is 5 MB.
+pub const MAX_LOGS_BODY_BYTES: usize = 8 * MIB;
+/// Bytes of an OTLP body as sent; OTLP 1.11 recommends 64 MiB after decompression.
+pub const MAX_OTLP_BODY_BYTES: usize = 32 * MIB;
+/// Bytes of any body after decompression.
+pub const MAX_DECOMPRESSED_BYTES: usize = 64 * MIB;
+/// Largest ratio of decompressed to compressed bytes, judged above [`RATIO_FLOOR_BYTES`].
+pub const MAX_DECOMPRESSION_RATIO: usize = 100;
+/// Bytes below which the ratio is not judged: small repetitive bodies compress well.
+pub const RATIO_FLOOR_BYTES: usize = 4 * MIB;
+/// Entries of one Datadog logs array.
+pub const MAX_LOGS_PER_REQUEST: usize = 1_000;
+/// Traces in one trace request.
+pub const MAX_TRACES_PER_REQUEST: usize = 100_000;
+/// Spans, log records or data points in one request.
+pub const MAX_ITEMS_PER_REQUEST: usize = 1_000_000;
+/// Nesting of JSON, msgpack or protobuf values.
+pub const MAX_DEPTH: usize = 64;
+/// Seconds a request may take, from its first byte to the answer.
+pub const REQUEST_DEADLINE_SECONDS: u64 = 30;
+/// Seconds within which the headers of a request must arrive.
+pub const HEADER_DEADLINE_SECONDS: u64 = 10;
+/// Open connections per listener.
+pub const MAX_CONNECTIONS: usize = 4_096;
+/// Concurrent HTTP/2 streams per connection.
+pub const MAX_STREAMS_PER_CONNECTION: u32 = 256;
+/// Bytes of HTTP headers.
+pub const MAX_HEADER_BYTES: usize = 64 << 10;
+/// Bytes of request bodies held at once, compressed and decompressed; above it requests are told
+/// to come back (429, 503, UNAVAILABLE).
+pub const MAX_BYTES_IN_FLIGHT: usize = 512 * MIB;
+
+// ---- Kafka ---------------------------------------------------------------------------------------
+
+/// Bytes of one message value we produce. Brokers refuse more than 1 MiB by default, headers
+/// included.
+pub const MAX_MESSAGE_BYTES: usize = 1_000_000;
+/// Bytes the producer may queue before it tells callers to come back.
+pub const MAX_PRODUCER_QUEUE_BYTES: usize = 256 * MIB;
+/// Milliseconds a message may wait for its acknowledgement.
+pub const PRODUCE_TIMEOUT_MILLIS: u64 = 20_000;
+/// Bytes of one message value we consume; a topic of the user's own may hold larger ones than we write.
+pub const MAX_CONSUMED_MESSAGE_BYTES: usize = 64 * MIB;
+/// Messages in the queue of one partition before it is paused.
+pub const MAX_PARTITION_QUEUE_MESSAGES: usize = 4_096;
+/// Bytes in the queue of one partition before it is paused.
+pub const MAX_PARTITION_QUEUE_BYTES: usize = 32 * MIB;
+/// Partitions of a topic we create.
+pub const DEFAULT_PARTITIONS: i32 = 4;
+
+// ---- Records -------------------------------------------------------------------------------------
+
+/// Bytes of a log message; longer ones are cut, and marked with the attribute `_truncated`.
+pub const MAX_MESSAGE_TEXT_BYTES: usize = MIB;
+/// Attributes of one log, span or point; more are dropped and counted in `_dropped_attributes`.
+pub const MAX_ATTRIBUTES: usize = 1_024;
+/// Bytes of one attribute value; longer ones are cut at a character boundary.
+pub const MAX_ATTRIBUTE_VALUE_BYTES: usize = 64 << 10;
+/// Bytes of one attribute key; longer keys are dropped and counted.
+pub const MAX_ATTRIBUTE_KEY_BYTES: usize = 512;
+/// Tags of one log.
+pub const MAX_TAGS: usize = 256;
+/// Links of one span.
+pub const MAX_LINKS: usize = 128;
+/// Events of one span.
+pub const MAX_EVENTS: usize = 128;
+/// Buckets of one histogram.
+pub const MAX_HISTOGRAM_BUCKETS: usize = 4_096;
+/// Exemplar trace ids kept per point.
+pub const MAX_EXEMPLARS_PER_POINT: usize = 8;
+/// Records in one consumed message.
+pub const MAX_RECORDS_PER_MESSAGE: usize = 1_000_000;
+/// Bytes of a payload kept in `dead_letters`.
+pub const MAX_DEAD_LETTER_PAYLOAD_BYTES: usize = 64 << 10;
+/// Bytes of a dead letter's detail.
+pub const MAX_DEAD_LETTER_DETAIL_BYTES: usize = 1_024;
+
+// ---- Pipeline ------------------------------------------------------------------------------------
+
+/// Series of one log-based metric per unit; further ones are added up in a series whose every
+/// group-by tag is [`OVERFLOW_VALUE`].
+pub const MAX_SERIES_PER_METRIC: usize = 10_000;
+/// The value that marks an overflow series or ledger row.
+pub const OVERFLOW_VALUE: &str = "__overflow__";
+/// Distinct services per unit and partition in the ledger.
+pub const MAX_LEDGER_SERVICES: usize = 1_000;
+/// Processors in a configuration.
+pub const MAX_PROCESSORS: usize = 1_000;
+/// Grok rules in one grok parser, support rules included.
+pub const MAX_GROK_RULES: usize = 500;
+/// Steps one grok rule may take on one line, per byte of the line, before it counts as no match.
+pub const MAX_GROK_STEPS_PER_BYTE: usize = 64;
+/// Bytes of a compiled regular expression.
+pub const MAX_REGEX_BYTES: usize = 4 * MIB;
+
+// ---- Units and storage ---------------------------------------------------------------------------
+
+/// Milliseconds between units on a local store.
+pub const LOCAL_EPOCH_MILLIS: u64 = 5_000;
+/// Milliseconds between units on an object store.
+pub const REMOTE_EPOCH_MILLIS: u64 = 30_000;
+/// Bytes of columns in memory that end a unit early.
+pub const MAX_UNIT_BYTES: usize = 128 * MIB;
+/// Rows that end a unit early.
+pub const MAX_UNIT_ROWS: usize = 500_000;
+/// Event hours one unit may hold open per table; an input that spreads wider ends the unit early.
+pub const MAX_UNIT_HOURS: usize = 256;
+/// Rows of a Parquet row group.
+pub const MAX_ROW_GROUP_ROWS: usize = 512 << 10;
+/// Bytes of one commit-log record, compressed.
+pub const MAX_RECORD_BYTES: usize = 8 * MIB;
+/// Attempts at one commit-log append before the worker halts with a named reason.
+pub const MAX_APPEND_ATTEMPTS: u32 = 20;
+/// Attempts at one Delta publication before it is reported and tried again with the next unit.
+pub const MAX_PUBLISH_ATTEMPTS: u32 = 20;
+/// Delta commits between checkpoints.
+pub const CHECKPOINT_INTERVAL: u64 = 100;
+/// Commit-log records between snapshots of the folded head.
+pub const SNAPSHOT_INTERVAL: u64 = 100;
+
+// ---- Query ---------------------------------------------------------------------------------------
+
+/// Bytes of memory one process gives to queries.
+pub const QUERY_MEMORY_BYTES: usize = 2_048 * MIB;
+/// Seconds a query may run.
+pub const QUERY_TIMEOUT_SECONDS: u64 = 60;
+/// Rows one answer may have; the answer says when it was cut.
+pub const MAX_RESULT_ROWS: usize = 100_000;
+/// Bytes of one SQL text.
+pub const MAX_SQL_BYTES: usize = 256 << 10;
+/// Queries that run at once; further ones wait.
+pub const MAX_CONCURRENT_QUERIES: usize = 16;
+/// Bytes of spilled query data on disk.
+pub const QUERY_SPILL_BYTES: u64 = 10 << 30;
+/// Milliseconds after which a cached table snapshot is looked at again.
+pub const SNAPSHOT_REFRESH_MILLIS: u64 = 500;
+
+const _: () = {
+    assert!(MAX_TRACE_BODY_BYTES <= MAX_DECOMPRESSED_BYTES);
+    assert!(MAX_OTLP_BODY_BYTES <= MAX_DECOMPRESSED_BYTES);
+    assert!(RATIO_FLOOR_BYTES < MAX_DECOMPRESSED_BYTES);
+    assert!(2 * MAX_DECOMPRESSED_BYTES <= MAX_BYTES_IN_FLIGHT);
+    assert!(MAX_MESSAGE_BYTES < MIB);
+    assert!(MAX_MESSAGE_BYTES <= MAX_CONSUMED_MESSAGE_BYTES);
+    assert!(PRODUCE_TIMEOUT_MILLIS < REQUEST_DEADLINE_SECONDS * 1_000);
+    assert!(MAX_ATTRIBUTE_VALUE_BYTES <= MAX_MESSAGE_TEXT_BYTES);
+    assert!(SNAPSHOT_REFRESH_MILLIS < 1_000);
+    assert!(MAX_DEPTH <= 100);
+};

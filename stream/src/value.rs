@@ -1,0 +1,198 @@
+//! Attribute values and attribute lists, borrowed from the payload or the batch's arena.
+//!
+//! Attributes are flat: a nested object `{"http": {"url": "/"}}` is the one pair `http.url`. That
+//! is how users address attributes, how the tables store them, and it makes a lookup one scan over
+//! a short list. Objects keep their shape only inside arrays.
+
+use std::fmt;
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+
+/// One attribute value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value<'b> {
+    /// JSON `null`, an empty OTLP value.
+    Null,
+    /// A boolean.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    Str(&'b str),
+    /// An array.
+    Array(&'b [Value<'b>]),
+    /// An object inside an array.
+    Object(&'b [(&'b str, Value<'b>)]),
+}
+
+impl<'b> Value<'b> {
+    /// The text of a text value.
+    pub fn as_str(&self) -> Option<&'b str> {
+        match self {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number of a numeric value; text is not parsed.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Value::Int(number) => Some(*number as f64),
+            Value::Float(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// The value as the tables store it: text as it is, everything else as JSON. Allocates in the
+    /// arena only where there is something to format.
+    pub fn text(&self, arena: &'b Bump) -> &'b str {
+        match self {
+            Value::Str(text) => text,
+            Value::Bool(true) => "true",
+            Value::Bool(false) => "false",
+            Value::Null => "",
+            other => bumpalo::format!(in arena, "{other}").into_bump_str(),
+        }
+    }
+}
+
+/// JSON, except that top-level text has no quotes: what [`Value::text`] gives.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Str(text) => f.write_str(text),
+            other => write_json(other, f),
+        }
+    }
+}
+
+/// Writes `value` as JSON.
+pub fn write_json(value: &Value<'_>, out: &mut impl fmt::Write) -> fmt::Result {
+    match value {
+        Value::Null => out.write_str("null"),
+        Value::Bool(flag) => write!(out, "{flag}"),
+        Value::Int(number) => write!(out, "{number}"),
+        Value::Float(number) if number.is_finite() => write!(out, "{number}"),
+        Value::Float(number) => write!(out, "\"{number}\""),
+        Value::Str(text) => write_json_text(text, out),
+        Value::Array(items) => {
+            out.write_char('[')?;
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.write_char(',')?;
+                }
+                write_json(item, out)?;
+            }
+            out.write_char(']')
+        }
+        Value::Object(fields) => {
+            out.write_char('{')?;
+            for (index, (key, item)) in fields.iter().enumerate() {
+                if index > 0 {
+                    out.write_char(',')?;
+                }
+                write_json_text(key, out)?;
+                out.write_char(':')?;
+                write_json(item, out)?;
+            }
+            out.write_char('}')
+        }
+    }
+}
+
+/// Writes `text` as a JSON string.
+pub fn write_json_text(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
+    out.write_char('"')?;
+    for character in text.chars() {
+        match character {
+            '"' => out.write_str("\\\"")?,
+            '\\' => out.write_str("\\\\")?,
+            '\n' => out.write_str("\\n")?,
+            '\r' => out.write_str("\\r")?,
+            '\t' => out.write_str("\\t")?,
+            control if control < ' ' => write!(out, "\\u{:04x}", control as u32)?,
+            other => out.write_char(other)?,
+        }
+    }
+    out.write_char('"')
+}
+
+/// Dotted paths and their values, in the order they came. A path occurs once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attributes<'b> {
+    pairs: BumpVec<'b, (&'b str, Value<'b>)>,
+    /// Pairs refused because of a limit.
+    dropped: u32,
+}
+
+impl<'b> Attributes<'b> {
+    /// None yet.
+    pub fn new_in(arena: &'b Bump) -> Self {
+        Self { pairs: BumpVec::new_in(arena), dropped: 0 }
+    }
+
+    /// The value at `path`.
+    pub fn get(&self, path: &str) -> Option<Value<'b>> {
+        self.pairs.iter().find(|(key, _)| *key == path).map(|(_, value)| *value)
+    }
+
+    /// The text at `path`, if it is text and not empty.
+    pub fn get_str(&self, path: &str) -> Option<&'b str> {
+        self.get(path).and_then(|value| value.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// Sets `path`, replacing what stood there. Over a limit, the pair is dropped and counted.
+    pub fn set(&mut self, path: &'b str, value: Value<'b>) {
+        if let Some(pair) = self.pairs.iter_mut().find(|(key, _)| *key == path) {
+            pair.1 = value;
+        } else {
+            self.push(path, value);
+        }
+    }
+
+    /// Adds a pair whose path is known not to be there yet.
+    pub fn push(&mut self, path: &'b str, value: Value<'b>) {
+        use schemas::limits::{MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES};
+        if self.pairs.len() >= MAX_ATTRIBUTES || path.len() > MAX_ATTRIBUTE_KEY_BYTES {
+            self.dropped += 1;
+        } else {
+            self.pairs.push((path, value));
+        }
+    }
+
+    /// Removes `path`.
+    pub fn remove(&mut self, path: &str) -> Option<Value<'b>> {
+        let index = self.pairs.iter().position(|(key, _)| *key == path)?;
+        Some(self.pairs.remove(index).1)
+    }
+
+    /// All pairs in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'b str, Value<'b>)> + '_ {
+        self.pairs.iter().copied()
+    }
+
+    /// Pairs below `path` (the members of the object there), with their full paths.
+    pub fn below<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'b str, Value<'b>)> + 'a {
+        self.iter().filter(move |(key, _)| {
+            key.len() > path.len() && key.starts_with(path) && key.as_bytes()[path.len()] == b'.'
+        })
+    }
+
+    /// Number of pairs.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// Pairs refused because of a limit.
+    pub fn dropped(&self) -> u32 {
+        self.dropped
+    }
+}
