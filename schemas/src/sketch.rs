@@ -1,7 +1,9 @@
 //! CONTRACT stream -> query: the bytes of a sketch column.
 //!
-//! A DDSketch (Masson, Rim, Lee: "DDSketch", VLDB 2019) of relative accuracy 0.01 and 2048 bins,
-//! in the byte encoding Datadog's sketches-java reads and writes, so other tools can merge it.
+//! A DDSketch (Masson, Rim, Lee: "DDSketch", VLDB 2019) of relative accuracy 0.01 and 2048 bins.
+//! Layout: version byte 1, the low 32 bits of the XXH3-64 of the rest (little endian), then the
+//! encoding of Datadog's sketches-java, which other tools can merge after skipping five bytes. The
+//! checksum is there because the library panics on some bytes it did not write.
 
 use sketches_ddsketch::{Config, DDSketch};
 
@@ -50,13 +52,36 @@ impl Sketch {
 
     /// The column's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_java_bytes()
+        let body = self.0.to_java_bytes();
+        let mut bytes = Vec::with_capacity(body.len() + 5);
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&checksum(&body));
+        bytes.extend_from_slice(&body);
+        bytes
     }
 
     /// Reads a column's bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SketchError> {
-        DDSketch::from_java_bytes(bytes).map(Self).map_err(|error| SketchError(format!("{error:?}")))
+        let refuse = |reason: &str| Err(SketchError(reason.to_owned()));
+        let Some((&[version, a, b, c, d], body)) = bytes.split_first_chunk::<5>() else {
+            return refuse("shorter than its header");
+        };
+        if version != VERSION {
+            return refuse("unknown version byte");
+        }
+        if [a, b, c, d] != checksum(body) {
+            return refuse("checksum does not match");
+        }
+        DDSketch::from_java_bytes(body).map(Self).map_err(|error| SketchError(format!("{error:?}")))
     }
+}
+
+/// First byte of a sketch column.
+const VERSION: u8 = 1;
+
+/// Low 32 bits of XXH3-64, little endian.
+fn checksum(body: &[u8]) -> [u8; 4] {
+    (xxhash_rust::xxh3::xxh3_64(body) as u32).to_le_bytes()
 }
 
 impl std::fmt::Debug for Sketch {

@@ -239,7 +239,7 @@ impl<'b> Visitor<'b> for TextSeed<'b> {
 fn unsigned(arena: &Bump, number: u64) -> Value<'_> {
     match i64::try_from(number) {
         Ok(number) => Value::Int(number),
-        Err(_) => Value::Str(bumpalo::format!(in arena, "{number}").into_bump_str()),
+        Err(_) => Value::Str(bumpalo::format!(in arena, "{}", number).into_bump_str()),
     }
 }
 

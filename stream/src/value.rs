@@ -54,7 +54,7 @@ impl<'b> Value<'b> {
             Value::Bool(true) => "true",
             Value::Bool(false) => "false",
             Value::Null => "",
-            other => bumpalo::format!(in arena, "{other}").into_bump_str(),
+            other => bumpalo::format!(in arena, "{}", other).into_bump_str(),
         }
     }
 }
