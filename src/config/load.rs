@@ -27,6 +27,14 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Proble
     parse(&text, file, overrides, &|name| std::env::var(name).ok())
 }
 
+/// Checks a configuration that is not in a file.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn from_text(text: &str, overrides: &Overrides) -> Result<Config, Problems> {
+    parse(text, None, overrides, &|name| std::env::var(name).ok())
+}
+
 /// Checks a configuration text. `env` answers `${NAME}` references.
 pub(super) fn parse(
     text: &str,
