@@ -9,7 +9,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 /// The whole file.
 #[derive(Debug, Default, Derive)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
 pub(super) struct RawConfig {
     pub(super) data_dir: Option<Scalar>,
     pub(super) shutdown_deadline: Option<Scalar>,
@@ -29,7 +29,7 @@ pub(super) struct RawConfig {
 }
 
 #[derive(Debug, Derive)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a section with fields")]
 pub(super) struct RawStorage {
     pub(super) url: Scalar,
     #[serde(default)]
@@ -37,7 +37,7 @@ pub(super) struct RawStorage {
 }
 
 #[derive(Debug, Default, Derive)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
 pub(super) struct RawKafka {
     pub(super) brokers: Option<Scalar>,
     pub(super) embedded: Option<RawEmbedded>,
@@ -49,13 +49,13 @@ pub(super) struct RawKafka {
 }
 
 #[derive(Debug, Default, Derive)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
 pub(super) struct RawEmbedded {
     pub(super) listen: Option<Scalar>,
 }
 
 #[derive(Debug, Default, Derive)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
 pub(super) struct RawTopics {
     pub(super) logs: Option<Scalar>,
     pub(super) spans: Option<Scalar>,
@@ -63,7 +63,7 @@ pub(super) struct RawTopics {
 }
 
 #[derive(Debug, Derive)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a section with fields")]
 pub(super) struct RawSource {
     pub(super) topic: Scalar,
     pub(super) signal: Scalar,
@@ -71,7 +71,7 @@ pub(super) struct RawSource {
 }
 
 #[derive(Debug, Default, Derive)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
 pub(super) struct RawIntake {
     pub(super) datadog: Option<Scalar>,
     pub(super) otlp_grpc: Option<Scalar>,
@@ -79,7 +79,7 @@ pub(super) struct RawIntake {
 }
 
 #[derive(Debug, Default, Derive)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
 pub(super) struct RawQuery {
     pub(super) http: Option<Scalar>,
     pub(super) postgres: Option<Scalar>,
@@ -89,14 +89,14 @@ pub(super) struct RawQuery {
 }
 
 #[derive(Debug, Default, Derive)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
 pub(super) struct RawWorker {
     pub(super) epoch: Option<Scalar>,
     pub(super) threads: Option<Scalar>,
 }
 
 #[derive(Debug, Default, Derive)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
 pub(super) struct RawHealth {
     pub(super) listen: Option<Scalar>,
 }

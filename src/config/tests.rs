@@ -69,7 +69,8 @@ fn a_wrong_value_is_named_with_line_field_and_fix() {
         ("kafke: {}", ["unknown field `kafke`", "spelling"]),
         ("intake:\n  datadogg: 1\n", ["t.yaml:2: intake", "unknown field `datadogg`"]),
         ("kafka:\n  sources: 3\n", ["kafka.sources", "invalid type"]),
-        ("a: [", ["t.yaml:", ""]),
+        ("query: [\n", ["t.yaml:1: query", "expected a section with fields"]),
+        ("\ta: 1", ["t.yaml:1: ", "cannot start any token"]),
         ("pipeline_file: missing.yaml", ["pipeline_file", "cannot read it"]),
     ] {
         let said = refused(text);
