@@ -1,1 +1,22 @@
-//! Stub.
+//! The process around the crates: command line, configuration, roles, start and drain order.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`cli`] | the command line, as typed |
+//! | [`config`] | the configuration: as written, then as checked |
+//! | [`engine`] | the roles of one process: start order, failure, drain order |
+//! | [`admin`] | health and metrics of the process itself |
+//! | [`commands`] | one file per command |
+//! | [`api`] | client of our own HTTP API, over [`http`] |
+//! | [`demo`] | a small shop whose telemetry shows the product, and the oracle that checks it |
+//! | [`exit`] | exit codes |
+
+pub mod admin;
+pub mod api;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod demo;
+pub mod engine;
+pub mod exit;
+pub mod http;

@@ -145,6 +145,17 @@ pub const QUERY_SPILL_BYTES: u64 = 10 << 30;
 /// Milliseconds after which a cached table snapshot is looked at again.
 pub const SNAPSHOT_REFRESH_MILLIS: u64 = 500;
 
+// ---- Process -------------------------------------------------------------------------------------
+
+/// Seconds a drain may take, from the signal to the end of the process.
+pub const SHUTDOWN_DEADLINE_SECONDS: u64 = 30;
+/// Bytes of a configuration file; a real one is a few hundred lines.
+pub const MAX_CONFIG_BYTES: u64 = 16 << 20;
+/// Open connections of the health endpoint: probes only.
+pub const MAX_ADMIN_CONNECTIONS: usize = 64;
+/// Bytes of one HTTP answer the command line reads into memory.
+pub const MAX_ANSWER_BYTES: usize = 1_024 * MIB;
+
 const _: () = {
     assert!(MAX_TRACE_BODY_BYTES <= MAX_DECOMPRESSED_BYTES);
     assert!(MAX_OTLP_BODY_BYTES <= MAX_DECOMPRESSED_BYTES);

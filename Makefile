@@ -1,0 +1,38 @@
+# The few commands of this repository. `make demo` and `make test` share one fast-building profile
+# and one target directory outside the checkout, so that a clean clone does not rebuild the world.
+
+CARGO_TARGET_DIR ?= $(HOME)/.cache/tidemill/target
+export CARGO_TARGET_DIR
+
+CARGO ?= cargo
+# Further arguments of the demo: EXIT=1 ends with status 0 only if all answers are right, PORTS=free
+# takes ports that are free, SEED=n tells another story.
+DEMO_ARGS := $(if $(EXIT),--exit) $(if $(filter free,$(PORTS)),--free-ports) $(if $(SEED),--seed $(SEED))
+# The linter of `make test`: `make test LINT=` leaves it out.
+LINT ?=
+
+.PHONY: demo test lint bench help
+
+help: ## Show this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: ## Build, start everything, send ten minutes of a shop, answer six questions [EXIT=1] [PORTS=free]
+	$(CARGO) build --bin tidemill
+	@"$$CARGO_TARGET_DIR/debug/tidemill" demo $(DEMO_ARGS)
+
+test: ## Everything that must hold: unit, property and integration tests, then real clients
+	$(if $(LINT),$(MAKE) lint)
+	$(CARGO) build --bin tidemill
+	$(CARGO) test --workspace
+	@if [ -x tests/clients/run.sh ]; then \
+		TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" tests/clients/run.sh; \
+	else \
+		echo "tests/clients/run.sh is missing: no real client was run" >&2; \
+	fi
+
+lint: ## Formatting and lints, warnings refused
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+bench: ## Measurements, in the release profile (a long first build)
+	$(CARGO) bench --workspace

@@ -1,0 +1,166 @@
+//! The command line, as typed. Meaning is given to it in [`crate::commands`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Self-hosted streaming analytics for telemetry: agents and SDKs in, Kafka, Delta tables, SQL out.
+#[derive(Debug, Parser)]
+#[command(name = "tidemill", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  tidemill up                        everything in one process, data in ./tidemill-data
+  tidemill sql \"SELECT service, count(*) FROM spans GROUP BY 1\"
+  curl http://127.0.0.1:13133/       200 when ready, 503 while starting or draining
+
+Default ports, all on 127.0.0.1:
+  8126 Datadog traces and logs   4317 OTLP gRPC   4318 OTLP HTTP   9092 embedded Kafka
+  8080 HTTP API                  5433 PostgreSQL  13133 health
+
+Exit status: 0 done, 1 failed while running, 2 wrong command line or configuration,
+3 could not start (a port in use, a locked data directory, Kafka away), 130 drain cut short.
+Messages go to standard error; TIDEMILL_LOG=debug shows more.";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything in one process: Kafka (unless --kafka), worker, intake, query
+    Up(RunArgs),
+    /// Run the intake alone: agents and SDKs into Kafka
+    Ingest(RunArgs),
+    /// Run the stream worker alone: Kafka into tables
+    Worker(RunArgs),
+    /// Run the query service alone: SQL over the tables
+    Query(RunArgs),
+    /// Ask a question in SQL: of the running service, or of the tables when none runs
+    Sql(SqlArgs),
+    /// Look at a configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show the product: a small shop's telemetry in, six checked answers out
+    Demo(DemoArgs),
+}
+
+/// What every role takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RunArgs {
+    /// Directory of tables, commit log and embedded Kafka [default: tidemill-data]
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file (YAML); without it every setting has its default
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Use this Kafka cluster instead of the embedded one
+    #[arg(long, value_name = "HOST:PORT", env = "TIDEMILL_KAFKA_BROKERS")]
+    pub kafka: Option<String>,
+}
+
+/// `tidemill sql`.
+#[derive(Debug, Clone, Args)]
+pub struct SqlArgs {
+    /// How to print the answer; json, csv and arrow are exact and meant for programs
+    #[arg(long, value_enum, default_value_t = SqlFormat::Table)]
+    pub format: SqlFormat,
+    /// Data directory: its running service is asked, or, when none runs, its tables are read
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for query.http and storage
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Ask the service at this address [default: query.http, http://127.0.0.1:8080]
+    #[arg(long, value_name = "URL", env = "TIDEMILL_URL")]
+    pub url: Option<String>,
+    /// The query; `-` reads it from standard input
+    #[arg(value_name = "SELECT")]
+    pub sql: String,
+}
+
+/// Formats of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SqlFormat {
+    /// For people; fits the terminal.
+    Table,
+    /// The body of the HTTP API: columns, rows, meta.
+    Json,
+    /// RFC 4180, with a header line.
+    Csv,
+    /// Arrow IPC stream.
+    Arrow,
+}
+
+impl SqlFormat {
+    /// The name the HTTP API knows it by; a table is drawn here, from JSON.
+    pub fn api_name(self) -> &'static str {
+        match self {
+            SqlFormat::Table | SqlFormat::Json => "json",
+            SqlFormat::Csv => "csv",
+            SqlFormat::Arrow => "arrow",
+        }
+    }
+}
+
+/// `tidemill config ...`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check a configuration without starting anything; every problem with file, line, field, fix
+    Check {
+        /// The configuration file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// `tidemill demo`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct DemoArgs {
+    /// End after the answers, with status 0 only if all of them are right
+    #[arg(long)]
+    pub exit: bool,
+    /// Where to put the data [default: a new directory below the system's temporary one]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Use ports that are free instead of the default ones
+    #[arg(long)]
+    pub free_ports: bool,
+    /// Seed of the shop's traffic: the same seed tells the same story
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_forms_parse() {
+        for line in [
+            "tidemill up",
+            "tidemill up --data-dir d --config c.yaml --kafka k:9092",
+            "tidemill ingest --kafka k:9092",
+            "tidemill worker",
+            "tidemill query",
+            "tidemill config check f.yaml",
+            "tidemill demo --exit",
+        ] {
+            Cli::try_parse_from(line.split(' ')).expect(line);
+        }
+        let sql = ["tidemill", "sql", "--format", "csv", "--data-dir", "d", "SELECT 1"];
+        let Command::Sql(args) = Cli::try_parse_from(sql).expect("sql").command else {
+            panic!("not sql")
+        };
+        assert_eq!((args.format, args.sql.as_str()), (SqlFormat::Csv, "SELECT 1"));
+        assert!(Cli::try_parse_from(["tidemill", "sql", "--format", "xml", "SELECT 1"]).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! `tidemill up | ingest | worker | query`: start, wait for a signal or a failure, drain.
+
+use crate::cli::RunArgs;
+use crate::config::{self, Config, Overrides};
+use crate::engine::{Engine, Roles, Signals};
+use crate::exit;
+
+/// Runs until told to stop.
+pub(super) async fn run(args: &RunArgs, roles: Roles) -> u8 {
+    let overrides = Overrides { data_dir: args.data_dir.clone(), kafka: args.kafka.clone() };
+    let config = match config::load(args.config.as_deref(), &overrides) {
+        Ok(config) => config,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return exit::USAGE;
+        }
+    };
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("tidemill: cannot listen for signals: {error}");
+            return exit::UNAVAILABLE;
+        }
+    };
+    warn_about_open_ports(&config);
+    let started = tokio::select! {
+        started = Engine::start(&config, roles) => started,
+        signal = signals.next() => {
+            tracing::info!("{signal} during the start: ending; nothing was accepted yet");
+            return exit::OK;
+        }
+    };
+    match started {
+        Ok(engine) => {
+            tracing::info!(health = %config.health, "ready");
+            until_stopped(engine, &mut signals).await
+        }
+        Err(error) => {
+            eprintln!("tidemill: {error}");
+            exit::UNAVAILABLE
+        }
+    }
+}
+
+/// Waits for a signal or a failure, then drains; a second signal cuts the drain short.
+pub(crate) async fn until_stopped(mut engine: Engine, signals: &mut Signals) -> u8 {
+    let failure = tokio::select! {
+        failure = engine.failed() => Some(failure),
+        signal = signals.next() => {
+            tracing::info!("{signal}: draining; once more to stop at once");
+            None
+        }
+    };
+    if let Some(failure) = &failure {
+        tracing::error!("{failure}; draining the rest");
+    }
+    let drained = tokio::select! {
+        drained = engine.shutdown() => drained,
+        signal = signals.next() => {
+            eprintln!("tidemill: {signal} again: stopped without draining; the next start recovers");
+            return exit::FORCED;
+        }
+    };
+    match (failure, drained) {
+        (None, Ok(())) => exit::OK,
+        (Some(failure), drained) => {
+            eprintln!("tidemill: {failure}");
+            report(drained);
+            exit::FAILED
+        }
+        (None, incomplete) => {
+            report(incomplete);
+            exit::FAILED
+        }
+    }
+}
+
+fn report(drained: Result<(), crate::engine::Incomplete>) {
+    if let Err(incomplete) = drained {
+        eprintln!("tidemill: {incomplete}");
+    }
+}
+
+/// There is no authentication: an address the network reaches is worth a word.
+fn warn_about_open_ports(config: &Config) {
+    for (setting, address) in config.listeners() {
+        if !address.ip().is_loopback() {
+            tracing::warn!(
+                "{setting} listens on {address} without authentication: keep it behind a firewall"
+            );
+        }
+    }
+}
