@@ -31,7 +31,7 @@ def test_a_metric_equals_the_query_although_logs_were_excluded(fresh_engine):
         engine.send_logs(entries[start : start + 500])
 
     rows = engine.wait_for(
-        "SELECT service, tags['http.status_code'] AS code, sum(count) AS n FROM metrics WHERE name = 'it.requests' GROUP BY 1, 2",
+        "SELECT service, tags['code'] AS code, sum(count) AS n FROM metrics WHERE name = 'it.requests' GROUP BY 1, 2",
         lambda rows: sum(row["n"] for row in rows) >= len(entries),
     )
     counted = {(row["service"], int(row["code"])): row["n"] for row in rows}
