@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Output;
 
 use crate::harness::{Engine, tidemill};
@@ -91,6 +92,22 @@ fn config_check_accepts_what_the_tests_use() {
     let config = engine.config();
     let (code, told) = run(&["config", "check", config.to_str().expect("text")]);
     assert_eq!(code, Some(0), "{told}");
+}
+
+#[test]
+fn config_check_accepts_every_configuration_of_the_repository() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = vec![root.join("docker/standalone.yaml"), root.join("docker/tidemill.yaml")];
+    let examples = fs::read_dir(root.join("config")).into_iter().flatten().flatten();
+    files.extend(
+        examples
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|e| e == "yaml")),
+    );
+    for file in files {
+        let (code, told) = run(&["config", "check", file.to_str().expect("text")]);
+        assert_eq!(code, Some(0), "{}: {told}", file.display());
+    }
 }
 
 #[test]
