@@ -16,6 +16,7 @@ export PYTHONDONTWRITEBYTECODE=1
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
 # Proxies are for the outside; everything here is on loopback.
 export no_proxy=127.0.0.1,localhost NO_PROXY=127.0.0.1,localhost
+unset TIDEMILL_DATA_DIR TIDEMILL_CONFIG TIDEMILL_KAFKA_BROKERS TIDEMILL_URL TIDEMILL_LOG
 unset DD_AGENT_HOST DD_TRACE_AGENT_URL DD_TRACE_AGENT_PORT DD_SERVICE DD_ENV DD_VERSION DD_TAGS ${!OTEL_@}
 cd "$here"
 exec "$TIDEMILL_CLIENTS/venv/bin/python" -m pytest -p no:cacheprovider --color=auto -ra "$@"

@@ -18,16 +18,25 @@ PROTO = {"Content-Type": "application/x-protobuf"}
 ZEROS = b"\0" * (96 << 20)
 
 
+@pytest.fixture(scope="module")
+def goes_on_to_the_end(engine):
+    """What was sent after each case is all there when the last one is through."""
+    names = []
+    yield names
+    for name in names:
+        engine.wait_count(1, f"logs WHERE service = '{name}'")
+        engine.wait_count(1, f"spans WHERE service = '{name}'")
+
+
 @pytest.fixture(autouse=True)
-def goes_on(engine):
-    """After every case: healthy, and a log sent now is seen."""
+def goes_on(engine, goes_on_to_the_end):
+    """After every case: healthy, and what is sent now is accepted."""
     yield
-    name = f"after-{wire.new_id(48)}"
     assert engine.healthy()
+    name = f"after-{wire.new_id(48)}"
     engine.send_logs([{"message": "still here", "service": name}])
     engine.send_traces(wire.v04([[wire.dd_span(name)]]))
-    engine.wait_count(1, f"logs WHERE service = '{name}'")
-    engine.wait_count(1, f"spans WHERE service = '{name}'")
+    goes_on_to_the_end.append(name)
 
 
 def post(engine, listener, path, body, headers, method="POST"):

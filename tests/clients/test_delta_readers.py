@@ -55,9 +55,9 @@ def test_partitions_prune(filled):
     table = DeltaTable(str(filled.table("spans")))
     assert table.metadata().partition_columns == ["date", "hour"]
     hours = filled.sql("SELECT DISTINCT date, hour FROM spans")
-    files = table.file_uris([("date", "=", str(hours[0]["date"])), ("hour", "=", str(hours[0]["hour"]))])
+    files = table.file_uris(file_pruning_predicate=f"date = '{hours[0]['date']}' AND hour = {hours[0]['hour']}")
     assert 0 < len(files) <= len(table.file_uris())
-    assert table.file_uris([("date", "=", "1999-01-01")]) == []
+    assert table.file_uris(file_pruning_predicate="date = '1999-01-01'") == []
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -13,10 +13,10 @@ from engine import SOURCES
 @pytest.fixture(scope="module")
 def produce(engine):
     """Writes values to a topic and returns their (partition, offset), all acknowledged."""
-    wait_for_topics(engine)
+    admin = wait_for_topics(engine)
     producer = Producer({"bootstrap.servers": engine.kafka, "acks": "all", "enable.idempotence": True, "linger.ms": 5})
 
-    def write(topic, values, headers=None, key=None):
+    def write(topic, values, headers=None):
         places, errors = {}, []
 
         def delivered(number):
@@ -28,8 +28,10 @@ def produce(engine):
 
             return report
 
+        # Over all partitions in turn, so that no partition is left out by chance.
+        partitions = len(admin.list_topics(topic, timeout=10).topics[topic].partitions)
         for number, value in enumerate(values):
-            producer.produce(topic, value, key=key, headers=headers, on_delivery=delivered(number))
+            producer.produce(topic, value, partition=number % partitions, headers=headers, on_delivery=delivered(number))
         assert producer.flush(60) == 0 and errors == [], errors
         return [places[number] for number in range(len(values))]
 
@@ -44,8 +46,8 @@ def wait_for_topics(engine):
         if time.monotonic() > end:
             for future in admin.create_topics([NewTopic(topic, 4, 1) for topic in missing]).values():
                 future.result(20)
-            return
         time.sleep(0.2)
+    return admin
 
 
 def lineage(engine, table, where):

@@ -12,7 +12,7 @@ from engine import PORTS, START_DEADLINE, Engine, binary, free_ports
 @pytest.fixture
 def own():
     """An engine of this test alone, not started."""
-    engine = Engine()
+    engine = Engine(pipeline=None)
     yield engine
     engine.close()
 
@@ -52,7 +52,7 @@ def test_a_port_in_use_names_its_setting(own, setting):
 
 def test_two_engines_never_share_a_data_directory(own):
     own.start()
-    second = Engine(directory=own.dir / "second")
+    second = Engine(directory=own.dir / "second", pipeline=None)
     second.data = own.data
     process = second.spawn()
     assert process.wait(START_DEADLINE) != 0

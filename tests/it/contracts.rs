@@ -65,7 +65,7 @@ const MISTAKES: [(&str, &[&str]); 7] = [
     ("kafka:\n  sources:\n    - {topic: t, signal: dogs, format: json}\n", &["signal", "dogs"]),
     ("kafka:\n  sources:\n    - {topic: t, signal: logs, format: avro}\n", &["format", "avro"]),
     ("pipeline:\n  pipelines:\n    - filter: {query: 'a:('}\n", &["pipelines[0]", "filter"]),
-    ("query: [\n", &["line"]),
+    ("query: [\n", &["query"]),
 ];
 
 #[test]
