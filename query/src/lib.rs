@@ -1,10 +1,26 @@
 //! SQL over the published tables: HTTP, PostgreSQL wire, and in process.
 
+mod answer;
+mod catalog;
+mod encode;
+pub mod engine;
+mod error;
+mod functions;
+mod guard;
+mod postgres;
+mod prune;
+mod scan;
+mod session;
+mod stores;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStore;
+
+pub use answer::{Answer, Coverage};
+pub use error::{Code, QueryError};
 
 /// Where to listen and what to read.
 #[derive(Debug, Clone)]

@@ -1,0 +1,2 @@
+//! PostgreSQL wire protocol over the guarded engine.
+pub(crate) mod columns;
