@@ -70,6 +70,7 @@ pub struct Answer {
     pub(crate) limit: usize,
     pub(crate) sent: usize,
     pub(crate) truncated: bool,
+    pub(crate) asked: bool,
     pub(crate) ended: bool,
     pub(crate) started: Instant,
     pub(crate) deadline: tokio::time::Instant,
@@ -90,6 +91,11 @@ impl Answer {
     /// Whether rows beyond the limit were left out. Final once [`Answer::next`] has answered `None`.
     pub fn truncated(&self) -> bool {
         self.truncated
+    }
+
+    /// Whether the limit was the request's own wish and not the service's.
+    pub(crate) fn cut_was_asked_for(&self) -> bool {
+        self.asked
     }
 
     /// Rows given so far.

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::SchemaProvider;
 use datafusion::common::ParamValues;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -18,6 +20,7 @@ use schemas::limits::{
     MAX_CONCURRENT_QUERIES, MAX_RESULT_ROWS, MAX_SQL_BYTES, MAX_WAITING_QUERIES, QUERY_MEMORY_BYTES,
     QUERY_TIMEOUT_SECONDS,
 };
+use schemas::table::Table;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
@@ -157,6 +160,29 @@ impl Engine {
             .unwrap_or_else(|_| Err(QueryError::new(Code::Internal, "planning stopped without an answer")))
     }
 
+    /// Every table with its columns and what it covers now.
+    ///
+    /// # Errors
+    /// When a table can not be read.
+    pub async fn tables(&self) -> Result<Vec<(Coverage, SchemaRef)>, QueryError> {
+        let inner = Arc::clone(&self.inner);
+        let looking = async move {
+            let session = inner.template.session()?;
+            let mut tables = Vec::with_capacity(Table::ALL.len());
+            for table in Table::ALL {
+                if let Some(provider) = session.schema.table(table.name()).await? {
+                    tables.push((table, provider.schema()));
+                }
+            }
+            let covered = session.schema.pinned().into_iter().map(|(table, pinned)| Coverage::of(table, &pinned));
+            Ok(covered.zip(tables).map(|(coverage, (_, schema))| (coverage, schema)).collect())
+        };
+        self.runtime()?
+            .spawn(looking)
+            .await
+            .unwrap_or_else(|_| Err(QueryError::new(Code::Internal, "the lookup stopped without an answer")))
+    }
+
     /// How many queries run now.
     pub fn running(&self) -> usize {
         MAX_CONCURRENT_QUERIES - self.inner.running.available_permits()
@@ -200,6 +226,7 @@ impl Engine {
             limit,
             sent: 0,
             truncated: false,
+            asked: limits.max_rows.is_some_and(|asked| asked <= options.max_rows),
             ended: false,
             started,
             deadline,
@@ -254,7 +281,7 @@ pub(crate) fn check_size(sql: &str) -> Result<(), QueryError> {
     Ok(())
 }
 
-type Ready = oneshot::Sender<(datafusion::arrow::datatypes::SchemaRef, Vec<Coverage>)>;
+type Ready = oneshot::Sender<(SchemaRef, Vec<Coverage>)>;
 
 async fn execute(
     template: &Template,
