@@ -140,6 +140,15 @@ pub const MAX_RESULT_ROWS: usize = 100_000;
 pub const MAX_SQL_BYTES: usize = 256 << 10;
 /// Queries that run at once; further ones wait.
 pub const MAX_CONCURRENT_QUERIES: usize = 16;
+/// Queries that may wait for one of those places; further ones are told to come back.
+pub const MAX_WAITING_QUERIES: usize = 64;
+/// Bytes of one JSON answer, which is held in memory until its rows are complete.
+pub const MAX_RESULT_BYTES: usize = 128 * MIB;
+/// Bytes one call of a SQL function may make from shorter arguments (`repeat`, `lpad`): the memory
+/// pool does not see them.
+pub const MAX_FUNCTION_BYTES: usize = 64 * MIB;
+/// Rows of `generate_series` and `range`.
+pub const MAX_SERIES_VALUES: u64 = 1_000_000;
 /// Bytes of spilled query data on disk.
 pub const QUERY_SPILL_BYTES: u64 = 10 << 30;
 /// Milliseconds after which a cached table snapshot is looked at again.

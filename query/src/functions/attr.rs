@@ -1,0 +1,58 @@
+//! `attr(attributes, 'key')`: the text under a key of a map column, null when there is none.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::plan_err;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+
+use super::map_lookup::each_value;
+
+/// The scalar function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Attr {
+    signature: Signature,
+}
+
+impl Attr {
+    pub(crate) fn new() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Attr {
+    fn name(&self) -> &str {
+        "attr"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        match given {
+            [holder @ DataType::Map(..), key]
+                if matches!(key, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) =>
+            {
+                Ok(vec![holder.clone(), DataType::Utf8])
+            }
+            _ => plan_err!("attr takes a map and a key: attr(attributes, 'http.route')"),
+        }
+    }
+
+    fn return_type(&self, _given: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [holder, keys] = arrays.as_slice() else {
+            return Err(DataFusionError::Internal("attr takes two arguments".to_owned()));
+        };
+        let mut values = StringBuilder::with_capacity(holder.len(), 16 * holder.len());
+        each_value(holder, keys.as_string::<i32>(), |value| values.append_option(value))?;
+        Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
+    }
+}

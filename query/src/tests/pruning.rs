@@ -1,0 +1,57 @@
+//! A filter on event time reads the files of its hours and no others.
+
+use super::{engine, show};
+use crate::testing::shop;
+
+/// Hours whose `logs` files a statement reads.
+async fn hours(sql: &str) -> Vec<String> {
+    let store = shop().await;
+    let engine = engine(&store);
+    show(&engine, "SELECT 1").await.unwrap();
+    store.taken();
+    show(&engine, sql).await.unwrap();
+    let (files, _) = store.taken();
+    let mut hours: Vec<String> = files
+        .iter()
+        .filter_map(|file| file.split("hour=").nth(1)?.split('/').next().map(str::to_owned))
+        .collect();
+    hours.dedup();
+    hours
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounds_on_timestamp_read_only_their_hours() {
+    for (filter, expected) in [
+        ("timestamp >= '2026-03-01T09:00:00Z' AND timestamp < '2026-03-01T09:30:00Z'", vec!["9"]),
+        ("timestamp BETWEEN '2026-03-01T08:00:00Z' AND '2026-03-01T08:59:59Z'", vec!["8"]),
+        ("timestamp > timestamp '2026-03-01T09:55:00Z'", vec!["10"]),
+        ("date = '2026-03-01' AND hour = 8", vec!["8"]),
+        ("timestamp > '2026-03-01T10:00:00Z'::timestamptz - interval '5 minutes'", vec!["10"]),
+        ("timestamp >= now() - interval '5 minutes'", vec![]),
+        ("timestamp < '2026-03-01T08:00:01Z' OR timestamp > '2026-03-01T10:59:00Z'", vec![]),
+    ] {
+        let read = hours(&format!("SELECT message FROM logs WHERE {filter}")).await;
+        if filter.contains(" OR ") {
+            assert!(!read.iter().any(|hour| hour == "9"), "{filter}: {read:?}");
+        } else {
+            assert_eq!(read, expected, "{filter}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_exact_last_microsecond_of_a_file_is_found() {
+    let engine = engine(&shop().await);
+    for filter in ["=", ">="] {
+        let sql = format!(
+            "SELECT count(*) AS n FROM logs WHERE timestamp {filter} '2026-03-01T08:50:00.000005Z' \
+             AND timestamp <= '2026-03-01T08:50:00.000005Z'"
+        );
+        assert!(show(&engine, &sql).await.unwrap().contains("| 1 |"), "{filter}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_of_everything_reads_no_file() {
+    assert!(hours("SELECT count(*) FROM logs").await.is_empty());
+}
