@@ -5,7 +5,7 @@
 //! besides librdkafka's own copy. A call reserves its bytes in a [`Budget`] before the first message is
 //! queued, so "busy" means that nothing of the request was taken.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -194,11 +194,8 @@ impl Call {
 }
 
 /// What librdkafka calls back: delivery reports, errors, log lines.
-#[derive(Debug, Default)]
-struct Reports {
-    /// Set by a fatal error: the idempotent producer can not go on and must be made anew.
-    fatal: AtomicBool,
-}
+#[derive(Debug)]
+struct Reports;
 
 impl ClientContext for Reports {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -206,9 +203,6 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-            self.fatal.store(true, Ordering::Release);
-        }
         tracing::warn!(%error, reason, "kafka producer");
     }
 }
@@ -228,9 +222,6 @@ impl ProducerContext for Reports {
 
     fn delivery(&self, result: &DeliveryResult<'_>, call: Arc<Call>) {
         if let Err((error, message)) = result {
-            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal) {
-                self.fatal.store(true, Ordering::Release);
-            }
             let topic = rdkafka::Message::topic(message);
             let bytes = rdkafka::Message::payload(message).map_or(0, <[u8]>::len);
             call.fail(refusal(error, topic, bytes));
@@ -304,11 +295,12 @@ impl Producer {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The producer to use: a new one if the last met a fatal error. What the old one had in flight is
+    /// The producer to use: a new one if the last met a fatal error, after which an idempotent producer
+    /// refuses everything. What the old one had in flight is
     /// reported failed; its clients send again.
     fn usable(&self) -> Result<Arc<Native>, SendError> {
         let producer = self.current();
-        if !producer.client().context().fatal.load(Ordering::Acquire) {
+        if producer.client().fatal_error().is_none() {
             return Ok(producer);
         }
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
@@ -351,7 +343,7 @@ impl Producer {
 }
 
 fn create(native: &ClientConfig) -> Result<Native, Error> {
-    native.create_with_context(Reports::default()).map_err(|error| {
+    native.create_with_context(Reports).map_err(|error| {
         Error(format!("can not make a producer: {error}; check kafka.brokers and kafka.properties"))
     })
 }
@@ -406,7 +398,17 @@ impl Sink for Producer {
 /// # Errors
 /// No broker answers, or one refuses, within [`limits::KAFKA_START_SECONDS`].
 pub async fn ensure_topics(config: &Config, topics: &[String], partitions: i32) -> Result<(), Error> {
-    let deadline = Instant::now() + Duration::from_secs(limits::KAFKA_START_SECONDS);
+    let patience = Duration::from_secs(limits::KAFKA_START_SECONDS);
+    ensure_topics_within(config, topics, partitions, patience).await
+}
+
+async fn ensure_topics_within(
+    config: &Config,
+    topics: &[String],
+    partitions: i32,
+    patience: Duration,
+) -> Result<(), Error> {
+    let deadline = Instant::now() + patience;
     let admin: AdminClient<DefaultClientContext> = client_config(config, &[])?
         .create()
         .map_err(|error| Error(format!("{error}; check kafka.brokers and kafka.properties")))?;

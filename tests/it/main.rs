@@ -1,2 +1,3 @@
-//! Stub.
-fn main() {}
+//! The integration tests: one binary, one module per subject.
+
+mod kafka;
