@@ -1,11 +1,13 @@
-//! The one integration binary: repository rules, the command line's contracts, and a real process
-//! that is sent telemetry, asked in SQL, stopped, killed and started again.
+//! The one integration binary: repository rules, the command line's contracts, the Kafka contract
+//! against every broker at hand, and a real process that is sent telemetry, asked in SQL, stopped,
+//! killed and started again.
 //!
 //! Kept quick; real clients and longer runs are in `tests/clients`.
 
 mod contracts;
 mod harness;
 mod http;
+mod kafka;
 mod restart;
 mod smoke;
 mod tidy;
