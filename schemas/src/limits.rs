@@ -127,6 +127,20 @@ pub const MAX_PUBLISH_ATTEMPTS: u32 = 20;
 pub const CHECKPOINT_INTERVAL: u64 = 100;
 /// Commit-log records between snapshots of the folded head.
 pub const SNAPSHOT_INTERVAL: u64 = 100;
+/// Bytes of one commit-log record or snapshot before compression.
+pub const MAX_RECORD_CONTENT_BYTES: usize = 64 * MIB;
+/// Commit-log records read at once while recovering.
+pub const RECOVERY_CONCURRENT_READS: usize = 16;
+/// Files of a unit written at once: each holds its Parquet bytes in memory.
+pub const MAX_CONCURRENT_FILE_WRITES: usize = 4;
+/// Bytes of a text value that still go into a file's statistics; longer minima and maxima are left out.
+pub const MAX_STATISTICS_TEXT_BYTES: usize = 64;
+/// Commits that may wait for one table's publication before intake is held back.
+pub const MAX_UNPUBLISHED_COMMITS: usize = 256;
+/// Seconds between looks for new partitions and watermarks.
+pub const METADATA_REFRESH_SECONDS: u64 = 30;
+/// Seconds a broker may take to answer a metadata request.
+pub const METADATA_DEADLINE_SECONDS: u64 = 20;
 
 // ---- Query ---------------------------------------------------------------------------------------
 
