@@ -1,115 +1,123 @@
-//! The seam to Kafka: where batches of records come from.
+//! Where records come from, without naming Kafka: the seam between the consumer and the worker.
+//!
+//! A [`Source`] reads partitions from offsets the worker names (the commit log knows them, Kafka's
+//! committed offsets are only a hint) and puts what it reads into bounded queues, one per partition.
+//! A worker thread takes a [`Lane`]: the queues of the partitions it is responsible for.
+//!
+//! Call `partitions`, then `assign` and `lane` in either order. Records of a partition keep their order; what
+//! is missing in the sequence is said with [`Event::Gap`], never skipped silently.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use crate::record::{Record, TopicPartition};
 
-/// Where to begin reading a partition.
-#[derive(Debug, Clone)]
+pub mod memory;
+mod router;
+
+pub use router::Lane;
+pub(crate) use router::Router;
+
+/// Read this partition from this offset on.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
-    /// The partition.
+    /// Which.
     pub partition: TopicPartition,
-    /// First offset to deliver.
+    /// Offset of the first record wanted.
     pub offset: i64,
 }
 
-/// Records of one partition, in contiguous order.
-#[derive(Debug)]
+/// Consecutive records of one partition.
+#[derive(Debug, Clone)]
 pub struct Batch {
-    /// The partition.
+    /// Where they come from.
     pub partition: TopicPartition,
-    /// Its records.
+    /// Ascending by offset; never empty.
     pub records: Vec<Record>,
 }
 
-/// What a lane receives.
-#[derive(Debug)]
+/// What a lane delivers.
+#[derive(Debug, Clone)]
 pub enum Event {
     /// Records.
     Batch(Batch),
-    /// Offsets that will never come (compaction, transaction markers).
+    /// Offsets jumped: the topic is compacted, holds transactions, or lost records. Delivery goes on
+    /// with `found`.
     Gap {
-        /// The partition.
+        /// Where.
         partition: TopicPartition,
-        /// The offset that should have come.
+        /// The next offset in sequence.
         expected: i64,
         /// The offset that came.
         found: i64,
     },
-    /// The broker no longer has the offset asked for.
+    /// The offset is not (or no longer) in the partition: retention has passed it, or the topic was
+    /// made anew. Nothing more comes from this partition until it is assigned again.
     OutOfRange {
-        /// The partition.
+        /// Where.
         partition: TopicPartition,
-        /// The offset asked for.
+        /// The offset wanted.
         asked: i64,
-        /// First offset the broker has.
+        /// The oldest offset there is.
         low: i64,
-        /// One past the last.
+        /// One past the newest.
         high: i64,
     },
-    /// The client can not go on.
+    /// The source can not go on, or only in part; says why and what to do.
     Failed(String),
 }
 
-/// A partition and what the broker holds of it.
-#[derive(Debug, Clone)]
+/// One partition and the offsets it holds now.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionInfo {
-    /// The partition.
+    /// Which.
     pub partition: TopicPartition,
-    /// First offset.
+    /// The oldest offset.
     pub low: i64,
-    /// One past the last offset.
+    /// One past the newest offset.
     pub high: i64,
 }
 
-/// Why the source could not answer.
+/// Why a source did not do what was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct SourceError(pub String);
+pub enum SourceError {
+    /// A property is wrong or refused.
+    #[error("kafka configuration: {0}")]
+    Config(String),
+    /// No answer in time.
+    #[error("kafka did not answer: {0}; check kafka.brokers")]
+    Unavailable(String),
+    /// The topic is not there.
+    #[error("topic {0} does not exist; create it, or correct its name in the configuration")]
+    UnknownTopic(String),
+    /// The source was stopped or its thread has ended.
+    #[error("the consumer has stopped")]
+    Stopped,
+}
 
-/// Kafka, or a stand-in.
+/// One consumer.
 pub trait Source: Send {
-    /// Partitions of the topics and their watermarks.
-    fn partitions(
-        &self,
-        topics: &[String],
-        deadline: Duration,
-    ) -> Result<Vec<PartitionInfo>, SourceError>;
-    /// Starts delivering these partitions as well.
+    /// The partitions of these topics, sorted; waits until every topic exists.
+    ///
+    /// # Errors
+    /// A topic is still missing, or no broker answers, at the deadline.
+    fn partitions(&self, topics: &[String], deadline: Duration) -> Result<Vec<PartitionInfo>, SourceError>;
+
+    /// Replaces what is read. An offset outside its partition is answered with [`Event::OutOfRange`]
+    /// and not read.
+    ///
+    /// # Errors
+    /// The watermarks could not be asked for, or the consumer has stopped.
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError>;
-    /// The receiving end for these partitions.
+
+    /// The receiving side of a group of partitions. A partition belongs to the last lane that named it.
     fn lane(&mut self, partitions: &[TopicPartition]) -> Lane;
-    /// Tells the broker what is committed; a hint for its tools.
+
+    /// Tells Kafka how far we are, for dashboards that show lag. A hint: failures are ignored.
     fn store_hint(&self, offsets: &[(TopicPartition, i64)]);
-    /// Identity of the cluster, where known.
+
+    /// The cluster's id, if it answers.
     fn cluster_id(&self) -> Option<String>;
-    /// Stops delivering.
+
+    /// Stops reading; returns within a few seconds even when no broker answers.
     fn stop(self: Box<Self>);
-}
-
-/// Events of some partitions.
-#[derive(Debug)]
-pub struct Lane {
-    events: Receiver<Event>,
-}
-
-impl Lane {
-    /// The receiving end of a bounded channel.
-    pub fn new(events: Receiver<Event>) -> Self {
-        Self { events }
-    }
-
-    /// The next event, waiting at most `timeout`.
-    pub fn recv_timeout(&self, timeout: Duration) -> Option<Event> {
-        match self.events.recv_timeout(timeout) {
-            Ok(event) => Some(event),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
-    }
-
-    /// The next event, if one waits.
-    pub fn try_recv(&self) -> Option<Event> {
-        self.events.try_recv().ok()
-    }
 }

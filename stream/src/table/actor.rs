@@ -2,6 +2,7 @@
 
 use schemas::limits::MAX_UNPUBLISHED_COMMITS;
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::delta::{Publication, PublishedTable, TableError};
 
@@ -13,7 +14,7 @@ pub struct Handle {
     /// The last seq the table contains.
     pub cursor: watch::Receiver<Option<u64>>,
     /// Ends when the queue is closed and empty, or with an error only an operator can resolve.
-    pub task: tokio::task::JoinHandle<Result<(), TableError>>,
+    pub task: AbortOnDropHandle<Result<(), TableError>>,
 }
 
 /// Starts the actor.
@@ -37,5 +38,5 @@ pub fn spawn(mut table: PublishedTable) -> Handle {
         }
         Ok(())
     });
-    Handle { queue, cursor, task }
+    Handle { queue, cursor, task: AbortOnDropHandle::new(task) }
 }
