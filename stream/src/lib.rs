@@ -6,7 +6,6 @@
 //! 2. [`decode`]: its payload becomes [`event`] logs, [`span`]s or metric [`point`]s, or a refusal.
 //! 3. [`pipeline`]: logs go through processors, log-based metrics, exclusion filters, indexes.
 //! 4. [`columns`]: rows become Arrow columns of the tables in `schemas`.
-//!
 //! 5. [`lane`]: some partitions on one thread: steps 2 to 4, every event counted ([`tally`]).
 //! 6. [`unit`]: what the lanes built in one epoch.
 //!

@@ -206,12 +206,6 @@ impl Lane {
         mine
     }
 
-    /// Messages waiting in the queues of this lane.
-    pub fn messages(&self) -> usize {
-        let state = self.router.lock();
-        state.slots.iter().filter(|slot| slot.lane == Some(self.lane)).map(|slot| slot.messages).sum()
-    }
-
     fn ready(&self, state: &State) -> bool {
         state.slots.iter().any(|slot| slot.lane == Some(self.lane) && !slot.events.is_empty())
     }
