@@ -186,6 +186,11 @@ impl<'b> Attributes<'b> {
         self.pairs.iter().copied()
     }
 
+    /// All values, to change in place.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value<'b>> {
+        self.pairs.iter_mut().map(|(_, value)| value)
+    }
+
     /// Pairs below `path` (the members of the object there), with their full paths.
     pub fn below<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'b str, Value<'b>)> + 'a {
         self.iter().filter(move |(key, _)| {
