@@ -91,6 +91,9 @@ pub const MAX_HISTOGRAM_BUCKETS: usize = 4_096;
 pub const MAX_EXEMPLARS_PER_POINT: usize = 8;
 /// Records in one consumed message.
 pub const MAX_RECORDS_PER_MESSAGE: usize = 1_000_000;
+/// Bytes one message may expand to where a part of it stands for many rows: resource attributes
+/// repeated on every record, string tables. Few bytes could otherwise ask for all memory.
+pub const MAX_EXPANDED_MESSAGE_BYTES: usize = 512 * MIB;
 /// Bytes of a payload kept in `dead_letters`.
 pub const MAX_DEAD_LETTER_PAYLOAD_BYTES: usize = 64 << 10;
 /// Bytes of a dead letter's detail.
