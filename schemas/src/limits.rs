@@ -91,6 +91,9 @@ pub const MAX_HISTOGRAM_BUCKETS: usize = 4_096;
 pub const MAX_EXEMPLARS_PER_POINT: usize = 8;
 /// Records in one consumed message.
 pub const MAX_RECORDS_PER_MESSAGE: usize = 1_000_000;
+/// Bytes one message may expand to where a part of it stands for many rows: resource attributes
+/// repeated on every record, string tables. Few bytes could otherwise ask for all memory.
+pub const MAX_EXPANDED_MESSAGE_BYTES: usize = 512 * MIB;
 /// Bytes of a payload kept in `dead_letters`.
 pub const MAX_DEAD_LETTER_PAYLOAD_BYTES: usize = 64 << 10;
 /// Bytes of a dead letter's detail.
@@ -138,6 +141,20 @@ pub const MAX_PUBLISH_ATTEMPTS: u32 = 20;
 pub const CHECKPOINT_INTERVAL: u64 = 100;
 /// Commit-log records between snapshots of the folded head.
 pub const SNAPSHOT_INTERVAL: u64 = 100;
+/// Bytes of one commit-log record or snapshot before compression.
+pub const MAX_RECORD_CONTENT_BYTES: usize = 64 * MIB;
+/// Commit-log records read at once while recovering.
+pub const RECOVERY_CONCURRENT_READS: usize = 16;
+/// Files of a unit written at once: each holds its Parquet bytes in memory.
+pub const MAX_CONCURRENT_FILE_WRITES: usize = 4;
+/// Bytes of a text value that still go into a file's statistics; longer minima and maxima are left out.
+pub const MAX_STATISTICS_TEXT_BYTES: usize = 64;
+/// Commits that may wait for one table's publication before intake is held back.
+pub const MAX_UNPUBLISHED_COMMITS: usize = 256;
+/// Seconds between looks for new partitions and watermarks.
+pub const METADATA_REFRESH_SECONDS: u64 = 30;
+/// Seconds a broker may take to answer a metadata request.
+pub const METADATA_DEADLINE_SECONDS: u64 = 20;
 
 // ---- Query ---------------------------------------------------------------------------------------
 

@@ -139,9 +139,9 @@ impl<'b> Visitor<'b> for MemberSeed<'_, 'b> {
 }
 
 /// Any value, objects kept as objects.
-struct ValueSeed<'b> {
-    arena: &'b Bump,
-    depth: usize,
+pub(crate) struct ValueSeed<'b> {
+    pub(crate) arena: &'b Bump,
+    pub(crate) depth: usize,
 }
 
 impl<'b> DeserializeSeed<'b> for ValueSeed<'b> {

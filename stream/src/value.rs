@@ -134,6 +134,18 @@ impl<'b> Attributes<'b> {
         Self { pairs: BumpVec::new_in(arena), dropped: 0 }
     }
 
+    /// A copy with room for `more` further pairs.
+    pub fn copy_in(&self, arena: &'b Bump, more: usize) -> Self {
+        let mut pairs = BumpVec::with_capacity_in(self.pairs.len() + more, arena);
+        pairs.extend_from_slice_copy(&self.pairs);
+        Self { pairs, dropped: self.dropped }
+    }
+
+    /// Counts pairs that were kept out before they could become attributes.
+    pub fn count_dropped(&mut self, pairs: u32) {
+        self.dropped = self.dropped.saturating_add(pairs);
+    }
+
     /// The value at `path`.
     pub fn get(&self, path: &str) -> Option<Value<'b>> {
         self.pairs.iter().find(|(key, _)| *key == path).map(|(_, value)| *value)
@@ -157,7 +169,7 @@ impl<'b> Attributes<'b> {
     pub fn push(&mut self, path: &'b str, value: Value<'b>) {
         use schemas::limits::{MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES};
         if self.pairs.len() >= MAX_ATTRIBUTES || path.len() > MAX_ATTRIBUTE_KEY_BYTES {
-            self.dropped += 1;
+            self.count_dropped(1);
         } else {
             self.pairs.push((path, value));
         }
@@ -172,6 +184,11 @@ impl<'b> Attributes<'b> {
     /// All pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'b str, Value<'b>)> + '_ {
         self.pairs.iter().copied()
+    }
+
+    /// All values, to change in place.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value<'b>> {
+        self.pairs.iter_mut().map(|(_, value)| value)
     }
 
     /// Pairs below `path` (the members of the object there), with their full paths.

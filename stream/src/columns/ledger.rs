@@ -1,13 +1,16 @@
 //! Table `ledger`.
 
-use arrow::array::RecordBatch;
+use arrow::array::{
+    Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
 use arrow::error::ArrowError;
-use schemas::table::Table;
-
-use super::{Lineage, TableColumns};
 use schemas::ledger::Action;
+use schemas::table::Table;
 use schemas::time::EventTime;
 use schemas::topic::Signal;
+
+use super::parts::{self, Held, array};
+use super::{Lineage, TableColumns};
 
 /// One row of the ledger; column meanings: `schemas::ledger`.
 #[derive(Debug, Clone, Copy)]
@@ -36,12 +39,34 @@ pub struct LedgerEntry<'a> {
 
 /// Builder of table `ledger`.
 #[derive(Debug, Default)]
-pub struct LedgerColumns {}
+pub struct LedgerColumns {
+    timestamp: TimestampMicrosecondBuilder,
+    /// `signal`, `stage`, `action`, `rule`, `service`.
+    texts: [StringBuilder; 5],
+    /// `events`, `bytes`, `messages`, `from_offset`, `to_offset`.
+    numbers: [Int64Builder; 5],
+    topic: StringBuilder,
+    partition: Int32Builder,
+    version: StringBuilder,
+}
 
 impl LedgerColumns {
-    /// Adds a row.
+    /// Adds a row. Of the lineage, the offset is not used: a row stands for a range.
     pub fn push(&mut self, entry: &LedgerEntry<'_>, lineage: &Lineage<'_>) {
-        let _ = (entry, lineage);
+        self.timestamp.append_value(entry.timestamp.micros());
+        let (action, stage) = (entry.action.as_str(), entry.action.stage());
+        let texts = [entry.signal.as_str(), stage, action, entry.rule, entry.service];
+        for (column, text) in self.texts.iter_mut().zip(texts) {
+            column.append_value(text);
+        }
+        let numbers =
+            [entry.events, entry.bytes, entry.messages, entry.from_offset, entry.to_offset];
+        for (column, number) in self.numbers.iter_mut().zip(numbers) {
+            column.append_value(number);
+        }
+        self.topic.append_value(lineage.topic);
+        self.partition.append_value(lineage.partition);
+        self.version.append_value(lineage.pipeline_version);
     }
 }
 
@@ -49,14 +74,23 @@ impl TableColumns for LedgerColumns {
     const TABLE: Table = Table::Ledger;
 
     fn rows(&self) -> usize {
-        0
+        self.partition.values_slice().len()
     }
 
     fn bytes(&self) -> usize {
-        0
+        self.texts.iter().map(Held::held).sum::<usize>()
+            + self.topic.held()
+            + self.version.held()
+            + self.rows() * 52
     }
 
     fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        Ok(RecordBatch::new_empty(Table::Ledger.file_schema()))
+        let mut columns = vec![array(self.timestamp.finish().with_timezone("UTC"))];
+        columns.extend(self.texts.each_mut().map(|column| array(column.finish())));
+        columns.extend(self.numbers.each_mut().map(|column| array(column.finish())));
+        columns.push(array(self.topic.finish()));
+        columns.push(array(self.partition.finish()));
+        columns.push(array(self.version.finish()));
+        parts::batch(Self::TABLE, columns)
     }
 }

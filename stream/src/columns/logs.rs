@@ -1,35 +1,144 @@
 //! Table `logs`.
 
-use arrow::array::RecordBatch;
+use arrow::array::{Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::error::ArrowError;
+use schemas::id::{SpanId, TraceId};
+use schemas::limits::{MAX_MESSAGE_TEXT_BYTES, MAX_TAGS};
+use schemas::status::Status;
 use schemas::table::Table;
 
+use super::lineage::LineageColumns;
+use super::parts::{self, Held, TextList, TextMap, array, head, id_or_null, text_or_null};
 use super::{Lineage, TableColumns};
 use crate::event::LogEvent;
+use crate::value::{Attributes, Value};
+
+/// Attributes that become `error_kind`, the first present wins: Datadog's, then OpenTelemetry's.
+const ERROR_KIND: &[&str] = &["error.kind", "error.type", "exception.type"];
+/// Attributes that become `error_message`.
+const ERROR_MESSAGE: &[&str] = &["error.message", "exception.message"];
+/// Attributes that become `error_stack`.
+const ERROR_STACK: &[&str] = &["error.stack", "exception.stacktrace"];
 
 /// Builder of table `logs`.
 #[derive(Debug, Default)]
-pub struct LogColumns {}
+pub struct LogColumns {
+    timestamp: TimestampMicrosecondBuilder,
+    timestamp_ns: Int64Builder,
+    observed: TimestampMicrosecondBuilder,
+    service: StringBuilder,
+    env: StringBuilder,
+    version: StringBuilder,
+    host: StringBuilder,
+    source: StringBuilder,
+    status: StringBuilder,
+    message: StringBuilder,
+    trace_id: StringBuilder,
+    span_id: StringBuilder,
+    errors: [StringBuilder; 3],
+    issue_id: StringBuilder,
+    index: StringBuilder,
+    attributes: TextMap,
+    tags: TextList,
+    lineage: LineageColumns,
+}
 
 impl LogColumns {
-    /// Adds a row.
+    /// Adds a row. The error attributes move to their columns: they are not repeated in the map.
     pub fn push(&mut self, event: &LogEvent<'_>, index: &str, lineage: &Lineage<'_>) {
-        let _ = (event, index, lineage);
+        let time = event.time();
+        self.timestamp.append_value(time.micros());
+        self.timestamp_ns.append_value(time.nanos());
+        self.observed.append_value(event.observed.unwrap_or(event.received).micros());
+        self.service.append_value(event.service);
+        self.env.append_value(event.env);
+        self.version.append_value(event.version);
+        self.host.append_value(event.host);
+        self.source.append_value(event.source);
+        self.status.append_value(event.status.unwrap_or(Status::Info).as_str());
+        self.message.append_value(head(event.message, MAX_MESSAGE_TEXT_BYTES));
+        id_or_null(&mut self.trace_id, event.trace_id.map(TraceId::hex));
+        id_or_null(&mut self.span_id, event.span_id.map(SpanId::hex));
+        self.issue_id.append_null();
+        self.index.append_value(index);
+        self.push_attributes(event);
+        for tag in event.tags.iter().take(MAX_TAGS) {
+            self.tags.item(tag);
+        }
+        self.tags.end_row();
+        self.lineage.push(lineage, event.index);
     }
+
+    fn push_attributes(&mut self, event: &LogEvent<'_>) {
+        let attributes = &event.attributes;
+        let moved = [ERROR_KIND, ERROR_MESSAGE, ERROR_STACK].map(|paths| chosen(attributes, paths));
+        for (column, found) in self.errors.iter_mut().zip(moved) {
+            match found {
+                Some((_, text)) => text_or_null(column, head(text, MAX_MESSAGE_TEXT_BYTES)),
+                None => column.append_null(),
+            }
+        }
+        for (key, value) in parts::stored(attributes) {
+            if !moved.iter().flatten().any(|(path, _)| *path == key) {
+                self.attributes.pair(key, &value);
+            }
+        }
+        let cut = event.message.len() > MAX_MESSAGE_TEXT_BYTES;
+        if cut && attributes.get("_truncated").is_none() {
+            self.attributes.pair("_truncated", &Value::Bool(true));
+        }
+        self.attributes.end_row(attributes.dropped());
+    }
+}
+
+/// The first of `paths` that holds text.
+fn chosen<'b>(attributes: &Attributes<'b>, paths: &[&'static str]) -> Option<(&'static str, &'b str)> {
+    paths.iter().find_map(|path| Some((*path, attributes.get_str(path)?)))
 }
 
 impl TableColumns for LogColumns {
     const TABLE: Table = Table::Logs;
 
     fn rows(&self) -> usize {
-        0
+        self.timestamp_ns.values_slice().len()
     }
 
     fn bytes(&self) -> usize {
-        0
+        let texts = [
+            &self.service, &self.env, &self.version, &self.host, &self.source, &self.status,
+            &self.message, &self.trace_id, &self.span_id, &self.issue_id, &self.index,
+        ];
+        texts.into_iter().chain(&self.errors).map(Held::held).sum::<usize>()
+            + self.attributes.held()
+            + self.tags.held()
+            + self.lineage.held()
+            + self.rows() * 24
     }
 
     fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        Ok(RecordBatch::new_empty(Table::Logs.file_schema()))
+        let [kind, message, stack] = self.errors.each_mut().map(|column| array(column.finish()));
+        let mut columns = vec![
+            array(self.timestamp.finish().with_timezone("UTC")),
+            array(self.timestamp_ns.finish()),
+            array(self.observed.finish().with_timezone("UTC")),
+            array(self.service.finish()),
+            array(self.env.finish()),
+            array(self.version.finish()),
+            array(self.host.finish()),
+            array(self.source.finish()),
+            array(self.status.finish()),
+            array(self.message.finish()),
+            array(self.trace_id.finish()),
+            array(self.span_id.finish()),
+            kind,
+            message,
+            stack,
+            array(self.issue_id.finish()),
+            array(self.index.finish()),
+            self.attributes.finish()?,
+            self.tags.finish()?,
+        ];
+        columns.extend(self.lineage.finish());
+        parts::batch(Self::TABLE, columns)
     }
 }

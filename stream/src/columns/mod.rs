@@ -1,33 +1,33 @@
 //! Rows -> Arrow columns, one file per table. Builders live as long as the unit they fill.
+//!
+//! Maps never hold a key twice, null attributes are not stored, and attribute values are cut at
+//! [`schemas::limits::MAX_ATTRIBUTE_VALUE_BYTES`] here, at the one place every value passes.
 
 mod dead_letters;
 mod ledger;
+mod lineage;
 mod logs;
 mod metrics;
+mod parts;
+mod sketch;
+mod span_parts;
 mod spans;
+#[cfg(test)]
+mod tests;
 
 pub use dead_letters::{DeadLetter, DeadLetterColumns};
 pub use ledger::{LedgerColumns, LedgerEntry};
+pub use lineage::Lineage;
 pub use logs::LogColumns;
 pub use metrics::MetricColumns;
 pub use spans::SpanColumns;
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{SortColumn, lexsort_to_indices, take_record_batch};
 use arrow::error::ArrowError;
 use schemas::table::Table;
-
-/// Where a row came from: the lineage columns of the raw tables.
-#[derive(Debug, Clone, Copy)]
-pub struct Lineage<'a> {
-    /// Topic of the message.
-    pub topic: &'a str,
-    /// Its partition.
-    pub partition: i32,
-    /// Its offset.
-    pub offset: i64,
-    /// Content hash of the pipeline configuration.
-    pub pipeline_version: &'a str,
-}
 
 /// What all builders have in common; each has a `push` of its own.
 pub trait TableColumns: Default + Send {
@@ -47,6 +47,19 @@ pub trait TableColumns: Default + Send {
 
 /// The batch with its rows in the table's sort order; rows that tie keep their order.
 pub fn sort(table: Table, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let _ = table;
-    Ok(batch.clone())
+    let rows = u32::try_from(batch.num_rows())
+        .map_err(|_| ArrowError::InvalidArgumentError("over 2^32 rows in a unit".to_owned()))?;
+    let mut keys = Vec::with_capacity(table.sort_columns().len() + 1);
+    for name in table.sort_columns() {
+        let values = Arc::clone(batch.column(batch.schema_ref().index_of(name)?));
+        keys.push(SortColumn { values, options: None });
+    }
+    // The kernel is not stable; the row number as the last key makes it so.
+    let numbers = Arc::new(UInt32Array::from_iter_values(0..rows));
+    keys.push(SortColumn { values: numbers, options: None });
+    let order = lexsort_to_indices(&keys, None)?;
+    if order.values().iter().zip(0..).all(|(place, row)| *place == row) {
+        return Ok(batch.clone());
+    }
+    take_record_batch(batch, &order)
 }

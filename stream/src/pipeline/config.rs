@@ -1,16 +1,338 @@
-//! The pipeline section of the configuration, as written by the user.
+//! The pipeline section of the configuration, as written by the user: Datadog's names and
+//! spellings (API `v1/logs/config/pipelines`, `.../indexes`, `v2/logs/config/metrics`), so that what
+//! people know from there reads the same here. One deviation: `is_enabled` is true unless written.
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Pipelines, log-based metrics, indexes.
-#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Config {}
+pub struct Config {
+    /// A log goes through every pipeline whose filter matches, in order.
+    pub pipelines: Vec<PipelineConfig>,
+    /// Metrics computed from all processed logs, also from those no index keeps.
+    pub metrics: Vec<MetricConfig>,
+    /// The first index whose filter matches takes the log.
+    pub indexes: Vec<IndexConfig>,
+}
+
+/// No pipelines, no metrics, one index `main` that takes everything.
+impl Default for Config {
+    fn default() -> Self {
+        let main = IndexConfig {
+            name: "main".to_owned(),
+            filter: Filter::default(),
+            exclusion_filters: Vec::new(),
+        };
+        Self { pipelines: Vec::new(), metrics: Vec::new(), indexes: vec![main] }
+    }
+}
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct ConfigError {
-    /// Path within the section: `pipelines[0].processors[2].grok.match_rules`, line 3.
+    /// Path within the section: `pipelines[0].processors[2].grok.match_rules:3`.
     pub path: String,
     /// What is wrong, and the fix.
     pub reason: String,
+}
+
+/// A filter: `{query: "..."}` as in Datadog, or the query alone.
+#[derive(Debug, Clone, Serialize, PartialEq)]
+pub struct Filter {
+    /// A search query; empty and `*` match everything.
+    pub query: String,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self { query: "*".to_owned() }
+    }
+}
+
+impl<'de> Deserialize<'de> for Filter {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Object {
+            #[serde(default)]
+            query: String,
+        }
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a filter is `{query: \"...\"}` or the query as text")]
+        enum Form {
+            Text(String),
+            Object(Object),
+        }
+        Ok(match Form::deserialize(reader)? {
+            Form::Text(query) | Form::Object(Object { query }) => Self { query },
+        })
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A pipeline, at the top or nested in another one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineConfig {
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// Datadog's id; without meaning here.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// `pipeline`, where the API writes it.
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+    /// Skipped when false.
+    #[serde(default = "yes")]
+    pub is_enabled: bool,
+    /// Datadog's mark of integration pipelines; without meaning here.
+    #[serde(default)]
+    pub is_read_only: bool,
+    /// For people.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// For people.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Which logs enter.
+    #[serde(default)]
+    pub filter: Filter,
+    /// What is done to them, in order.
+    #[serde(default)]
+    pub processors: Vec<ProcessorConfig>,
+}
+
+/// One processor, told apart by `type`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum ProcessorConfig {
+    /// Text to attributes by rules.
+    GrokParser(GrokParserConfig),
+    /// Event time from an attribute.
+    DateRemapper(RemapperConfig),
+    /// Status from an attribute.
+    StatusRemapper(RemapperConfig),
+    /// Service from an attribute.
+    ServiceRemapper(RemapperConfig),
+    /// Message from an attribute.
+    MessageRemapper(RemapperConfig),
+    /// Trace id from an attribute.
+    TraceIdRemapper(RemapperConfig),
+    /// Span id from an attribute.
+    SpanIdRemapper(RemapperConfig),
+    /// Moves or copies attributes and tags.
+    AttributeRemapper(AttributeRemapperConfig),
+    /// A nested pipeline; one level.
+    Pipeline(PipelineConfig),
+}
+
+/// `grok-parser`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrokParserConfig {
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// Skipped when false.
+    #[serde(default = "yes")]
+    pub is_enabled: bool,
+    /// Attribute whose text is parsed.
+    #[serde(default = "message")]
+    pub source: String,
+    /// Lines the rules were written for; for people.
+    #[serde(default)]
+    pub samples: Vec<String>,
+    /// The rules.
+    pub grok: GrokRules,
+}
+
+fn message() -> String {
+    "message".to_owned()
+}
+
+/// Rules, one a line: `name pattern`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrokRules {
+    /// Rules others refer to by `%{name}`; never matched on their own.
+    #[serde(default)]
+    pub support_rules: String,
+    /// Rules tried in order; the first that matches wins.
+    pub match_rules: String,
+}
+
+/// A remapper of a reserved attribute.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemapperConfig {
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// Skipped when false.
+    #[serde(default = "yes")]
+    pub is_enabled: bool,
+    /// Attributes tried in order; without, the processor's documented default where it has one.
+    #[serde(default)]
+    pub sources: Vec<String>,
+}
+
+/// Where an attribute remapper reads or writes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// Attributes.
+    #[default]
+    Attribute,
+    /// Tags.
+    Tag,
+}
+
+/// Type an attribute remapper casts to where possible.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetFormat {
+    /// Left as it is.
+    #[default]
+    Auto,
+    /// Text.
+    String,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Double,
+}
+
+/// `attribute-remapper`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributeRemapperConfig {
+    /// For people.
+    #[serde(default)]
+    pub name: String,
+    /// Skipped when false.
+    #[serde(default = "yes")]
+    pub is_enabled: bool,
+    /// Tried in order; the first that exists is taken.
+    pub sources: Vec<String>,
+    /// What `sources` name.
+    #[serde(default)]
+    pub source_type: Place,
+    /// Attribute path or tag key.
+    pub target: String,
+    /// What `target` names.
+    #[serde(default)]
+    pub target_type: Place,
+    /// Cast.
+    #[serde(default)]
+    pub target_format: TargetFormat,
+    /// Keep the source.
+    #[serde(default)]
+    pub preserve_source: bool,
+    /// Replace an existing target.
+    #[serde(default)]
+    pub override_on_conflict: bool,
+}
+
+/// A log-based metric.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricConfig {
+    /// Name of the metric (`id` in the API).
+    #[serde(alias = "id")]
+    pub name: String,
+    /// Which logs count.
+    #[serde(default)]
+    pub filter: Filter,
+    /// What is computed.
+    pub compute: ComputeConfig,
+    /// By what it is split.
+    #[serde(default)]
+    pub group_by: Vec<GroupByConfig>,
+}
+
+/// What a metric computes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ComputeConfig {
+    /// `count` or `distribution`.
+    pub aggregation_type: Aggregation,
+    /// The measured attribute of a distribution, with `@`.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// Datadog's switch; percentiles are always there.
+    #[serde(default)]
+    pub include_percentiles: Option<bool>,
+}
+
+/// How measurements are added up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Aggregation {
+    /// Number of logs.
+    Count,
+    /// Distribution of an attribute's numbers.
+    Distribution,
+}
+
+/// One key of a metric's series.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupByConfig {
+    /// Attribute with `@`; a tag or reserved attribute without.
+    pub path: String,
+    /// Name of the metric's tag; the path without `@` if absent.
+    #[serde(default)]
+    pub tag_name: Option<String>,
+}
+
+/// An index.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IndexConfig {
+    /// Its name.
+    pub name: String,
+    /// Which logs it takes.
+    #[serde(default)]
+    pub filter: Filter,
+    /// What it does not keep; the first active one that matches decides.
+    #[serde(default)]
+    pub exclusion_filters: Vec<ExclusionConfig>,
+}
+
+/// An exclusion filter.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExclusionConfig {
+    /// Its name, as the ledger shows it.
+    pub name: String,
+    /// Skipped when false.
+    #[serde(default = "yes")]
+    pub is_enabled: bool,
+    /// What it excludes, and how much of it.
+    pub filter: ExclusionFilterConfig,
+}
+
+/// Query and rate of an exclusion filter.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExclusionFilterConfig {
+    /// Which logs.
+    #[serde(default)]
+    pub query: String,
+    /// The share that is excluded, 0.0 to 1.0: 1.0 excludes all, 0.9 keeps one in ten.
+    #[serde(default = "all")]
+    pub sample_rate: f64,
+    /// Logs with the same value of this attribute share one fate; logs without it are kept.
+    #[serde(default)]
+    pub sample_attribute: Option<String>,
+}
+
+fn all() -> f64 {
+    1.0
 }

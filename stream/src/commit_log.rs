@@ -1,0 +1,70 @@
+//! The commit log: one ordered series of records that says what has been done, and nothing else
+//! does. Layout below the store's root:
+//!
+//! ```text
+//! _sys/<pipeline>/log/<seq, 20 digits>    records, created once, never overwritten
+//! _sys/<pipeline>/snap/<seq, 20 digits>   folded heads, immutable; snap/LATEST is a hint
+//! _sys/<pipeline>/probe/<nonce>           what the start-up probe leaves, removed at once
+//! ```
+//!
+//! In reading order: [`frame`] (bytes on disk), [`record`] (what a record says), [`head`] (the
+//! pure fold that decides what is valid), [`log`] (append and recovery), [`snapshot`], [`probe`].
+
+pub mod frame;
+pub mod head;
+pub mod log;
+pub mod probe;
+pub mod record;
+pub mod snapshot;
+
+use object_store::path::Path;
+
+/// Where a pipeline keeps what.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: String,
+}
+
+impl Layout {
+    /// The layout of this pipeline.
+    pub fn new(pipeline: &str) -> Self {
+        Self { root: format!("_sys/{pipeline}") }
+    }
+
+    /// The directory of the records.
+    pub fn records(&self) -> Path {
+        Path::from(format!("{}/log", self.root))
+    }
+
+    /// The key of one record.
+    pub fn record(&self, seq: u64) -> Path {
+        Path::from(format!("{}/log/{seq:020}", self.root))
+    }
+
+    /// The directory of the snapshots.
+    pub fn snapshots(&self) -> Path {
+        Path::from(format!("{}/snap", self.root))
+    }
+
+    /// The key of the snapshot taken before record `next_seq`.
+    pub fn snapshot(&self, next_seq: u64) -> Path {
+        Path::from(format!("{}/snap/{next_seq:020}", self.root))
+    }
+
+    /// The hint at the newest snapshot.
+    pub fn latest_snapshot(&self) -> Path {
+        Path::from(format!("{}/snap/LATEST", self.root))
+    }
+
+    /// A key nobody else uses.
+    pub fn probe(&self, nonce: u128) -> Path {
+        Path::from(format!("{}/probe/{nonce:032x}", self.root))
+    }
+
+    /// The sequence number a key in [`Self::records`] or [`Self::snapshots`] stands for.
+    pub fn seq(key: &Path) -> Option<u64> {
+        let name = key.filename()?;
+        (name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit())).then_some(())?;
+        name.parse().ok()
+    }
+}

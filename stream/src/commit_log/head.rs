@@ -1,0 +1,331 @@
+//! The head: what all records up to some sequence number add up to. A pure fold, so every reader
+//! of the log agrees, even about records a faulty writer should never have appended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemas::table::Table;
+
+use super::record::{Bits, Body, Claim, Commit, FileAdd, Record, Unit, UnitPartition};
+use crate::record::TopicPartition;
+
+/// Where one partition stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PartitionHead {
+    /// Times it was claimed.
+    pub generation: u64,
+    /// Who holds it.
+    pub owner: String,
+    /// First offset not committed.
+    pub next_offset: i64,
+    /// Last valid record that touched it.
+    pub last_seq: u64,
+}
+
+/// What is known of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TableHead {
+    /// Its Delta id, once a claim has named it.
+    pub id: Option<String>,
+    /// Last record with a valid file for it. A publish cursor at or past it has nothing to do.
+    pub last_add_seq: Option<u64>,
+}
+
+/// The fold's state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Head {
+    /// Where the next record goes.
+    pub next_seq: u64,
+    /// What its `previous` must be.
+    pub last_hash: Bits,
+    /// Identity of the Kafka cluster, once a claim has named it.
+    pub cluster_id: Option<String>,
+    /// Tables.
+    pub tables: BTreeMap<Table, TableHead>,
+    /// Partitions.
+    #[serde(with = "partition_list")]
+    pub partitions: BTreeMap<TopicPartition, PartitionHead>,
+}
+
+/// Why a claim or a unit is not valid on a head.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// It names no partition, or one twice.
+    #[error("it names {0}")]
+    Malformed(&'static str),
+    /// Somebody else has claimed the partition since.
+    #[error(
+        "{topic}-{partition} is at generation {current}, this is for {given}: another worker took it"
+    )]
+    Generation {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// The head's.
+        current: u64,
+        /// The record's.
+        given: u64,
+    },
+    /// It does not continue where the partition stands.
+    #[error("{topic}-{partition} stands at offset {next_offset} of seq {last_seq}, this continues offset {from_offset} of seq {parent_seq}")]
+    NotNext {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: i32,
+        /// The head's.
+        next_offset: i64,
+        /// The head's.
+        last_seq: u64,
+        /// The record's.
+        from_offset: i64,
+        /// The record's.
+        parent_seq: u64,
+    },
+    /// Another cluster.
+    #[error("this store belongs to Kafka cluster {expected}, the brokers are cluster {found}; point the worker at the right brokers, or give the new cluster a store of its own")]
+    Cluster {
+        /// The head's.
+        expected: String,
+        /// The claim's.
+        found: String,
+    },
+    /// Another table under the same path.
+    #[error("table {table} has id {found}, this log publishes to {expected}: it was dropped or replaced; restore it, or start a new store")]
+    Table {
+        /// Its name.
+        table: &'static str,
+        /// The head's.
+        expected: String,
+        /// The claim's.
+        found: String,
+    },
+}
+
+/// The record does not belong where it stands: the log is not one chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// Its number is another.
+    #[error("record {expected} says it is record {found}")]
+    Seq {
+        /// Its key.
+        expected: u64,
+        /// Its content.
+        found: u64,
+    },
+    /// Its `previous` is another.
+    #[error("record {seq} continues {found}, but the record before it is {expected}: the log was forked or edited")]
+    Hash {
+        /// The record.
+        seq: u64,
+        /// What it should name.
+        expected: Bits,
+        /// What it names.
+        found: Bits,
+    },
+}
+
+/// What folding a record found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// Parts of it that are no-ops, by their position (0 for a claim), and why.
+    pub rejected: Vec<(usize, Rejection)>,
+}
+
+impl Folded {
+    /// The files of the valid units of `record`.
+    pub fn adds<'r>(&self, record: &'r Record) -> impl Iterator<Item = &'r FileAdd> {
+        let units: &[Unit] = match &record.body {
+            Body::Commit(commit) => &commit.units,
+            Body::Claim(_) => &[],
+        };
+        let rejected: BTreeSet<usize> = self.rejected.iter().map(|(index, _)| *index).collect();
+        let valid = units.iter().enumerate().filter(move |(index, _)| !rejected.contains(index));
+        valid.flat_map(|(_, unit)| &unit.adds)
+    }
+}
+
+impl Head {
+    /// Whether `body` would take full effect as the next record.
+    pub fn check(&self, body: &Body) -> Result<(), Rejection> {
+        match body {
+            Body::Claim(claim) => self.check_claim(claim),
+            Body::Commit(commit) => {
+                let mut after = self.clone();
+                after.fold_commit(self.next_seq, commit).into_iter().next().map_or(Ok(()), |r| Err(r.1))
+            }
+        }
+    }
+
+    /// Adds the next record. `stored` is the [`super::record::hash`] of its bytes. An invalid
+    /// claim or unit changes nothing but the log's length; a record out of its chain is an error.
+    pub fn fold(&mut self, record: &Record, stored: Bits) -> Result<Folded, ChainError> {
+        if record.seq != self.next_seq {
+            return Err(ChainError::Seq { expected: self.next_seq, found: record.seq });
+        }
+        if record.previous != self.last_hash {
+            let (expected, found) = (self.last_hash, record.previous);
+            return Err(ChainError::Hash { seq: record.seq, expected, found });
+        }
+        let rejected = match &record.body {
+            Body::Claim(claim) => self.fold_claim(record.seq, claim),
+            Body::Commit(commit) => self.fold_commit(record.seq, commit),
+        };
+        self.next_seq = self.next_seq.saturating_add(1);
+        self.last_hash = stored;
+        Ok(Folded { rejected })
+    }
+
+    fn fold_claim(&mut self, seq: u64, claim: &Claim) -> Vec<(usize, Rejection)> {
+        if let Err(rejection) = self.check_claim(claim) {
+            return vec![(0, rejection)];
+        }
+        if let Some(id) = &claim.cluster_id {
+            self.cluster_id.get_or_insert_with(|| id.clone());
+        }
+        for (table, id) in &claim.tables {
+            self.tables.entry(*table).or_default().id.get_or_insert_with(|| id.clone());
+        }
+        for part in &claim.partitions {
+            let head = PartitionHead {
+                generation: part.generation,
+                owner: claim.owner.clone(),
+                next_offset: part.start_offset,
+                last_seq: seq,
+            };
+            self.partitions.insert(part.partition.clone(), head);
+        }
+        Vec::new()
+    }
+
+    fn fold_commit(&mut self, seq: u64, commit: &Commit) -> Vec<(usize, Rejection)> {
+        let mut rejected = Vec::new();
+        for (index, unit) in commit.units.iter().enumerate() {
+            match self.check_unit(unit) {
+                Ok(()) => self.apply_unit(seq, unit),
+                Err(rejection) => rejected.push((index, rejection)),
+            }
+        }
+        rejected
+    }
+
+    fn apply_unit(&mut self, seq: u64, unit: &Unit) {
+        for part in &unit.partitions {
+            if let Some(head) = self.partitions.get_mut(&part.partition) {
+                head.next_offset = part.to_offset;
+                head.last_seq = seq;
+            }
+        }
+        for add in &unit.adds {
+            self.tables.entry(add.table).or_default().last_add_seq = Some(seq);
+        }
+    }
+
+    fn check_claim(&self, claim: &Claim) -> Result<(), Rejection> {
+        distinct(claim.partitions.iter().map(|part| &part.partition))?;
+        if let (Some(expected), Some(found)) = (&self.cluster_id, &claim.cluster_id)
+            && expected != found
+        {
+            let (expected, found) = (expected.clone(), found.clone());
+            return Err(Rejection::Cluster { expected, found });
+        }
+        for (table, found) in &claim.tables {
+            let known = self.tables.get(table).and_then(|head| head.id.as_ref());
+            if let Some(expected) = known.filter(|id| *id != found) {
+                let (expected, found) = (expected.clone(), found.clone());
+                return Err(Rejection::Table { table: table.name(), expected, found });
+            }
+        }
+        for part in &claim.partitions {
+            let head = self.partitions.get(&part.partition);
+            let current = head.map_or(0, |head| head.generation);
+            if current.checked_add(1) != Some(part.generation) {
+                return Err(generation(&part.partition, current, part.generation));
+            }
+            if let Some(head) = head.filter(|head| head.next_offset != part.start_offset) {
+                return Err(not_next(&part.partition, head, part.start_offset, head.last_seq));
+            }
+            if part.start_offset < 0 {
+                return Err(Rejection::Malformed("a negative offset"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_unit(&self, unit: &Unit) -> Result<(), Rejection> {
+        distinct(unit.partitions.iter().map(|part| &part.partition))?;
+        for part in &unit.partitions {
+            let Some(head) = self.partitions.get(&part.partition) else {
+                return Err(generation(&part.partition, 0, part.generation));
+            };
+            if head.generation != part.generation || head.owner != unit.owner {
+                return Err(generation(&part.partition, head.generation, part.generation));
+            }
+            if head.next_offset != part.from_offset || head.last_seq != part.parent_seq {
+                return Err(not_next(&part.partition, head, part.from_offset, part.parent_seq));
+            }
+            if !forward(part) {
+                return Err(Rejection::Malformed("a range that goes backwards"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn forward(part: &UnitPartition) -> bool {
+    part.from_offset <= part.to_offset
+}
+
+fn distinct<'p>(partitions: impl Iterator<Item = &'p TopicPartition>) -> Result<(), Rejection> {
+    let mut seen = BTreeSet::new();
+    for partition in partitions {
+        if !seen.insert(partition) {
+            return Err(Rejection::Malformed("a partition twice"));
+        }
+    }
+    if seen.is_empty() { Err(Rejection::Malformed("no partition")) } else { Ok(()) }
+}
+
+fn generation(partition: &TopicPartition, current: u64, given: u64) -> Rejection {
+    let TopicPartition { topic, partition } = partition;
+    Rejection::Generation { topic: topic.to_string(), partition: *partition, current, given }
+}
+
+fn not_next(
+    partition: &TopicPartition,
+    head: &PartitionHead,
+    from_offset: i64,
+    parent_seq: u64,
+) -> Rejection {
+    Rejection::NotNext {
+        topic: partition.topic.to_string(),
+        partition: partition.partition,
+        next_offset: head.next_offset,
+        last_seq: head.last_seq,
+        from_offset,
+        parent_seq,
+    }
+}
+
+/// JSON has text keys only, so the partitions are a list of pairs.
+mod partition_list {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::{PartitionHead, TopicPartition};
+
+    type Partitions = BTreeMap<TopicPartition, PartitionHead>;
+
+    pub(super) fn serialize<S: Serializer>(map: &Partitions, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Partitions, D::Error> {
+        let pairs = Vec::<(TopicPartition, PartitionHead)>::deserialize(from)?;
+        Ok(pairs.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,305 @@
+//! Append and recovery.
+//!
+//! A create whose answer is not a plain success says nothing: the record may have landed, may
+//! land later, or another's may stand there. So every such answer is settled by reading the key
+//! back and comparing the nonce, and until it is settled the same bytes go to the same key. The
+//! next key is never tried before this one is known.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+use schemas::limits::{MAX_APPEND_ATTEMPTS, RECOVERY_CONCURRENT_READS, SNAPSHOT_INTERVAL};
+
+use super::head::{ChainError, Folded, Head, Rejection};
+use super::record::{self, Bits, Body, Record, RecordError};
+use super::{Layout, snapshot};
+use crate::backoff::Backoff;
+use crate::clock::{Clock, Entropy};
+
+/// Why the log can not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The store did not answer, or not clearly, for as long as we ask.
+    #[error("commit log {key}: no clear answer after {attempts} attempts, last: {last}; the record may or may not have landed, a restart finds out")]
+    Unsettled {
+        /// The key.
+        key: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// The last error.
+        last: String,
+    },
+    /// The store failed while reading.
+    #[error("commit log: cannot read {key}: {source}")]
+    Read {
+        /// The key.
+        key: String,
+        /// The store's reason.
+        source: StoreError,
+    },
+    /// A record is damaged, or not one.
+    #[error("commit log {key}: {source}; restore this object from a backup, nothing after it can be trusted")]
+    Damaged {
+        /// The key.
+        key: String,
+        /// What is wrong.
+        source: RecordError,
+    },
+    /// A record is missing although later ones are there.
+    #[error("commit log: {key} is missing although later records are there; restore it from a backup")]
+    Missing {
+        /// The key.
+        key: String,
+    },
+    /// Records do not form one chain.
+    #[error("commit log: {0}; two logs were mixed in one prefix, or a record was edited")]
+    Chain(#[from] ChainError),
+    /// A key that is no record.
+    #[error("commit log: foreign object {key}; move it out of this prefix")]
+    Foreign {
+        /// The key.
+        key: String,
+    },
+    /// The record is not valid any more.
+    #[error("commit log: {0}")]
+    Rejected(#[from] Rejection),
+    /// The record can not be written at all.
+    #[error("commit log: cannot encode the record: {0}")]
+    Encode(RecordError),
+}
+
+/// A record and what folding it found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The record.
+    pub record: Record,
+    /// Which of its parts count.
+    pub folded: Folded,
+}
+
+/// The log of one pipeline, folded up to its end as far as we have seen it.
+#[derive(Debug)]
+pub struct CommitLog {
+    store: Arc<dyn ObjectStore>,
+    layout: Layout,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    backoff: Backoff,
+    head: Head,
+}
+
+/// What a create came to.
+enum Settled {
+    /// Our bytes stand there.
+    Ours,
+    /// Another's.
+    Theirs(Vec<u8>),
+}
+
+impl CommitLog {
+    /// Reads the log: the newest snapshot that `usable` accepts, then every record after it. The
+    /// entries returned are those after the snapshot.
+    pub async fn recover(
+        store: Arc<dyn ObjectStore>,
+        layout: Layout,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        backoff: Backoff,
+        usable: impl Fn(&Head) -> bool,
+    ) -> Result<(Self, Vec<Entry>), LogError> {
+        let head = snapshot::newest(store.as_ref(), &layout, usable).await.unwrap_or_default();
+        let mut log = Self { store, layout, clock, entropy, backoff, head };
+        let mut entries = Vec::new();
+        log.read_listed(&mut entries).await?;
+        log.read_tail(&mut entries).await?;
+        Ok((log, entries))
+    }
+
+    /// What all records so far add up to.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Appends the record `make` derives from the head. Called again with a newer head when
+    /// another writer's record came first; those entries are returned too, ours last. The append
+    /// is refused, and nothing written, once the record would not take full effect.
+    pub async fn append(
+        &mut self,
+        mut make: impl FnMut(&Head) -> Body,
+    ) -> Result<Vec<Entry>, LogError> {
+        let mut entries = Vec::new();
+        for _ in 0..MAX_APPEND_ATTEMPTS {
+            let body = make(&self.head);
+            self.head.check(&body)?;
+            let record = Record {
+                seq: self.head.next_seq,
+                nonce: Bits(self.entropy.bits()),
+                previous: self.head.last_hash,
+                written_millis: self.clock.unix_millis(),
+                body,
+            };
+            let bytes = record::encode(&record).map_err(LogError::Encode)?;
+            let key = self.layout.record(record.seq);
+            match self.settle(&key, &bytes, record.nonce).await? {
+                Settled::Ours => {
+                    entries.push(self.fold(record, &bytes)?);
+                    self.snapshot_if_due().await;
+                    return Ok(entries);
+                }
+                Settled::Theirs(bytes) => {
+                    entries.push(self.fold_bytes(&key, &bytes)?);
+                    self.read_tail(&mut entries).await?;
+                }
+            }
+        }
+        let key = self.layout.record(self.head.next_seq).to_string();
+        let last = "other writers always came first".to_owned();
+        Err(LogError::Unsettled { key, attempts: MAX_APPEND_ATTEMPTS, last })
+    }
+
+    /// Creates `key`, and finds out whose bytes stand there in the end.
+    async fn settle(&self, key: &Path, bytes: &[u8], nonce: Bits) -> Result<Settled, LogError> {
+        let mut last = String::new();
+        for attempt in 0..MAX_APPEND_ATTEMPTS {
+            let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+            match self.store.put_opts(key, bytes.to_vec().into(), options).await {
+                Ok(_) => return Ok(Settled::Ours),
+                Err(error) => last = error.to_string(),
+            }
+            match self.read(key).await {
+                Ok(Some(found)) => {
+                    let author = record::decode(&found)
+                        .map_err(|source| LogError::Damaged { key: key.to_string(), source })?;
+                    let ours = author.nonce == nonce;
+                    return Ok(if ours { Settled::Ours } else { Settled::Theirs(found) });
+                }
+                // Nothing there: not landed yet, or never. The same bytes again.
+                Ok(None) => {}
+                Err(error) => last = error.to_string(),
+            }
+            tracing::warn!(%key, attempt, error = last, "commit log: append not settled, again");
+            self.backoff.pause(attempt, self.entropy.as_ref()).await;
+        }
+        Err(LogError::Unsettled { key: key.to_string(), attempts: MAX_APPEND_ATTEMPTS, last })
+    }
+
+    async fn read(&self, key: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.store.get(key).await {
+            Ok(found) => Ok(Some(found.bytes().await?.to_vec())),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Like [`Self::read`], trying again for a while.
+    async fn read_patiently(&self, key: &Path) -> Result<Option<Vec<u8>>, LogError> {
+        for attempt in 1..MAX_APPEND_ATTEMPTS {
+            match self.read(key).await {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    tracing::warn!(%key, attempt, %error, "commit log: read failed, again");
+                    self.backoff.pause(attempt, self.entropy.as_ref()).await;
+                }
+            }
+        }
+        let wrap = |source| LogError::Read { key: key.to_string(), source };
+        self.read(key).await.map_err(wrap)
+    }
+
+    fn fold_bytes(&mut self, key: &Path, bytes: &[u8]) -> Result<Entry, LogError> {
+        let record = record::decode(bytes)
+            .map_err(|source| LogError::Damaged { key: key.to_string(), source })?;
+        self.fold(record, bytes)
+    }
+
+    fn fold(&mut self, record: Record, bytes: &[u8]) -> Result<Entry, LogError> {
+        let folded = self.head.fold(&record, record::hash(bytes))?;
+        for (part, reason) in &folded.rejected {
+            tracing::warn!(seq = record.seq, part, %reason, "commit log: part has no effect");
+        }
+        Ok(Entry { record, folded })
+    }
+
+    /// Reads the records a listing shows, several at once.
+    async fn read_listed(&mut self, entries: &mut Vec<Entry>) -> Result<(), LogError> {
+        let directory = self.layout.records();
+        let wrap = |source| LogError::Read { key: directory.to_string(), source };
+        let mut listed = BTreeSet::new();
+        let keys: Vec<Path> = match self.head.next_seq.checked_sub(1) {
+            None => self.store.list(Some(&directory)),
+            Some(seq) => self.store.list_with_offset(Some(&directory), &self.layout.record(seq)),
+        }
+        .map_ok(|meta| meta.location)
+        .try_collect()
+        .await
+        .map_err(wrap)?;
+        for key in keys {
+            let seq = Layout::seq(&key).ok_or(LogError::Foreign { key: key.to_string() })?;
+            if seq >= self.head.next_seq {
+                listed.insert(seq);
+            }
+        }
+        // Numbers without a gap; what a stale listing hides behind one is found by `read_tail`.
+        let first = self.head.next_seq;
+        let end = (first..).find(|seq| !listed.contains(seq)).unwrap_or(first);
+        let later = listed.last().copied().filter(|last| *last > end);
+        let reads: Vec<_> = {
+            let this = &*self;
+            futures::stream::iter(first..end)
+                .map(|seq| async move {
+                    let key = this.layout.record(seq);
+                    let found = this.read_patiently(&key).await?;
+                    found.map(|bytes| (key.clone(), bytes)).ok_or(LogError::Missing { key: key.to_string() })
+                })
+                .buffered(RECOVERY_CONCURRENT_READS)
+                .try_collect()
+                .await?
+        };
+        for (key, bytes) in reads {
+            entries.push(self.fold_bytes(&key, &bytes)?);
+        }
+        if let Some(later) = later {
+            self.read_tail(entries).await?;
+            if self.head.next_seq <= later {
+                let key = self.layout.record(self.head.next_seq).to_string();
+                return Err(LogError::Missing { key });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads records one by one until there is none.
+    async fn read_tail(&mut self, entries: &mut Vec<Entry>) -> Result<(), LogError> {
+        loop {
+            let key = self.layout.record(self.head.next_seq);
+            let Some(bytes) = self.read_patiently(&key).await? else { return Ok(()) };
+            entries.push(self.fold_bytes(&key, &bytes)?);
+        }
+    }
+
+    /// Saves the head now and then, so that recovery reads a bounded tail. Best effort: without
+    /// it recovery reads more.
+    async fn snapshot_if_due(&self) {
+        if self.head.next_seq.is_multiple_of(SNAPSHOT_INTERVAL)
+            && let Err(error) = snapshot::save(self.store.as_ref(), &self.layout, &self.head).await
+        {
+            tracing::warn!(seq = self.head.next_seq, %error, "commit log: no snapshot written");
+        }
+    }
+}
+
+/// The pause a test can afford.
+#[cfg(test)]
+pub(crate) const TEST_BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(1), most: Duration::from_millis(2) };
+
+/// The pause between attempts in production: 50 ms to 5 s, about a minute over all attempts.
+pub const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(50), most: Duration::from_secs(5) };
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Does this store refuse to create a key twice? Everything rests on it, and some stores that
+//! call themselves S3-compatible ignore the condition, so it is tried at every start.
+
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+
+use super::Layout;
+use crate::backoff::Backoff;
+use crate::clock::Entropy;
+
+/// Attempts at each of the two creates.
+const ATTEMPTS: u32 = 5;
+
+/// Why the store can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// It creates a key twice.
+    #[error("the store ignores conditional creates (If-None-Match): a second create of {0} succeeded; records could be overwritten, so Tidemill does not run on it. Use a store with conditional writes")]
+    IgnoresCreate(String),
+    /// It does not work at all.
+    #[error("the store cannot be written: {0}; check address, credentials and free space")]
+    Unusable(String),
+}
+
+/// Creates one key twice; the second must fail and leave the first.
+pub async fn probe(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+    entropy: &dyn Entropy,
+    backoff: Backoff,
+) -> Result<(), ProbeError> {
+    let key = layout.probe(entropy.bits());
+    let first = create(store, &key, "first", entropy, backoff).await;
+    let verdict = match first {
+        Err(error) => Err(error),
+        Ok(()) => judge_second(store, &key, entropy, backoff).await,
+    };
+    if let Err(error) = store.delete(&key).await {
+        tracing::debug!(%key, %error, "probe key left behind");
+    }
+    verdict
+}
+
+/// The first create: any answer will do as long as the key reads back.
+async fn create(
+    store: &dyn ObjectStore,
+    key: &Path,
+    content: &'static str,
+    entropy: &dyn Entropy,
+    backoff: Backoff,
+) -> Result<(), ProbeError> {
+    let mut last = String::new();
+    for attempt in 0..ATTEMPTS {
+        if let Err(error) = put(store, key, content).await {
+            last = error.to_string();
+        }
+        match read(store, key).await {
+            Ok(found) if found == content.as_bytes() => return Ok(()),
+            Ok(_) => last = "a key read back with other bytes than written".to_owned(),
+            Err(error) if last.is_empty() => last = error.to_string(),
+            Err(_) => {}
+        }
+        backoff.pause(attempt, entropy).await;
+    }
+    Err(ProbeError::Unusable(last))
+}
+
+async fn judge_second(
+    store: &dyn ObjectStore,
+    key: &Path,
+    entropy: &dyn Entropy,
+    backoff: Backoff,
+) -> Result<(), ProbeError> {
+    let mut last = String::new();
+    for attempt in 0..ATTEMPTS {
+        let answer = put(store, key, "second").await;
+        match read(store, key).await {
+            Ok(found) if *found != *b"first" => {
+                return Err(ProbeError::IgnoresCreate(key.to_string()));
+            }
+            Ok(_) => {}
+            Err(error) => last = error.to_string(),
+        }
+        match answer {
+            Ok(_) => return Err(ProbeError::IgnoresCreate(key.to_string())),
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
+                return Ok(());
+            }
+            Err(error @ (StoreError::NotSupported { .. } | StoreError::NotImplemented { .. })) => {
+                return Err(ProbeError::Unusable(error.to_string()));
+            }
+            Err(error) => last = error.to_string(),
+        }
+        backoff.pause(attempt, entropy).await;
+    }
+    Err(ProbeError::Unusable(last))
+}
+
+async fn put(store: &dyn ObjectStore, key: &Path, content: &'static str) -> Result<(), StoreError> {
+    let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+    store.put_opts(key, content.into(), options).await.map(|_| ())
+}
+
+async fn read(store: &dyn ObjectStore, key: &Path) -> Result<bytes::Bytes, StoreError> {
+    store.get(key).await?.bytes().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::log::TEST_BACKOFF;
+    use super::*;
+    use crate::fault_store::{FaultStore, Rule};
+    use object_store::memory::InMemory;
+
+    async fn run(rules: Vec<Rule>) -> Result<(), ProbeError> {
+        let store = FaultStore::new(Arc::new(InMemory::new()), rules);
+        let entropy = crate::clock::System::shared();
+        probe(&store, &Layout::new("live"), entropy.as_ref(), TEST_BACKOFF).await
+    }
+
+    #[tokio::test]
+    async fn a_store_that_creates_once_is_taken() {
+        run(Vec::new()).await.expect("taken");
+        run(vec![Rule::FailBefore(0), Rule::FailAfter(1)]).await.expect("taken after faults");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_ignores_create_is_refused() {
+        let error = run(vec![Rule::IgnoreCreate]).await.expect_err("refused");
+        assert!(matches!(error, ProbeError::IgnoresCreate(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_dead_store_is_refused_with_its_reason() {
+        let error = run(vec![Rule::DieAt(0)]).await.expect_err("refused");
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+    }
+}

@@ -1,0 +1,247 @@
+//! What a commit-log record says, and its codec.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemas::table::Table;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::frame::{self, FrameError, Kind};
+use crate::record::TopicPartition;
+
+/// 128 bits written as 32 hex characters: JSON numbers do not hold them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Bits(pub u128);
+
+impl fmt::Display for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Bits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bits({self})")
+    }
+}
+
+impl From<Bits> for String {
+    fn from(bits: Bits) -> String {
+        bits.to_string()
+    }
+}
+
+impl TryFrom<String> for Bits {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u128::from_str_radix(&text, 16).map(Self)
+    }
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Its place in the log, from 0.
+    pub seq: u64,
+    /// Drawn anew for every record: how an author recognises its own after an unclear answer.
+    pub nonce: Bits,
+    /// [`hash`] of the record before, zero for the first: forks and cuts show.
+    pub previous: Bits,
+    /// Wall clock of the writer, Unix milliseconds. Informational; nothing is decided by it.
+    pub written_millis: i64,
+    /// What it says.
+    pub body: Body,
+}
+
+/// The kinds of record.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// A worker takes partitions.
+    Claim(Claim),
+    /// Work was done.
+    Commit(Commit),
+}
+
+/// A worker takes partitions: from here on only units of these generations are valid.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The worker's incarnation, new at every start.
+    pub owner: String,
+    /// Identity of the Kafka cluster, where the broker tells it.
+    pub cluster_id: Option<String>,
+    /// Delta table ids this log publishes to; a different id later means the table was replaced.
+    pub tables: BTreeMap<Table, String>,
+    /// What is taken.
+    pub partitions: Vec<ClaimedPartition>,
+}
+
+/// One partition of a claim.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimedPartition {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// One more than before; 1 for a new partition.
+    pub generation: u64,
+    /// Where reading begins: where the log stands, or the first offset on a new partition.
+    pub start_offset: i64,
+}
+
+/// Units of work, each valid or invalid on its own.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commit {
+    /// The units, folded in this order.
+    pub units: Vec<Unit>,
+}
+
+/// What one worker did in one epoch: offset ranges and the files that hold their rows. Its files
+/// mix its partitions, so it is valid as a whole or not at all.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unit {
+    /// Who did it.
+    pub owner: String,
+    /// The ranges.
+    pub partitions: Vec<UnitPartition>,
+    /// The files.
+    pub adds: Vec<FileAdd>,
+}
+
+/// One partition's range in a unit.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitPartition {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The claim it was done under.
+    pub generation: u64,
+    /// The record this one continues: the claim, or the unit before.
+    pub parent_seq: u64,
+    /// First offset.
+    pub from_offset: i64,
+    /// One past the last.
+    pub to_offset: i64,
+    /// Messages in the range; fewer than its offsets where the topic has gaps.
+    pub messages: i64,
+    /// The partition's logical clock: the latest Kafka timestamp seen, nanoseconds.
+    pub clock_ns: i64,
+}
+
+/// A Parquet file of a unit: all that its Delta `add` needs.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileAdd {
+    /// The table it belongs to.
+    pub table: Table,
+    /// Path below the table.
+    pub path: String,
+    /// Partition value `date`.
+    pub date: String,
+    /// Partition value `hour`.
+    pub hour: i32,
+    /// Bytes.
+    pub size: i64,
+    /// Rows.
+    pub rows: i64,
+    /// Delta statistics, JSON.
+    pub stats: String,
+    /// When it was written, Unix milliseconds. Informational.
+    pub modified_millis: i64,
+}
+
+/// Why bytes are not a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// The frame is damaged.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The content is of a kind this version does not know.
+    #[error("unreadable content: {0}; was it written by a newer Tidemill?")]
+    Content(String),
+}
+
+/// Record -> stored bytes.
+pub fn encode(record: &Record) -> Result<Vec<u8>, RecordError> {
+    let json = serde_json::to_vec(record).map_err(|e| RecordError::Content(e.to_string()))?;
+    Ok(frame::seal(Kind::Record, &json)?)
+}
+
+/// Stored bytes -> record.
+pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
+    let json = frame::open(Kind::Record, bytes)?;
+    serde_json::from_slice(&json).map_err(|error| RecordError::Content(error.to_string()))
+}
+
+/// What the next record's `previous` must be.
+pub fn hash(stored: &[u8]) -> Bits {
+    Bits(xxh3_128(stored))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit_log::head::tests::{claim, unit};
+    use proptest::prelude::*;
+
+    fn record(seq: u64, nonce: u128, offsets: i64) -> Record {
+        let units = vec![unit("a", 0, 1, 0, 0, offsets)];
+        Record {
+            seq,
+            nonce: Bits(nonce),
+            previous: Bits(!nonce),
+            written_millis: 1,
+            body: Body::Commit(Commit { units }),
+        }
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_refused() {
+        let bytes = encode(&record(7, 9, 100)).expect("encodes");
+        for length in 0..bytes.len() {
+            assert!(decode(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+        }
+        assert_eq!(frame::open(Kind::Snapshot, &bytes), Err(FrameError::Magic));
+    }
+
+    #[test]
+    fn an_unknown_kind_of_record_asks_for_an_upgrade() {
+        let json = br#"{"seq":0,"nonce":"0","previous":"0","written_millis":0,"body":{"swap":{}}}"#;
+        let bytes = frame::seal(Kind::Record, json).expect("seals");
+        let error = decode(&bytes).expect_err("refused").to_string();
+        assert!(error.contains("newer Tidemill"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_reads_back_as_written(seq: u64, nonce: u128, offsets in 0i64..) {
+            for body in [record(seq, nonce, offsets).body, Body::Claim(claim("o", 3, 1, 0))] {
+                let record = Record { body, ..record(seq, nonce, offsets) };
+                prop_assert_eq!(decode(&encode(&record).expect("encodes")), Ok(record));
+            }
+        }
+
+        #[test]
+        fn a_flipped_bit_anywhere_is_refused(nonce: u128, place: prop::sample::Index, bit in 0u8..8) {
+            let mut bytes = encode(&record(1, nonce, 5)).expect("encodes");
+            let place = place.index(bytes.len());
+            bytes[place] ^= 1 << bit;
+            prop_assert!(decode(&bytes).is_err());
+        }
+
+        #[test]
+        fn foreign_bytes_never_panic(bytes: Vec<u8>) {
+            prop_assert!(decode(&bytes).is_err());
+            let mut sealed = b"TMCL\x01\xff\xff\xff\x00".to_vec();
+            sealed.extend_from_slice(&bytes);
+            let checksum = xxhash_rust::xxh3::xxh3_64(&sealed);
+            sealed.extend_from_slice(&checksum.to_le_bytes());
+            prop_assert!(decode(&sealed).is_err());
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Snapshots of the head: recovery starts from one instead of from record 0. They are immutable
+//! and may be missing or damaged; the log alone is the truth.
+
+use futures::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
+
+use super::Layout;
+use super::frame::{self, FrameError, Kind};
+use super::head::Head;
+
+/// Why a snapshot was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The head does not fit.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The head has no JSON form.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
+/// Writes the head under its sequence number and points the hint at it.
+pub async fn save(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+    head: &Head,
+) -> Result<(), SnapshotError> {
+    let bytes = frame::seal(Kind::Snapshot, &serde_json::to_vec(head)?)?;
+    let options = PutOptions { mode: PutMode::Create, ..Default::default() };
+    match store.put_opts(&layout.snapshot(head.next_seq), bytes.into(), options).await {
+        // The fold is deterministic: whoever wrote it wrote the same.
+        Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    store.put(&layout.latest_snapshot(), head.next_seq.to_string().into()).await?;
+    Ok(())
+}
+
+/// The newest readable snapshot that `usable` accepts.
+pub async fn newest(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+    usable: impl Fn(&Head) -> bool,
+) -> Option<Head> {
+    if let Some(seq) = hint(store, layout).await
+        && let Some(head) = load(store, layout, seq).await.filter(&usable)
+    {
+        return Some(head);
+    }
+    let keys: Result<Vec<Path>, StoreError> = store
+        .list(Some(&layout.snapshots()))
+        .map_ok(|meta| meta.location)
+        .try_collect()
+        .await;
+    let mut seqs: Vec<u64> = keys.unwrap_or_default().iter().filter_map(Layout::seq).collect();
+    seqs.sort_unstable();
+    for seq in seqs.into_iter().rev() {
+        if let Some(head) = load(store, layout, seq).await.filter(&usable) {
+            return Some(head);
+        }
+    }
+    None
+}
+
+async fn hint(store: &dyn ObjectStore, layout: &Layout) -> Option<u64> {
+    let bytes = store.get(&layout.latest_snapshot()).await.ok()?.bytes().await.ok()?;
+    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+}
+
+/// One snapshot; a damaged one counts as missing.
+async fn load(store: &dyn ObjectStore, layout: &Layout, seq: u64) -> Option<Head> {
+    let key = layout.snapshot(seq);
+    let bytes = store.get(&key).await.ok()?.bytes().await.ok()?;
+    let read = || {
+        let json = frame::open(Kind::Snapshot, &bytes).map_err(|error| error.to_string())?;
+        serde_json::from_slice::<Head>(&json).map_err(|error| error.to_string())
+    };
+    match read() {
+        Ok(head) if head.next_seq == seq => Some(head),
+        Ok(_) => None,
+        Err(error) => {
+            tracing::warn!(%key, error, "commit log: snapshot unreadable, an older one is used");
+            None
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! A lane: some partitions, the stages, and the columns they fill. Pure and synchronous; one
+//! thread drives each lane, and benches drive one without any IO.
+//!
+//! For every partition and unit, `received = indexed + excluded + dead_letter` in events: each
+//! event of a message is counted as received once and as exactly one of the others once.
+
+mod message;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::error::ArrowError;
+use bumpalo::Bump;
+use schemas::ledger::Action;
+use schemas::limits::{MAX_UNIT_BYTES, MAX_UNIT_HOURS, MAX_UNIT_ROWS};
+use schemas::time::EventTime;
+use schemas::topic::{Format, Signal};
+
+use crate::columns::{LedgerEntry, Lineage};
+use crate::pipeline::{MetricWindows, Pipeline};
+use crate::record::TopicPartition;
+use crate::source::Batch;
+use crate::tally::{Line, Tally};
+use crate::unit::{Columns, OffsetRange, Part};
+
+/// Bytes of payload after which the size of the columns is looked at again: asking every builder
+/// is too much for every record.
+const MEASURE_EVERY_BYTES: usize = 1 << 20;
+/// Arena bytes kept between messages; a larger arena, left by one huge message, is given back.
+const MAX_IDLE_ARENA_BYTES: usize = 8 << 20;
+
+/// When a lane's share of a unit is full.
+#[derive(Debug, Clone, Copy)]
+pub struct Share {
+    /// Bytes of columns.
+    pub bytes: usize,
+    /// Rows.
+    pub rows: usize,
+    /// Event hours per table.
+    pub hours: usize,
+}
+
+impl Share {
+    /// One lane's share of the unit limits, of so many lanes.
+    pub fn of(lanes: usize) -> Self {
+        let lanes = lanes.max(1);
+        Self {
+            bytes: MAX_UNIT_BYTES / lanes,
+            rows: MAX_UNIT_ROWS / lanes,
+            hours: (MAX_UNIT_HOURS / lanes).max(1),
+        }
+    }
+}
+
+/// A partition given to a lane.
+#[derive(Debug, Clone)]
+pub struct Assigned {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// What its topic carries.
+    pub signal: Signal,
+    /// Format of messages without a `content-type` header.
+    pub format: Format,
+    /// First offset to process.
+    pub next_offset: i64,
+}
+
+/// One partition's state within a lane.
+#[derive(Debug)]
+struct PartitionState {
+    signal: Signal,
+    format: Format,
+    windows: MetricWindows,
+    tally: Tally,
+    from: i64,
+    next: i64,
+    messages: i64,
+    clock: EventTime,
+    /// The clock among this unit's messages alone: the time of its ledger rows.
+    latest: Option<EventTime>,
+}
+
+/// The stages and the columns of some partitions.
+#[derive(Debug)]
+pub struct Lane {
+    pipeline: Arc<Pipeline>,
+    share: Share,
+    partitions: BTreeMap<TopicPartition, PartitionState>,
+    columns: Columns,
+    arena: Bump,
+    unmeasured: usize,
+    full: bool,
+    missing: i64,
+}
+
+impl Lane {
+    /// A lane without partitions.
+    pub fn new(pipeline: Arc<Pipeline>, share: Share) -> Self {
+        Self {
+            pipeline,
+            share,
+            partitions: BTreeMap::new(),
+            columns: Columns::default(),
+            arena: Bump::new(),
+            unmeasured: 0,
+            full: false,
+            missing: 0,
+        }
+    }
+
+    /// Takes a partition on.
+    pub fn assign(&mut self, assigned: Assigned) {
+        let state = PartitionState {
+            signal: assigned.signal,
+            format: assigned.format,
+            windows: MetricWindows::new(&self.pipeline),
+            tally: Tally::default(),
+            from: assigned.next_offset,
+            next: assigned.next_offset,
+            messages: 0,
+            clock: EventTime::from_nanos(i64::MIN),
+            latest: None,
+        };
+        self.partitions.insert(assigned.partition, state);
+    }
+
+    /// Takes records through decode and stages into the columns. Offsets already seen are
+    /// skipped; offsets that never came are counted. Records of partitions the lane does not hold
+    /// are ignored: their owner reads them.
+    pub fn process(&mut self, batch: &Batch) {
+        let Self { pipeline, partitions, columns, arena, .. } = self;
+        let Some(state) = partitions.get_mut(&batch.partition) else {
+            tracing::debug!(partition = ?batch.partition, "records of a partition not held here");
+            return;
+        };
+        for record in &batch.records {
+            if record.offset < state.next {
+                continue;
+            }
+            self.missing += record.offset - state.next;
+            state.next = record.offset.saturating_add(1);
+            state.messages += 1;
+            state.clock = state.clock.max(record.timestamp);
+            state.latest = state.latest.max(Some(record.timestamp));
+            let mut message = message::Message {
+                pipeline,
+                signal: state.signal,
+                format: state.format,
+                windows: &mut state.windows,
+                tally: &mut state.tally,
+                columns,
+                lineage: Lineage {
+                    topic: &batch.partition.topic,
+                    partition: batch.partition.partition,
+                    offset: record.offset,
+                    pipeline_version: pipeline.version(),
+                },
+            };
+            message.process(arena, record);
+            if arena.allocated_bytes() > MAX_IDLE_ARENA_BYTES {
+                *arena = Bump::new();
+            } else {
+                arena.reset();
+            }
+            self.unmeasured += record.payload.len();
+        }
+        self.measure();
+    }
+
+    /// Whether the lane's share of the unit is used up and a barrier is due. Judged after each
+    /// batch: the last one may go over.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Whether anything has come since the last barrier.
+    pub fn is_idle(&self) -> bool {
+        self.partitions.values().all(|state| state.from == state.next)
+    }
+
+    fn measure(&mut self) {
+        let rows = self.columns.rows() >= self.share.rows;
+        let hours = self.columns.hours() >= self.share.hours;
+        self.full |= rows || hours;
+        if !self.full && self.unmeasured >= MEASURE_EVERY_BYTES {
+            self.unmeasured = 0;
+            self.full = self.columns.bytes() >= self.share.bytes;
+        }
+    }
+
+    /// The barrier: metrics and ledger are closed, and everything since the last barrier is
+    /// handed over.
+    pub fn cut(&mut self) -> Result<Part, ArrowError> {
+        let Self { pipeline, partitions, columns, .. } = self;
+        let mut ranges = Vec::new();
+        for (partition, state) in partitions {
+            if state.from == state.next {
+                continue;
+            }
+            let mut lineage = Lineage {
+                topic: &partition.topic,
+                partition: partition.partition,
+                offset: state.from,
+                pipeline_version: pipeline.version(),
+            };
+            state.windows.drain(&mut |point, offset| {
+                columns.point(point, &Lineage { offset, ..lineage });
+            });
+            lineage.offset = state.from;
+            let range = OffsetRange {
+                partition: partition.clone(),
+                from: state.from,
+                to: state.next,
+                messages: state.messages,
+                clock: state.clock,
+            };
+            let latest = state.latest.unwrap_or(state.clock);
+            for line in state.tally.take() {
+                columns.ledger(&entry(&line, state.signal, latest, &range), &lineage);
+            }
+            (state.from, state.messages, state.latest) = (state.next, 0, None);
+            ranges.push(range);
+        }
+        (self.full, self.unmeasured) = (false, 0);
+        let batches = self.columns.finish()?;
+        Ok(Part { batches, ranges, missing: std::mem::take(&mut self.missing) })
+    }
+}
+
+fn entry<'a>(
+    line: &'a Line,
+    signal: Signal,
+    timestamp: EventTime,
+    range: &OffsetRange,
+) -> LedgerEntry<'a> {
+    let received = line.action == Action::Received;
+    LedgerEntry {
+        timestamp,
+        signal,
+        action: line.action,
+        rule: &line.rule,
+        service: &line.service,
+        events: line.count.events,
+        bytes: line.count.bytes,
+        messages: if received { range.messages } else { 0 },
+        from_offset: range.from,
+        to_offset: range.to,
+    }
+}
+
+#[cfg(test)]
+mod tests;

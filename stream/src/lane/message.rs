@@ -1,0 +1,156 @@
+//! One message through decode, stages and into the columns, with every event accounted for.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bumpalo::Bump;
+use schemas::ledger::Action;
+use schemas::topic::{CONTENT_TYPE, Format, Signal};
+
+use crate::columns::{DeadLetter, Lineage};
+use crate::decode::{self, Decoded, Items, Refusal};
+use crate::event::LogEvent;
+use crate::pipeline::{Fate, MetricWindows, Pipeline};
+use crate::record::Record;
+use crate::tally::Tally;
+use crate::unit::Columns;
+
+/// Dead-letter reason: the payload has no bytes (a tombstone).
+pub(super) const EMPTY_PAYLOAD: &str = "empty_payload";
+/// Dead-letter reason: the decoder panicked. A bug of ours; the record is kept for its fix.
+pub(super) const DECODER_PANIC: &str = "decoder_panic";
+/// Dead-letter reason: a stage panicked on this event.
+pub(super) const PIPELINE_PANIC: &str = "pipeline_panic";
+
+/// The place of one message: its partition's state and where its rows go.
+pub(super) struct Message<'l> {
+    pub(super) pipeline: &'l Pipeline,
+    pub(super) signal: Signal,
+    pub(super) format: Format,
+    pub(super) windows: &'l mut MetricWindows,
+    pub(super) tally: &'l mut Tally,
+    pub(super) columns: &'l mut Columns,
+    pub(super) lineage: Lineage<'l>,
+}
+
+impl Message<'_> {
+    /// Takes the message through. A panic in the decoder costs this message, one in a stage this
+    /// event: it becomes a dead letter instead of a crash loop.
+    pub(super) fn process(&mut self, arena: &Bump, record: &Record) {
+        if record.payload.is_empty() {
+            return self.refuse_whole(record, EMPTY_PAYLOAD, "the message has no bytes");
+        }
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
+            decode::decode(arena, record, self.signal, self.format)
+        }));
+        match decoded {
+            Ok(Ok(decoded)) => self.accept(arena, record, decoded),
+            Ok(Err(refusal)) => self.refuse_whole(record, refusal.reason, refusal.detail),
+            Err(panic) => self.refuse_whole(record, DECODER_PANIC, panic_text(panic.as_ref())),
+        }
+    }
+
+    fn accept<'b>(&mut self, arena: &'b Bump, record: &Record, decoded: Decoded<'b>) {
+        let items = match &decoded.items {
+            Items::Logs(logs) => logs.len(),
+            Items::Spans(spans) => spans.len(),
+            Items::Points(points) => points.len(),
+        };
+        let events = items + decoded.refused.len();
+        if events == 0 {
+            // A well-formed payload without records: nothing to account for.
+            return self.tally.add(Action::Received, "", "", 0, length(&record.payload));
+        }
+        self.tally.add(Action::Received, "", "", count(events), length(&record.payload));
+        let even = length(&record.payload) / count(events);
+        match decoded.items {
+            Items::Logs(logs) => {
+                for mut log in logs {
+                    self.log(arena, record, &mut log, even);
+                }
+            }
+            Items::Spans(spans) => {
+                for span in &spans {
+                    self.columns.span(span, &self.lineage);
+                    let bytes = count(span.bytes);
+                    self.tally.add(Action::Indexed, "spans", span.service, 1, bytes);
+                }
+            }
+            Items::Points(points) => {
+                for point in &points {
+                    self.columns.point(point, &self.lineage);
+                    let bytes = count(point.bytes);
+                    self.tally.add(Action::Indexed, "metrics", point.service, 1, bytes);
+                }
+            }
+        }
+        for refusal in &decoded.refused {
+            self.refuse(record, refusal, even);
+        }
+    }
+
+    fn log<'b>(&mut self, arena: &'b Bump, record: &Record, log: &mut LogEvent<'b>, even: i64) {
+        let offset = record.offset;
+        let fate = catch_unwind(AssertUnwindSafe(|| {
+            self.pipeline.process(arena, log, offset, self.windows)
+        }));
+        let bytes = count(log.bytes);
+        match fate {
+            Ok(Fate::Indexed { index }) => {
+                self.columns.log(log, index, &self.lineage);
+                self.tally.add(Action::Indexed, index, log.service, 1, bytes);
+            }
+            Ok(Fate::Excluded { rule }) => {
+                self.tally.add(Action::Excluded, rule, log.service, 1, bytes);
+            }
+            Err(panic) => {
+                let detail = panic_text(panic.as_ref());
+                let refusal =
+                    Refusal { index: log.index, reason: PIPELINE_PANIC, detail, bytes: &[] };
+                self.refuse(record, &refusal, even);
+            }
+        }
+    }
+
+    /// One record of a payload refused.
+    fn refuse(&mut self, record: &Record, refusal: &Refusal<'_>, bytes: i64) {
+        let payload = if refusal.bytes.is_empty() { &record.payload[..] } else { refusal.bytes };
+        self.letter(record, refusal.reason, refusal.detail, refusal.index, payload);
+        self.tally.add(Action::DeadLetter, refusal.reason, "", 1, bytes);
+    }
+
+    /// The whole message refused: one event received, one dead letter.
+    fn refuse_whole(&mut self, record: &Record, reason: &str, detail: &str) {
+        let bytes = length(&record.payload);
+        self.tally.add(Action::Received, "", "", 1, bytes);
+        self.letter(record, reason, detail, -1, &record.payload);
+        self.tally.add(Action::DeadLetter, reason, "", 1, bytes);
+    }
+
+    fn letter(&mut self, record: &Record, reason: &str, detail: &str, index: i32, payload: &[u8]) {
+        let letter = DeadLetter {
+            timestamp: record.timestamp,
+            signal: self.signal,
+            format: record.header(CONTENT_TYPE).unwrap_or(self.format.as_str()),
+            reason,
+            detail,
+            index,
+            payload,
+        };
+        self.columns.dead_letter(&letter, &self.lineage);
+    }
+}
+
+fn length(payload: &[u8]) -> i64 {
+    count(payload.len())
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic")
+}

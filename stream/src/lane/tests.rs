@@ -1,0 +1,72 @@
+//! A lane keeps the books: nothing is lost between offsets and ledger, whatever the payloads.
+
+use super::*;
+use crate::fixture;
+use crate::record::Record;
+use schemas::table::Table;
+
+fn lane(share: Share) -> Lane {
+    let mut lane = Lane::new(fixture::pipeline(), share);
+    lane.assign(Assigned {
+        partition: fixture::partition(0),
+        signal: Signal::Logs,
+        format: Format::Raw,
+        next_offset: 10,
+    });
+    lane
+}
+
+fn batch(offsets: &[i64], payload: &[u8]) -> Batch {
+    let record = |offset: &i64| Record {
+        offset: *offset,
+        timestamp: EventTime::from_nanos(1_714_219_200_000_000_000 + *offset),
+        payload: payload.to_vec(),
+        headers: Vec::new(),
+    };
+    Batch { partition: fixture::partition(0), records: offsets.iter().map(record).collect() }
+}
+
+#[test]
+fn repeated_offsets_are_skipped_and_missing_ones_counted() {
+    let mut lane = lane(Share::of(1));
+    assert!(lane.is_idle());
+    lane.process(&batch(&[8, 9, 10, 11], b"x"));
+    lane.process(&batch(&[11, 14], b"x"));
+    let part = lane.cut().expect("columns");
+    let [range] = &part.ranges[..] else { panic!("one range: {:?}", part.ranges) };
+    assert_eq!((range.from, range.to, range.messages, part.missing), (10, 15, 3, 2));
+    assert!(lane.is_idle());
+    assert!(lane.cut().expect("columns").ranges.is_empty(), "nothing moved");
+    lane.process(&batch(&[15], b"x"));
+    let next = lane.cut().expect("columns");
+    assert_eq!((next.ranges[0].from, next.ranges[0].to), (15, 16), "ranges follow one another");
+}
+
+#[test]
+fn every_event_is_received_once_and_has_one_fate() {
+    let mut lane = lane(Share::of(1));
+    lane.process(&batch(&[10, 11, 12], b"a log line"));
+    lane.process(&batch(&[13], b""));
+    let part = lane.cut().expect("columns");
+    let balance = fixture::ledger_balance(&part.batches);
+    assert_eq!((balance.received, balance.messages), (4, 4));
+    assert_eq!(balance.indexed + balance.excluded + balance.dead_letters, balance.received);
+    assert!(balance.dead_letters >= 1, "the tombstone is kept as a dead letter");
+    let rows = |table| {
+        let of = part.batches.iter().filter(|batch| batch.table == table);
+        of.map(|batch| batch.rows.num_rows() as i64).sum::<i64>()
+    };
+    assert_eq!(rows(Table::Logs), balance.indexed);
+    assert_eq!(rows(Table::DeadLetters), balance.dead_letters);
+}
+
+#[test]
+fn a_lane_is_full_by_rows() {
+    let mut lane = lane(Share { rows: 3, ..Share::of(1) });
+    lane.process(&batch(&[10, 11], b"x"));
+    assert!(!lane.is_full());
+    lane.process(&batch(&[12], b"x"));
+    assert!(lane.is_full());
+    lane.cut().expect("columns");
+    assert!(!lane.is_full());
+}

@@ -1,0 +1,401 @@
+//! Dates by pattern: Joda-Time letters, as Datadog's `date` matcher takes them, compiled at load.
+//!
+//! Letters: `y Y M d D E a h H m s S z Z`, text in single quotes. A fraction (`S`) takes any number
+//! of digits after `.` or `,`. A value without a date is on 1970-01-01 (documented: `14:20:15` gives
+//! 51615000); one with a month but without a year is in the year closest to the receive time.
+
+use std::str::FromStr;
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+use schemas::time::EventTime;
+
+/// The parts of a date as they were read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Civil {
+    pub(crate) year: Option<u32>,
+    pub(crate) month: Option<u32>,
+    pub(crate) day: Option<u32>,
+    pub(crate) day_of_year: Option<u32>,
+    pub(crate) hour: Option<u32>,
+    pub(crate) minute: Option<u32>,
+    pub(crate) second: Option<u32>,
+    pub(crate) nanos: u32,
+    pub(crate) afternoon: Option<bool>,
+    /// Seconds east of UTC.
+    pub(crate) offset: Option<i32>,
+    pub(crate) zone: Option<Tz>,
+}
+
+/// A zone given beside the pattern.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Zone {
+    Fixed(i32),
+    Named(Tz),
+}
+
+impl Civil {
+    /// The instant. `zone` is for dates that carry none; `received` finds a missing year.
+    pub(crate) fn time(&self, zone: Option<Zone>, received: Option<EventTime>) -> Option<EventTime> {
+        let (Some(received), None, Some(_)) = (received, self.year, self.month) else {
+            let year = self.year.map_or(Some(1970), |year| i32::try_from(year).ok())?;
+            return self.in_year(year, zone);
+        };
+        let now = chrono::DateTime::from_timestamp_nanos(received.nanos()).year();
+        let years = [now, now - 1, now + 1];
+        let times = years.into_iter().filter_map(|year| self.in_year(year, zone));
+        times.min_by_key(|time| time.nanos().abs_diff(received.nanos()))
+    }
+
+    fn in_year(&self, year: i32, zone: Option<Zone>) -> Option<EventTime> {
+        let date = match self.day_of_year {
+            Some(day) => NaiveDate::from_yo_opt(year, day)?,
+            None => NaiveDate::from_ymd_opt(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?,
+        };
+        let hour = match (self.hour.unwrap_or(0), self.afternoon) {
+            (hour @ 1..=12, Some(afternoon)) => hour % 12 + 12 * u32::from(afternoon),
+            (_, Some(_)) => return None,
+            (hour, None) => hour,
+        };
+        // A leap second counts as the last second before it.
+        let second = self.second.unwrap_or(0);
+        let second = if second == 60 { 59 } else { second };
+        let local = date.and_hms_nano_opt(hour, self.minute.unwrap_or(0), second, self.nanos)?;
+        let own = self.offset.map(Zone::Fixed).or(self.zone.map(Zone::Named));
+        let seconds = match own.or(zone) {
+            None => 0,
+            Some(Zone::Fixed(seconds)) => seconds,
+            Some(Zone::Named(tz)) => offset_at(tz, &local),
+        };
+        let utc = local.and_utc();
+        let nanos = i128::from(utc.timestamp() - i64::from(seconds)) * 1_000_000_000
+            + i128::from(utc.timestamp_subsec_nanos());
+        i64::try_from(nanos).ok().map(EventTime::from_nanos)
+    }
+}
+
+/// Seconds east of UTC at a local time: the earlier one where it occurs twice, the one before the
+/// gap where it does not occur.
+fn offset_at(tz: Tz, local: &NaiveDateTime) -> i32 {
+    match tz.offset_from_local_datetime(local).earliest() {
+        Some(offset) => offset.fix().local_minus_utc(),
+        None => tz.offset_from_utc_datetime(local).fix().local_minus_utc(),
+    }
+}
+
+/// A place in a text that is being read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+const MONTHS: [&str; 12] = [
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+];
+const DAYS: [&str; 7] =
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+/// Zone abbreviations in common use, in hours and minutes east of UTC.
+const ABBREVIATIONS: [(&str, i32, i32); 27] = [
+    ("UTC", 0, 0), ("GMT", 0, 0), ("UT", 0, 0), ("Z", 0, 0), ("WET", 0, 0), ("WEST", 1, 0),
+    ("BST", 1, 0), ("CET", 1, 0), ("CEST", 2, 0), ("EET", 2, 0), ("EEST", 3, 0), ("MSK", 3, 0),
+    ("IST", 5, 30), ("SGT", 8, 0), ("HKT", 8, 0), ("JST", 9, 0), ("KST", 9, 0), ("AEST", 10, 0),
+    ("AEDT", 11, 0), ("AST", -4, 0), ("ADT", -3, 0), ("EST", -5, 0), ("EDT", -4, 0),
+    ("CST", -6, 0), ("CDT", -5, 0), ("PST", -8, 0), ("PDT", -7, 0),
+];
+const MOUNTAIN: [(&str, i32, i32); 2] = [("MST", -7, 0), ("MDT", -6, 0)];
+
+impl<'t> Reader<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    fn rest(&self) -> &'t [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.at == self.text.len()
+    }
+
+    pub(crate) fn at_digit(&self) -> bool {
+        self.rest().first().is_some_and(u8::is_ascii_digit)
+    }
+
+    pub(crate) fn eat(&mut self, character: char) -> bool {
+        let found = self.text.get(self.at..).is_some_and(|rest| rest.starts_with(character));
+        self.at += if found { character.len_utf8() } else { 0 };
+        found
+    }
+
+    /// A number of `min` to `max` digits.
+    pub(crate) fn digits(&mut self, min: usize, max: usize) -> Option<u32> {
+        let run = self.rest().iter().take(max).take_while(|byte| byte.is_ascii_digit());
+        let mut count = 0;
+        let number = run.fold(0u32, |number, byte| {
+            count += 1;
+            number.wrapping_mul(10).wrapping_add(u32::from(byte - b'0'))
+        });
+        self.at += count;
+        (count >= min).then_some(number)
+    }
+
+    /// Digits of a fraction of a second, as nanoseconds.
+    pub(crate) fn fraction(&mut self) -> Option<u32> {
+        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = self.rest().iter().copied().take(count).chain(std::iter::repeat(b'0'));
+        let nanos = digits.take(9).fold(0, |number, byte| number * 10 + u32::from(byte - b'0'));
+        self.at += count;
+        (count > 0).then_some(nanos)
+    }
+
+    /// A month by its name or its first three letters, any case.
+    pub(crate) fn month_name(&mut self) -> Option<u32> {
+        self.name(&MONTHS).map(|index| index + 1)
+    }
+
+    fn name(&mut self, names: &[&str]) -> Option<u32> {
+        let rest = self.rest();
+        let starts = |name: &[u8]| {
+            rest.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
+        };
+        let index = names.iter().position(|name| starts(&name.as_bytes()[..3]))?;
+        let full = names.get(index)?;
+        self.at += if starts(full.as_bytes()) { full.len() } else { 3 };
+        u32::try_from(index).ok()
+    }
+
+    /// `Z`, `+h`, `+hh`, `+hhmm`, `+hh:mm`, `+hh:mm:ss`: seconds east of UTC.
+    pub(crate) fn offset(&mut self) -> Option<i32> {
+        if self.eat('Z') || self.eat('z') {
+            return Some(0);
+        }
+        let sign = if self.eat('+') {
+            1
+        } else if self.eat('-') {
+            -1
+        } else {
+            return None;
+        };
+        let hours = self.digits(1, 2)?;
+        let mut more = || {
+            let colon = self.eat(':');
+            if colon || self.at_digit() { self.digits(2, 2) } else { Some(0) }
+        };
+        let (minutes, seconds) = (more()?, more()?);
+        let total = i32::try_from(hours * 3_600 + minutes * 60 + seconds).ok()?;
+        (minutes < 60 && seconds < 60 && total <= 18 * 3_600).then_some(sign * total)
+    }
+
+    /// A zone's abbreviation or its name in the tz database, or an offset.
+    fn zone(&mut self, civil: &mut Civil) -> Option<()> {
+        let named = |byte: &u8| byte.is_ascii_alphabetic() || matches!(byte, b'/' | b'_');
+        let length = self.rest().iter().take_while(|byte| named(byte)).count();
+        if length == 0 {
+            civil.offset = Some(self.offset()?);
+            return Some(());
+        }
+        match zone_by_name(self.text.get(self.at..self.at + length)?)? {
+            Zone::Fixed(seconds) => civil.offset = Some(seconds),
+            Zone::Named(tz) => civil.zone = Some(tz),
+        }
+        self.at += length;
+        Some(())
+    }
+}
+
+fn zone_by_name(name: &str) -> Option<Zone> {
+    let short = ABBREVIATIONS.iter().chain(&MOUNTAIN).find(|(own, ..)| *own == name);
+    match short {
+        Some((_, hours, minutes)) => Some(Zone::Fixed(hours * 3_600 + minutes * 60)),
+        None => Tz::from_str(name).ok().map(Zone::Named),
+    }
+}
+
+/// One element of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Item {
+    Year(usize, usize),
+    ShortYear,
+    Month(usize),
+    MonthName,
+    Day(usize),
+    DayOfYear,
+    DayName,
+    AmPm,
+    Hour(usize),
+    Minute(usize),
+    Second(usize),
+    Fraction,
+    Offset,
+    Zone,
+    /// `.` or `,` before a fraction.
+    Point,
+    Literal(char),
+}
+
+/// A compiled pattern.
+#[derive(Debug, Clone)]
+pub(crate) struct DatePattern {
+    items: Vec<Item>,
+    zone: Option<Zone>,
+}
+
+impl DatePattern {
+    /// Compiles a pattern and a zone, or says what is wrong.
+    pub(crate) fn compile(pattern: &str, zone: Option<&str>) -> Result<Self, String> {
+        let mut items = Vec::new();
+        let mut rest = pattern.chars().peekable();
+        while let Some(letter) = rest.next() {
+            if letter == '\'' {
+                quoted(&mut rest, &mut items)?;
+            } else if letter.is_ascii_alphabetic() {
+                let mut count = 1;
+                while rest.next_if_eq(&letter).is_some() {
+                    count += 1;
+                }
+                items.push(item(letter, count)?);
+            } else {
+                items.push(Item::Literal(letter));
+            }
+        }
+        for index in 1..items.len() {
+            if items[index] == Item::Fraction && matches!(items[index - 1], Item::Literal('.' | ',')) {
+                items[index - 1] = Item::Point;
+            }
+        }
+        if items.is_empty() {
+            return Err("an empty date pattern: write for example \"yyyy-MM-dd HH:mm:ss\"".to_owned());
+        }
+        Ok(Self { items, zone: zone.map(parse_zone).transpose()? })
+    }
+
+    /// Reads a date at the start of `text`: where it ends, and the instant.
+    pub(crate) fn parse(&self, text: &str, received: EventTime) -> Option<(usize, EventTime)> {
+        let mut reader = Reader::new(text);
+        let mut civil = Civil::default();
+        for item in &self.items {
+            read(*item, &mut reader, &mut civil)?;
+        }
+        Some((reader.at, civil.time(self.zone, Some(received))?))
+    }
+
+    /// The same as a regular expression, for rules that need one.
+    pub(crate) fn source(&self) -> String {
+        let mut source = String::new();
+        for item in &self.items {
+            match item {
+                Item::Year(min, max) => source.push_str(&format!("[0-9]{{{min},{max}}}")),
+                Item::ShortYear => source.push_str("[0-9]{2}"),
+                Item::Day(1) => source.push_str(" *[0-9]{1,2}"),
+                Item::Month(min) | Item::Day(min) | Item::Hour(min) | Item::Minute(min)
+                | Item::Second(min) => source.push_str(&format!("[0-9]{{{min},2}}")),
+                Item::DayOfYear => source.push_str("[0-9]{1,3}"),
+                Item::MonthName | Item::DayName => source.push_str("[A-Za-z]{3,9}"),
+                Item::AmPm => source.push_str("(?i:[ap]m)"),
+                Item::Fraction => source.push_str("[0-9]+"),
+                Item::Offset => source.push_str("(?:[Zz]|[+-][0-9:]{1,8})"),
+                Item::Zone => source.push_str("(?:[A-Za-z/_]+|[+-][0-9:]{1,8})"),
+                Item::Point => source.push_str("[.,]"),
+                Item::Literal(character) => source.push_str(&regex::escape(&character.to_string())),
+            }
+        }
+        source
+    }
+}
+
+/// Text in single quotes; two of them are one quote.
+fn quoted(
+    rest: &mut std::iter::Peekable<std::str::Chars<'_>>,
+    items: &mut Vec<Item>,
+) -> Result<(), String> {
+    if rest.next_if_eq(&'\'').is_some() {
+        items.push(Item::Literal('\''));
+        return Ok(());
+    }
+    loop {
+        match rest.next() {
+            None => return Err("a quote without its end in the date pattern".to_owned()),
+            Some('\'') if rest.next_if_eq(&'\'').is_none() => return Ok(()),
+            Some(character) => items.push(Item::Literal(character)),
+        }
+    }
+}
+
+fn item(letter: char, count: usize) -> Result<Item, String> {
+    Ok(match (letter, count) {
+        ('y' | 'Y', 2) => Item::ShortYear,
+        ('y' | 'Y', 4) => Item::Year(4, 4),
+        ('y' | 'Y', _) => Item::Year(1, 4),
+        ('M', 1 | 2) => Item::Month(count),
+        ('M', _) => Item::MonthName,
+        ('d', _) => Item::Day(count.min(2)),
+        ('D', _) => Item::DayOfYear,
+        ('E', _) => Item::DayName,
+        ('a', _) => Item::AmPm,
+        ('h' | 'H', _) => Item::Hour(count.min(2)),
+        ('m', _) => Item::Minute(count.min(2)),
+        ('s', _) => Item::Second(count.min(2)),
+        ('S', _) => Item::Fraction,
+        ('Z', 1 | 2) => Item::Offset,
+        ('Z' | 'z', _) => Item::Zone,
+        _ => {
+            return Err(format!(
+                "`{letter}` is no letter of a date pattern: use y M d D E a h H m s S z Z, and put \
+                 text in single quotes ('{letter}')"
+            ));
+        }
+    })
+}
+
+fn read(item: Item, reader: &mut Reader<'_>, civil: &mut Civil) -> Option<()> {
+    match item {
+        Item::Year(min, max) => civil.year = Some(reader.digits(min, max)?),
+        // As Joda and POSIX have it: 69 to 99 are the last century.
+        Item::ShortYear => {
+            let year = reader.digits(2, 2)?;
+            civil.year = Some(if year < 69 { 2000 + year } else { 1900 + year });
+        }
+        Item::Month(min) => civil.month = Some(reader.digits(min, 2)?),
+        Item::MonthName => civil.month = Some(reader.month_name()?),
+        Item::Day(min) => {
+            while min == 1 && reader.eat(' ') {}
+            civil.day = Some(reader.digits(min, 2)?);
+        }
+        Item::DayOfYear => civil.day_of_year = Some(reader.digits(1, 3)?),
+        Item::DayName => {
+            reader.name(&DAYS)?;
+        }
+        Item::AmPm => {
+            civil.afternoon = Some(match reader.rest().get(..2)? {
+                [b'a' | b'A', b'm' | b'M'] => false,
+                [b'p' | b'P', b'm' | b'M'] => true,
+                _ => return None,
+            });
+            reader.at += 2;
+        }
+        Item::Hour(min) => civil.hour = Some(reader.digits(min, 2)?),
+        Item::Minute(min) => civil.minute = Some(reader.digits(min, 2)?),
+        Item::Second(min) => civil.second = Some(reader.digits(min, 2)?),
+        Item::Fraction => civil.nanos = reader.fraction()?,
+        Item::Offset => civil.offset = Some(reader.offset()?),
+        Item::Zone => reader.zone(civil)?,
+        Item::Point => (reader.eat('.') || reader.eat(',')).then_some(())?,
+        Item::Literal(character) => reader.eat(character).then_some(())?,
+    }
+    Some(())
+}
+
+/// `UTC`, `+3`, `UTC+05:30`, `Europe/Paris`.
+fn parse_zone(text: &str) -> Result<Zone, String> {
+    let bare = ["GMT", "UTC", "UT"].iter().find_map(|name| text.strip_prefix(name));
+    let mut reader = Reader::new(bare.unwrap_or(text));
+    if let Some(seconds) = reader.offset().filter(|_| reader.is_done()) {
+        return Ok(Zone::Fixed(seconds));
+    }
+    zone_by_name(text).ok_or_else(|| {
+        format!("unknown time zone `{text}`: write UTC, an offset such as +02:00, or a name such as Europe/Paris")
+    })
+}

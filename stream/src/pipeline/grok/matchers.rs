@@ -1,0 +1,220 @@
+//! Matchers: what `%{name}` stands for. One file each for those that are more than a set of
+//! characters. Regular expressions as in Datadog's documentation and its Vector implementation.
+//!
+//! A matcher that is a run of characters becomes an operation of the program itself; the others
+//! say where a match that starts at a place ends, and, where a shorter one is possible too, the
+//! next shorter.
+
+mod boolean;
+mod hostname;
+mod ip;
+mod mac;
+mod number;
+mod quoted;
+mod uuid;
+
+use std::sync::Arc;
+
+use schemas::time::EventTime;
+
+use super::class::{self, Class};
+use super::date::DatePattern;
+use super::token::{Arg, Call};
+
+/// What a token matches.
+#[derive(Debug, Clone)]
+pub(crate) enum Matcher {
+    /// A run of characters.
+    Run { class: Class, min: usize, greedy: bool, source: &'static str },
+    /// A regular expression given by the user.
+    Regex(String),
+    /// Anything else.
+    Exact(Exact),
+}
+
+/// A matcher with code of its own.
+#[derive(Debug, Clone)]
+pub(crate) enum Exact {
+    Date(Arc<DatePattern>),
+    Boolean { truth: String, falsehood: String },
+    Number { exponent: bool },
+    Integer { exponent: bool },
+    Port,
+    Word,
+    Quoted { single: bool, double: bool },
+    Uuid,
+    Mac,
+    Ipv4,
+    Ipv6,
+    Ip,
+    Hostname,
+    IpOrHost,
+    HostPort,
+}
+
+/// What becomes of the matched text before filters.
+#[derive(Debug, Clone)]
+pub(crate) enum Convert {
+    Text,
+    Number,
+    Integer,
+    Boolean { truth: String },
+    Date(Arc<DatePattern>),
+}
+
+/// Names offered where somebody writes one that does not exist.
+const NAMES: &str = "date, regex, notSpace, boolean, number, numberStr, numberExt, numberExtStr, \
+    integer, integerStr, integerExt, integerExtStr, word, doubleQuotedString, singleQuotedString, \
+    quotedString, uuid, mac, ipv4, ipv6, ip, hostname, ipOrHost, port, data";
+
+/// The matcher a token names, and how its text is converted.
+pub(crate) fn compile(call: &Call) -> Result<(Matcher, Convert), String> {
+    let run = |class, min, greedy, source| Matcher::Run { class, min, greedy, source };
+    let text = |exact| (Matcher::Exact(exact), Convert::Text);
+    let found = match call.name.as_str() {
+        "date" => {
+            let pattern = Arc::new(date(&call.args)?);
+            let exact = Matcher::Exact(Exact::Date(Arc::clone(&pattern)));
+            return Ok((exact, Convert::Date(pattern)));
+        }
+        "boolean" => {
+            let truth = call.text(0)?.unwrap_or("true").to_owned();
+            let falsehood = call.text(1)?.unwrap_or("false").to_owned();
+            let exact = Exact::Boolean { truth: truth.clone(), falsehood };
+            return Ok((Matcher::Exact(exact), Convert::Boolean { truth }));
+        }
+        "regex" => {
+            let source = call.text(0)?.ok_or("regex needs an expression: regex(\"[a-z]+\")")?;
+            return Ok((Matcher::Regex(source.to_owned()), Convert::Text));
+        }
+        "data" => (run(Class::any(), 0, false, ".*?"), Convert::Text),
+        "greedyData" => (run(Class::any(), 0, true, ".*"), Convert::Text),
+        "notSpace" => (run(Class::space().negated(), 1, true, r"\S+"), Convert::Text),
+        "space" => (run(Class::space(), 1, true, r"\s+"), Convert::Text),
+        "number" => (Matcher::Exact(Exact::Number { exponent: false }), Convert::Number),
+        "numberStr" => text(Exact::Number { exponent: false }),
+        "numberExt" => (Matcher::Exact(Exact::Number { exponent: true }), Convert::Number),
+        "numberExtStr" => text(Exact::Number { exponent: true }),
+        "integer" => (Matcher::Exact(Exact::Integer { exponent: false }), Convert::Integer),
+        "integerStr" => text(Exact::Integer { exponent: false }),
+        "integerExt" => (Matcher::Exact(Exact::Integer { exponent: true }), Convert::Integer),
+        "integerExtStr" => text(Exact::Integer { exponent: true }),
+        "word" => text(Exact::Word),
+        "doubleQuotedString" => text(Exact::Quoted { single: false, double: true }),
+        "singleQuotedString" => text(Exact::Quoted { single: true, double: false }),
+        "quotedString" => text(Exact::Quoted { single: true, double: true }),
+        "uuid" => text(Exact::Uuid),
+        "mac" => text(Exact::Mac),
+        "ipv4" => text(Exact::Ipv4),
+        "ipv6" => text(Exact::Ipv6),
+        "ip" => text(Exact::Ip),
+        "hostname" | "host" => text(Exact::Hostname),
+        "ipOrHost" => text(Exact::IpOrHost),
+        "hostPort" => text(Exact::HostPort),
+        "port" => text(Exact::Port),
+        other => {
+            return Err(format!(
+                "unknown matcher or rule `{other}`: it is no rule above this one, and the matchers are {NAMES}"
+            ));
+        }
+    };
+    if call.args.is_empty() { Ok(found) } else { Err(format!("{} takes no arguments", call.name)) }
+}
+
+fn date(args: &[Arg]) -> Result<DatePattern, String> {
+    match args {
+        [Arg::Text(pattern)] => DatePattern::compile(pattern, None),
+        [Arg::Text(pattern), Arg::Text(zone), ..] => DatePattern::compile(pattern, Some(zone)),
+        _ => Err("date needs a pattern in double quotes: date(\"yyyy-MM-dd HH:mm:ss\")".to_owned()),
+    }
+}
+
+impl Exact {
+    /// Where the preferred match at `at` ends.
+    pub(crate) fn first(&self, text: &str, at: usize, received: EventTime) -> Option<usize> {
+        match self {
+            Exact::Date(pattern) => {
+                pattern.parse(text.get(at..)?, received).map(|(length, _)| at + length)
+            }
+            Exact::Boolean { truth, falsehood } => boolean::end(text, at, truth, falsehood),
+            Exact::Number { exponent } => number::number(text, at, *exponent),
+            Exact::Integer { exponent } => number::integer(text, at, *exponent),
+            Exact::Port => number::port(text, at),
+            Exact::Word => word(text, at),
+            Exact::Quoted { single, double } => quoted::end(text, at, *single, *double),
+            Exact::Uuid => uuid::end(text, at),
+            Exact::Mac => mac::end(text, at),
+            Exact::Ipv4 => ip::v4(text, at),
+            Exact::Ipv6 => ip::v6(text, at),
+            Exact::Ip => ip::v6(text, at).or_else(|| ip::v4(text, at)),
+            Exact::Hostname => hostname::end(text, at),
+            Exact::IpOrHost => ip::v6(text, at).or_else(|| hostname::end(text, at)),
+            Exact::HostPort => hostname::with_port(text, at),
+        }
+    }
+
+    /// The next shorter match that starts at `at`, where there is one.
+    pub(crate) fn shorter(&self, text: &str, at: usize, end: usize) -> Option<usize> {
+        match self {
+            Exact::Integer { exponent: false } | Exact::Port => number::shorter(text, at, end),
+            Exact::Hostname | Exact::IpOrHost => hostname::shorter(text, at, end),
+            _ => None,
+        }
+    }
+
+    /// Whether it can match shorter.
+    pub(crate) fn gives_back(&self) -> bool {
+        use Exact::{Hostname, Integer, IpOrHost, Port};
+        matches!(self, Integer { exponent: false } | Port | Hostname | IpOrHost)
+    }
+
+    /// The same as a regular expression.
+    fn source(&self) -> String {
+        match self {
+            Exact::Date(pattern) => pattern.source(),
+            Exact::Boolean { truth, falsehood } => {
+                format!("(?i:{}|{})", regex::escape(truth), regex::escape(falsehood))
+            }
+            Exact::Number { exponent } => number::number_source(*exponent).to_owned(),
+            Exact::Integer { exponent } => number::integer_source(*exponent).to_owned(),
+            Exact::Port => "[1-9][0-9]{0,4}".to_owned(),
+            Exact::Word => r"\b\w+\b".to_owned(),
+            Exact::Quoted { single, double } => quoted::source(*single, *double).to_owned(),
+            Exact::Uuid => uuid::SOURCE.to_owned(),
+            Exact::Mac => mac::SOURCE.to_owned(),
+            Exact::Ipv4 => ip::V4.to_owned(),
+            Exact::Ipv6 => ip::V6.to_owned(),
+            Exact::Ip => format!("(?:{}|{})", ip::V6, ip::V4),
+            Exact::Hostname => hostname::SOURCE.to_owned(),
+            Exact::IpOrHost => format!("(?:{}|{})", ip::V6, hostname::SOURCE),
+            Exact::HostPort => format!("{}:[1-9][0-9]{{0,4}}", hostname::SOURCE),
+        }
+    }
+}
+
+impl Matcher {
+    /// As a regular expression without capturing groups of its own.
+    pub(crate) fn source(&self) -> String {
+        match self {
+            Matcher::Run { source, .. } => (*source).to_owned(),
+            Matcher::Regex(source) => source.clone(),
+            Matcher::Exact(exact) => exact.source(),
+        }
+    }
+}
+
+/// `\b\w+\b`: a whole word.
+fn word(text: &str, at: usize) -> Option<usize> {
+    if class::word_before(text, at) {
+        return None;
+    }
+    let mut end = at;
+    let bytes = text.as_bytes();
+    while bytes.get(end).is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_') {
+        end += 1;
+    }
+    if bytes.get(end).is_some_and(|byte| !byte.is_ascii()) {
+        end = Class::word().run(text, end);
+    }
+    (end > at).then_some(end)
+}

@@ -1,0 +1,222 @@
+//! Rule texts -> pieces: tokens resolved, references to other rules inlined.
+
+use std::collections::BTreeMap;
+
+use super::GrokError;
+use super::filters::{self, Filter};
+use super::matchers::{self, Convert, Matcher};
+use super::token;
+
+/// Part of a rule, in order.
+#[derive(Debug, Clone)]
+pub(crate) enum Piece {
+    /// Text of the rule itself: literal text and regular expression.
+    Raw(String),
+    /// A matcher, captured if it has a slot.
+    Token(Matcher, Option<usize>),
+    /// Another rule, inlined.
+    Rule(Vec<Piece>, Option<usize>),
+}
+
+/// What is done with a captured text.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    /// Attribute path; empty for the root.
+    pub(crate) path: Box<str>,
+    pub(crate) convert: Convert,
+    pub(crate) filter: Option<Filter>,
+}
+
+/// A rule with its references resolved.
+#[derive(Debug)]
+pub(crate) struct Expanded {
+    pub(crate) name: String,
+    pub(crate) line: usize,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) captures: Vec<Capture>,
+}
+
+/// Depth of references between rules.
+const MAX_REFERENCE_DEPTH: usize = 16;
+/// Pieces of one rule after inlining; references to references could double at every step.
+const MAX_PIECES: usize = 10_000;
+
+/// One line of the configuration.
+#[derive(Debug, Clone)]
+struct Line<'a> {
+    name: &'a str,
+    pattern: &'a str,
+    /// From 1.
+    number: usize,
+    /// Byte offset of the pattern in the line.
+    offset: usize,
+}
+
+/// Splits a text into rules.
+fn lines<'a>(text: &'a str, errors: &mut Vec<GrokError>) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let trimmed = line.trim();
+        if trimmed.is_empty() {
+            continue;
+        }
+        let (name, pattern) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));
+        let pattern = pattern.trim_start();
+        let offset = line.len() - line.trim_start().len() + trimmed.len() - pattern.len();
+        let legal = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '-');
+        let reason = if !name.chars().all(legal) {
+            Some("a line is `name pattern`; a name has letters, digits, `_` and `.`")
+        } else if pattern.is_empty() {
+            Some("a pattern must follow the name")
+        } else {
+            None
+        };
+        match reason {
+            None => lines.push(Line { name, pattern, number, offset }),
+            Some(reason) => errors.push(GrokError {
+                rule: name.to_owned(),
+                line: number,
+                column: 1,
+                support: false,
+                reason: reason.to_owned(),
+            }),
+        }
+    }
+    lines
+}
+
+/// All match rules, references resolved.
+pub(crate) fn expand(match_rules: &str, support_rules: &str) -> Result<Vec<Expanded>, Vec<GrokError>> {
+    let mut errors = Vec::new();
+    let support = lines(support_rules, &mut errors);
+    errors.iter_mut().for_each(|error| error.support = true);
+    let matching = lines(match_rules, &mut errors);
+    let mut known: BTreeMap<&str, Line<'_>> = BTreeMap::new();
+    for (line, in_support) in support.iter().map(|line| (line, true)) {
+        duplicate(&mut known, line, in_support, &mut errors);
+    }
+    let mut expanded = Vec::new();
+    for line in &matching {
+        let mut expander = Expander { known: &known, captures: Vec::new(), pieces: 0 };
+        match expander.pieces(line.pattern, 0) {
+            Ok(pieces) => expanded.push(Expanded {
+                name: line.name.to_owned(),
+                line: line.number,
+                pieces,
+                captures: expander.captures,
+            }),
+            Err((at, reason)) => {
+                let before = line.pattern.get(..at).unwrap_or(line.pattern);
+                errors.push(GrokError {
+                    rule: line.name.to_owned(),
+                    line: line.number,
+                    column: line.offset + before.chars().count() + 1,
+                    support: false,
+                    reason,
+                });
+            }
+        }
+        // Known from the next rule on: a rule may refer to any rule above it.
+        duplicate(&mut known, line, false, &mut errors);
+    }
+    if expanded.is_empty() && errors.is_empty() {
+        errors.push(GrokError {
+            rule: String::new(),
+            line: 1,
+            column: 1,
+            support: false,
+            reason: "no rule: write one a line, `name pattern`".to_owned(),
+        });
+    }
+    let rules = support.len() + matching.len();
+    if rules > schemas::limits::MAX_GROK_RULES {
+        errors.push(GrokError {
+            rule: String::new(),
+            line: 1,
+            column: 1,
+            support: false,
+            reason: format!("{rules} rules are more than {}", schemas::limits::MAX_GROK_RULES),
+        });
+    }
+    if errors.is_empty() { Ok(expanded) } else { Err(errors) }
+}
+
+fn duplicate<'a>(
+    known: &mut BTreeMap<&'a str, Line<'a>>,
+    line: &Line<'a>,
+    support: bool,
+    errors: &mut Vec<GrokError>,
+) {
+    if let Some(first) = known.insert(line.name, line.clone()) {
+        errors.push(GrokError {
+            rule: line.name.to_owned(),
+            line: line.number,
+            column: 1,
+            support,
+            reason: format!("the name is already used in line {}: rename one", first.number),
+        });
+    }
+}
+
+struct Expander<'a> {
+    known: &'a BTreeMap<&'a str, Line<'a>>,
+    captures: Vec<Capture>,
+    pieces: usize,
+}
+
+impl Expander<'_> {
+    fn pieces(&mut self, pattern: &str, depth: usize) -> Result<Vec<Piece>, (usize, String)> {
+        if depth > MAX_REFERENCE_DEPTH {
+            let reason = format!("rules refer to one another deeper than {MAX_REFERENCE_DEPTH}, or in a circle");
+            return Err((0, reason));
+        }
+        let mut pieces = Vec::new();
+        let mut raw = 0;
+        let mut at = 0;
+        while let Some(found) = memchr::memchr2(b'%', b'\\', &pattern.as_bytes()[at..]) {
+            let place = at + found;
+            if pattern.as_bytes()[place] == b'\\' {
+                at = (place + 2).min(pattern.len());
+                continue;
+            }
+            if !pattern[place..].starts_with("%{") {
+                at = place + 1;
+                continue;
+            }
+            let (token, end) = token::read(pattern, place)?;
+            if raw < place {
+                pieces.push(Piece::Raw(pattern[raw..place].to_owned()));
+            }
+            pieces.push(self.piece(&token, depth).map_err(|reason| (place, reason))?);
+            (raw, at) = (end, end);
+        }
+        if raw < pattern.len() {
+            pieces.push(Piece::Raw(pattern[raw..].to_owned()));
+        }
+        self.pieces += pieces.len();
+        if self.pieces > MAX_PIECES {
+            return Err((0, format!("more than {MAX_PIECES} parts after inlining its references")));
+        }
+        Ok(pieces)
+    }
+
+    fn piece(&mut self, token: &token::Token, depth: usize) -> Result<Piece, String> {
+        let filter = token.filter.as_ref().map(filters::compile).transpose()?;
+        let slot = token.extract.as_ref().map(|path| {
+            self.captures.push(Capture { path: path.as_str().into(), convert: Convert::Text, filter });
+            self.captures.len() - 1
+        });
+        let rule = self.known.get(token.matcher.name.as_str());
+        if let Some(line) = rule.filter(|_| token.matcher.args.is_empty()) {
+            let inner = self.pieces(line.pattern, depth + 1).map_err(|(_, reason)| {
+                format!("in rule `{}` (line {}): {reason}", line.name, line.number)
+            })?;
+            return Ok(Piece::Rule(inner, slot));
+        }
+        let (matcher, convert) = matchers::compile(&token.matcher)?;
+        if let Some(capture) = slot.and_then(|slot| self.captures.get_mut(slot)) {
+            capture.convert = convert;
+        }
+        Ok(Piece::Token(matcher, slot))
+    }
+}

@@ -1,0 +1,187 @@
+//! `attribute-remapper`: moves or copies the first source that exists to a target, attributes and
+//! tags both ways.
+//!
+//! Without `override_on_conflict` an existing target is kept; without `preserve_source` the source
+//! leaves even then. A cast that is not possible leaves the value as it is. An object moves with all
+//! its members; it can not become a tag.
+
+use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
+
+use crate::event::LogEvent;
+use crate::pipeline::config::{AttributeRemapperConfig, ConfigError, Place, TargetFormat};
+use crate::pipeline::{grok, source};
+use crate::value::Value;
+
+/// The compiled configuration.
+#[derive(Debug)]
+pub(in crate::pipeline) struct AttributeRemapper {
+    config: AttributeRemapperConfig,
+}
+
+impl AttributeRemapper {
+    /// Checks the configuration.
+    pub(super) fn compile(
+        config: &AttributeRemapperConfig,
+        path: &str,
+        errors: &mut Vec<ConfigError>,
+    ) -> Option<Self> {
+        let before = errors.len();
+        let mut refuse = |field: &str, reason: &str| {
+            errors.push(ConfigError { path: format!("{path}.{field}"), reason: reason.to_owned() });
+        };
+        if config.sources.is_empty() {
+            refuse("sources", "empty: name the attributes or tags to read, in order");
+        }
+        if config.target.is_empty() || config.target.contains([':', ',']) {
+            refuse("target", "must be a name without `:` and `,`");
+        }
+        if config.target_type == Place::Tag && config.target_format != TargetFormat::Auto {
+            refuse("target_format", "a tag is text: remove target_format or set it to auto");
+        }
+        (errors.len() == before).then(|| Self { config: config.clone() })
+    }
+
+    /// Moves or copies.
+    pub(super) fn apply<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        match self.config.source_type {
+            Place::Tag => self.from_tag(arena, event),
+            Place::Attribute => self.from_attribute(arena, event),
+        }
+    }
+
+    fn from_tag<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        let found = self.config.sources.iter().find_map(|key| Some((key, event.tag(key)?)));
+        let Some((key, text)) = found else { return };
+        if !self.config.preserve_source {
+            event.tags.retain(|tag| !is_tag(tag, key));
+        }
+        self.write(arena, event, Value::Str(text));
+    }
+
+    fn from_attribute<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        for name in &self.config.sources {
+            if let Some(value) = source::read(arena, event, name) {
+                if !self.config.preserve_source {
+                    event.attributes.remove(name);
+                }
+                return self.write(arena, event, value);
+            }
+            if event.attributes.below(name).next().is_some() {
+                return self.move_object(arena, event, name);
+            }
+        }
+    }
+
+    fn move_object<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>, name: &str) {
+        if self.config.target_type == Place::Tag {
+            return;
+        }
+        let members = BumpVec::from_iter_in(event.attributes.below(name), arena);
+        let taken = self.has_target(event) && self.config.target != name;
+        if !self.config.preserve_source {
+            members.iter().for_each(|(path, _)| {
+                event.attributes.remove(path);
+            });
+        }
+        if taken && !self.config.override_on_conflict {
+            return;
+        }
+        if taken {
+            self.remove_target(arena, event);
+        }
+        for (path, value) in &members {
+            let rest = path.get(name.len()..).unwrap_or_default();
+            let target = bumpalo::format!(in arena, "{}{}", self.config.target, rest);
+            event.attributes.set(target.into_bump_str(), *value);
+        }
+    }
+
+    fn has_target(&self, event: &LogEvent<'_>) -> bool {
+        let target = self.config.target.as_str();
+        match self.config.target_type {
+            Place::Tag => event.tag(target).is_some(),
+            Place::Attribute => {
+                event.attributes.get(target).is_some_and(|value| value != Value::Null)
+                    || event.attributes.below(target).next().is_some()
+            }
+        }
+    }
+
+    fn remove_target<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        let target = self.config.target.as_str();
+        match self.config.target_type {
+            Place::Tag => event.tags.retain(|tag| !is_tag(tag, target)),
+            Place::Attribute => {
+                let members = event.attributes.below(target).map(|(path, _)| path);
+                for path in &BumpVec::from_iter_in(members, arena) {
+                    event.attributes.remove(path);
+                }
+                event.attributes.remove(target);
+            }
+        }
+    }
+
+    fn write<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>, value: Value<'b>) {
+        if self.has_target(event) {
+            if !self.config.override_on_conflict {
+                return;
+            }
+            self.remove_target(arena, event);
+        }
+        match self.config.target_type {
+            Place::Attribute => {
+                let value = cast(arena, value, self.config.target_format);
+                event.attributes.set(arena.alloc_str(&self.config.target), value);
+            }
+            Place::Tag => match value {
+                Value::Array(items) => items.iter().for_each(|item| self.add_tag(arena, event, item)),
+                value => self.add_tag(arena, event, &value),
+            },
+        }
+    }
+
+    fn add_tag<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>, value: &Value<'b>) {
+        let target = self.config.target.as_str();
+        let tag = bumpalo::format!(in arena, "{}:{}", target, value).into_bump_str();
+        let full = event.tags.len() >= schemas::limits::MAX_TAGS;
+        if !matches!(value, Value::Null | Value::Object(_)) && !full && !event.tags.contains(&tag) {
+            event.tags.push(tag);
+            // The unified service tags are columns too.
+            let text = tag.get(target.len() + 1..).unwrap_or_default();
+            match target {
+                "env" => event.env = text,
+                "version" => event.version = text,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn is_tag(tag: &str, key: &str) -> bool {
+    tag.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
+}
+
+fn cast<'b>(arena: &'b Bump, value: Value<'b>, format: TargetFormat) -> Value<'b> {
+    let text = || match value {
+        Value::Str(text) => Some(text.trim()),
+        _ => None,
+    };
+    let cast = match format {
+        TargetFormat::Auto => None,
+        TargetFormat::String if matches!(value, Value::Object(_) | Value::Array(_)) => None,
+        TargetFormat::String => Some(Value::Str(value.text(arena))),
+        TargetFormat::Integer => match value {
+            Value::Float(number) if number.abs() < 9e18 => Some(Value::Int(number as i64)),
+            _ => text().and_then(grok::filters::integer),
+        },
+        TargetFormat::Double => match value {
+            Value::Int(number) => Some(Value::Float(number as f64)),
+            _ => text()
+                .and_then(|text| text.parse::<f64>().ok())
+                .filter(|number| number.is_finite())
+                .map(Value::Float),
+        },
+    };
+    cast.unwrap_or(value)
+}

@@ -1,0 +1,276 @@
+//! One Delta table: creation, cursor, and commits that are safe to repeat.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{Action, Add, StructField, Transaction};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, logstore_with};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, OutputMode, SaveMode, checkpoints};
+use deltalake_core::{DeltaTable, DeltaTableError};
+use object_store::ObjectStore;
+use schemas::limits::{CHECKPOINT_INTERVAL, MAX_PUBLISH_ATTEMPTS};
+use schemas::table::{DATE, HOUR, PARTITION_COLUMNS, Table};
+use url::Url;
+
+use crate::backoff::Backoff;
+use crate::clock::{Clock, Entropy};
+use crate::commit_log::record::FileAdd;
+
+/// Days of Delta log kept: what time travel and slow readers can reach.
+const LOG_RETENTION: &str = "interval 7 days";
+
+/// Why a table can not be published to.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// Delta or the store failed.
+    #[error("table {table}: {source}")]
+    Delta {
+        /// Its name.
+        table: &'static str,
+        /// The reason.
+        source: DeltaTableError,
+    },
+    /// The attempts ran out.
+    #[error("table {table}: not published after {attempts} attempts, last: {last}")]
+    GaveUp {
+        /// Its name.
+        table: &'static str,
+        /// How many.
+        attempts: u32,
+        /// The last error.
+        last: String,
+    },
+    /// Someone dropped or replaced it under us.
+    #[error("table {table}: its id changed from {expected} to {found}, it was dropped or replaced; restore it, or start a new store")]
+    Replaced {
+        /// Its name.
+        table: &'static str,
+        /// The id we opened.
+        expected: String,
+        /// The id it has now.
+        found: String,
+    },
+}
+
+/// The files one commit-log record adds to one table.
+#[derive(Debug, Clone)]
+pub struct Publication {
+    /// The record.
+    pub seq: u64,
+    /// Its files for this table; never empty.
+    pub adds: Vec<FileAdd>,
+}
+
+/// A table and how far it has been published.
+#[derive(Debug)]
+pub struct PublishedTable {
+    table: Table,
+    delta: DeltaTable,
+    log_store: LogStoreRef,
+    app_id: String,
+    id: String,
+    cursor: Option<u64>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    backoff: Backoff,
+}
+
+impl PublishedTable {
+    /// Opens the table, creating it if it is not there.
+    pub async fn open(
+        store: Arc<dyn ObjectStore>,
+        table: Table,
+        pipeline: &str,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        backoff: Backoff,
+    ) -> Result<Self, TableError> {
+        let wrap = |source| TableError::Delta { table: table.name(), source };
+        let log_store = log_store(store, table).map_err(wrap)?;
+        let delta = open_or_create(&log_store, table).await.map_err(wrap)?;
+        let app_id = schemas::publish::app_id(pipeline);
+        let (id, cursor) = identity(&delta, &log_store, &app_id).await.map_err(wrap)?;
+        Ok(Self { table, delta, log_store, app_id, id, cursor, clock, entropy, backoff })
+    }
+
+    /// The Delta id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Which table.
+    pub fn table(&self) -> Table {
+        self.table
+    }
+
+    /// The last seq it contains.
+    pub fn cursor(&self) -> Option<u64> {
+        self.cursor
+    }
+
+    /// Adds the files of these records, in one Delta commit. Files at or below the cursor are
+    /// skipped, so a repeated call is harmless. Returns the Delta version, if one was written.
+    pub async fn publish(&mut self, publications: &[Publication]) -> Result<Option<u64>, TableError> {
+        let mut last = String::new();
+        for attempt in 0..MAX_PUBLISH_ATTEMPTS {
+            let target = publications.iter().map(|publication| publication.seq).max();
+            let Some(target) = target.filter(|target| self.cursor.is_none_or(|c| c < *target))
+            else {
+                return Ok(self.delta.version());
+            };
+            match self.commit(publications, target).await {
+                Ok(version) => {
+                    self.cursor = Some(target);
+                    self.checkpoint_if_due(version).await;
+                    return Ok(Some(version));
+                }
+                // Every error means unknown: the commit may have landed. The table itself says.
+                Err(error) => last = error.to_string(),
+            }
+            tracing::warn!(table = self.table.name(), attempt, error = last, "publish unclear, looking");
+            self.backoff.pause(attempt, self.entropy.as_ref()).await;
+            match self.reload().await {
+                Err(TableError::Delta { source, .. }) => last = source.to_string(),
+                other => other?,
+            }
+        }
+        Err(TableError::GaveUp { table: self.table.name(), attempts: MAX_PUBLISH_ATTEMPTS, last })
+    }
+
+    /// One attempt, based on the snapshot the cursor was read from: with no retries inside, any
+    /// commit by anyone after that snapshot makes it fail instead of doubling files.
+    async fn commit(
+        &mut self,
+        publications: &[Publication],
+        target: u64,
+    ) -> Result<u64, DeltaTableError> {
+        let version = i64::try_from(target).map_err(|_| DeltaTableError::generic("seq too large"))?;
+        let first = self.cursor.map_or(0, |cursor| cursor.saturating_add(1));
+        let new = publications.iter().filter(|publication| publication.seq >= first);
+        let actions: Vec<Action> =
+            new.flat_map(|publication| &publication.adds).map(|add| Action::Add(delta_add(add))).collect();
+        let now = self.clock.unix_millis();
+        let transaction = Transaction::new_with_last_update(&self.app_id, version, Some(now));
+        let properties = CommitProperties::default()
+            .with_application_transaction(transaction)
+            .with_max_retries(0)
+            .with_create_checkpoint(false)
+            .with_cleanup_expired_logs(Some(false))
+            .with_metadata([
+                ("seqFrom".to_owned(), first.into()),
+                ("seqTo".to_owned(), target.into()),
+                ("isBlindAppend".to_owned(), true.into()),
+            ]);
+        let operation = DeltaOperation::StreamingUpdate {
+            output_mode: OutputMode::Append,
+            query_id: self.app_id.clone(),
+            epoch_id: version,
+        };
+        let snapshot = self.delta.snapshot()?;
+        let done = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(snapshot), Arc::clone(&self.log_store), operation)
+            .await?;
+        self.delta.state = Some(done.snapshot());
+        Ok(done.version())
+    }
+
+    /// Reads table and cursor anew.
+    async fn reload(&mut self) -> Result<(), TableError> {
+        let table = self.table.name();
+        let wrap = |source| TableError::Delta { table, source };
+        let mut delta = DeltaTable::new(Arc::clone(&self.log_store));
+        delta.load().await.map_err(wrap)?;
+        let (id, cursor) =
+            identity(&delta, &self.log_store, &self.app_id).await.map_err(wrap)?;
+        if id != self.id {
+            let expected = self.id.clone();
+            return Err(TableError::Replaced { table, expected, found: id });
+        }
+        self.delta = delta;
+        self.cursor = cursor;
+        Ok(())
+    }
+
+    /// Every [`CHECKPOINT_INTERVAL`] commits: a checkpoint, the removal of log files past their
+    /// retention, and a fresh snapshot so that memory does not grow with the table's life. All
+    /// best effort: the commit is done.
+    async fn checkpoint_if_due(&mut self, version: u64) {
+        if !version.is_multiple_of(CHECKPOINT_INTERVAL) {
+            return;
+        }
+        let table = self.table.name();
+        if let Err(error) = checkpoints::create_checkpoint(&self.delta, None).await {
+            tracing::warn!(table, version, %error, "no checkpoint written; the next one will do");
+        } else if let Err(error) = checkpoints::cleanup_metadata(&self.delta, None).await {
+            tracing::warn!(table, version, %error, "expired log files stay a while longer");
+        }
+        if let Err(error) = self.reload().await {
+            tracing::warn!(table, version, %error, "table not re-read; the former snapshot serves");
+        }
+    }
+}
+
+/// A log store over our own store. The `file` scheme makes the kernel sort listings itself, which
+/// a local directory needs and no other store minds; the URL names no real path.
+fn log_store(store: Arc<dyn ObjectStore>, table: Table) -> Result<LogStoreRef, DeltaTableError> {
+    let url = Url::parse(&format!("file:///{}/", table.path()))
+        .map_err(|error| DeltaTableError::generic(error.to_string()))?;
+    logstore_with(store, &url, StorageConfig::default())
+}
+
+async fn open_or_create(
+    log_store: &LogStoreRef,
+    table: Table,
+) -> Result<DeltaTable, DeltaTableError> {
+    if !log_store.is_delta_table_location().await? {
+        let fields = table.schema();
+        let fields: Result<Vec<StructField>, _> =
+            fields.fields().iter().map(|field| field.as_ref().try_into_kernel()).collect();
+        let created = CreateBuilder::new()
+            .with_log_store(Arc::clone(log_store))
+            .with_table_name(table.name())
+            .with_columns(fields.map_err(DeltaTableError::from)?)
+            .with_partition_columns(PARTITION_COLUMNS)
+            .with_save_mode(SaveMode::Ignore)
+            .with_configuration([
+                ("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL.to_string())),
+                ("delta.logRetentionDuration", Some(LOG_RETENTION.to_owned())),
+            ])
+            .await;
+        // Another worker may have been faster, or the answer got lost: the load below says.
+        if let Err(error) = created {
+            tracing::warn!(table = table.name(), %error, "table creation unclear, looking");
+        }
+    }
+    let mut delta = DeltaTable::new(Arc::clone(log_store));
+    delta.load().await?;
+    Ok(delta)
+}
+
+async fn identity(
+    delta: &DeltaTable,
+    log_store: &LogStoreRef,
+    app_id: &str,
+) -> Result<(String, Option<u64>), DeltaTableError> {
+    let snapshot = delta.snapshot()?;
+    let version = snapshot.transaction_version(log_store.as_ref(), app_id).await?;
+    let id = snapshot.metadata().id().to_owned();
+    Ok((id, version.and_then(|version| u64::try_from(version).ok())))
+}
+
+fn delta_add(add: &FileAdd) -> Add {
+    let values = [(DATE, add.date.clone()), (HOUR, add.hour.to_string())];
+    Add {
+        path: add.path.clone(),
+        partition_values: HashMap::from(values.map(|(k, v)| (k.to_owned(), Some(v)))),
+        size: add.size,
+        modification_time: add.modified_millis,
+        data_change: true,
+        stats: Some(add.stats.clone()),
+        ..Default::default()
+    }
+}
