@@ -134,7 +134,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Text up to the closing quote; `\"` is a quote, every other backslash stays.
+    /// Text up to the closing quote. `\"` is a quote and `\\` a backslash, as Datadog's examples write
+    /// expressions (`"\\d+"`); every other backslash stays, so that `"\d+"` means the same.
     fn quoted(&mut self, quote: char) -> Result<String, String> {
         let mut text = String::new();
         loop {
@@ -143,9 +144,10 @@ impl Reader<'_> {
             };
             self.at += character.len_utf8();
             match character {
-                '\\' if self.peek() == Some(quote) => {
-                    self.at += quote.len_utf8();
-                    text.push(quote);
+                '\\' if self.peek() == Some(quote) || self.peek() == Some('\\') => {
+                    let escaped = self.peek().unwrap_or(quote);
+                    self.at += escaped.len_utf8();
+                    text.push(escaped);
                 }
                 _ if character == quote => return Ok(text),
                 _ => text.push(character),
