@@ -6,6 +6,7 @@ use std::time::Duration;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
 pub mod kafka;
+pub mod sink;
 
 /// Where to listen and where to write.
 #[derive(Debug, Clone)]
