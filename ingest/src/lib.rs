@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 mod admission;
@@ -86,12 +86,16 @@ pub struct Running {
     intake: Intake,
     stop: CancellationToken,
     listeners: JoinSet<&'static str>,
+    /// Absent when the caller brought a sink of its own.
+    producer: Option<Arc<kafka::Producer>>,
 }
 
 /// Binds every port and starts serving; ready when it returns.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    let producer = Missing;
-    start_with(&config, Arc::new(producer)).await
+    let producer = Arc::new(kafka::Producer::connect(&config.kafka)?);
+    let mut running = start_with(&config, Arc::clone(&producer) as Arc<dyn Sink>).await?;
+    running.producer = Some(producer);
+    Ok(running)
 }
 
 /// [`start`], writing to a sink of the caller's.
@@ -114,7 +118,7 @@ pub async fn start_with(config: &Config, sink: Arc<dyn Sink>) -> Result<Running,
     serve(datadog, datadog::router(intake.clone(), addresses.datadog.port()));
     serve(grpc, otlp::grpc_router(intake.clone()));
     serve(http, otlp::http_router(intake.clone()));
-    Ok(Running { addresses, intake, stop, listeners })
+    Ok(Running { addresses, intake, stop, listeners, producer: None })
 }
 
 impl Running {
@@ -137,27 +141,30 @@ impl Running {
         }
     }
 
-    /// Stops accepting, answers what is in flight.
-    ///
-    /// Every answer waits for Kafka's acknowledgement, so nothing is left in the producer when the
-    /// last one is out.
+    /// Stops accepting, answers what is in flight, flushes the producer.
     ///
     /// # Errors
     /// When requests were still in flight at the deadline; their clients got no answer and send again.
     pub async fn drain(mut self, deadline: Duration) -> Result<(), RunError> {
         self.stop.cancel();
         let all = async { while self.listeners.join_next().await.is_some() {} };
-        timeout(deadline, all).await.map_err(|_| {
+        let end = Instant::now() + deadline;
+        timeout_at(end, all).await.map_err(|_| {
             RunError(format!("requests were still in flight after {} s", deadline.as_secs()))
-        })
+        })?;
+        // Every answer has waited for its acknowledgement; only requests that ran out of time, or
+        // whose clients left, still have messages in the queue.
+        match self.producer {
+            Some(producer) => {
+                let left = end.saturating_duration_since(Instant::now());
+                producer.flush(left).await.map_err(|error| RunError(error.to_string()))
+            }
+            None => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
-struct Missing;
-impl Sink for Missing {
-    fn send(&self, _: Vec<sink::Message>) -> futures::future::BoxFuture<'_, Result<(), sink::SendError>> {
-        Box::pin(std::future::ready(Err(sink::SendError::Unavailable("none".to_owned()))))
-    }
-}

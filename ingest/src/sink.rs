@@ -1,49 +1,47 @@
-//! Where the intake hands its messages over: the seam between the protocols and Kafka.
-//!
-//! The producer implements [`Sink`]; tests of the protocols implement it with a recorder.
+//! Where the intake's listeners put messages, without naming Kafka: the seam that lets them be
+//! tested against a sink in memory.
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use schemas::id::TraceId;
 use schemas::topic::{Format, Signal};
 
-/// One Kafka message to be written.
+/// One message for Kafka.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Which signal; the producer maps it to the configured topic.
+    /// Decides the topic.
     pub topic: Signal,
-    /// How the payload is to be read; becomes the `content-type` header.
+    /// What the payload is; becomes the `content-type` header.
     pub format: Format,
-    /// The trace all of the payload belongs to; becomes the message key.
+    /// The trace the whole payload belongs to, if it is one; becomes the key.
     pub key: Option<TraceId>,
-    /// Further headers, by the names in `schemas::topic`.
+    /// Further headers (names in `schemas::topic`).
     pub headers: Vec<(&'static str, String)>,
     /// The bytes.
     pub payload: Bytes,
 }
 
-/// Why messages were not acknowledged.
+/// Why messages were not acknowledged. Some of them may still arrive.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// The producer's queue is full: come back.
-    #[error("the Kafka producer's queue is full")]
+    /// The queue is full; nothing was taken. The client comes back after a pause.
+    #[error("the queue to kafka is full; retry after a pause")]
     Busy,
-    /// Timeout, broker down, leader missing: try again.
+    /// Kafka did not acknowledge in time. The client sends again.
     #[error("kafka did not acknowledge: {0}")]
     Unavailable(String),
-    /// A message is larger than Kafka takes; trying again does not help.
-    #[error("a message of {bytes} bytes is larger than the limit of {limit} bytes")]
+    /// A message can not fit; sending it again does not help.
+    #[error("a message of {bytes} bytes is over the limit of {limit} bytes; send smaller requests")]
     TooLarge {
-        /// Size of the message.
+        /// Its size.
         bytes: usize,
-        /// The limit it broke.
+        /// The limit.
         limit: usize,
     },
 }
 
-/// Takes messages and says when they are safe.
+/// Takes messages and answers when every one is durable.
 pub trait Sink: Send + Sync + 'static {
-    /// Resolves when every message is acknowledged, or with the first failure. After a failure some
-    /// of the messages may have been written: delivery is at least once.
+    /// Sends all messages; `Ok` means that Kafka has acknowledged each of them.
     fn send(&self, messages: Vec<Message>) -> BoxFuture<'_, Result<(), SendError>>;
 }

@@ -47,6 +47,12 @@ pub const MAX_BYTES_IN_FLIGHT: usize = 512 * MIB;
 pub const MAX_MESSAGE_BYTES: usize = 1_000_000;
 /// Bytes the producer may queue before it tells callers to come back.
 pub const MAX_PRODUCER_QUEUE_BYTES: usize = 256 * MIB;
+/// Messages the producer may queue before it tells callers to come back: bounds what small messages
+/// cost beyond their bytes.
+pub const MAX_PRODUCER_QUEUE_MESSAGES: usize = 500_000;
+/// Bytes of key and headers one produced message may have beyond its value; with the value it stays
+/// below the 1,048,588 bytes brokers take by default.
+pub const MAX_MESSAGE_HEADER_BYTES: usize = 40_000;
 /// Milliseconds a message may wait for its acknowledgement.
 pub const PRODUCE_TIMEOUT_MILLIS: u64 = 20_000;
 /// Bytes of one message value we consume; a topic of the user's own may hold larger ones than we write.
@@ -55,6 +61,11 @@ pub const MAX_CONSUMED_MESSAGE_BYTES: usize = 64 * MIB;
 pub const MAX_PARTITION_QUEUE_MESSAGES: usize = 4_096;
 /// Bytes in the queue of one partition before it is paused.
 pub const MAX_PARTITION_QUEUE_BYTES: usize = 32 * MIB;
+/// Messages handed to the worker in one batch: large enough to share the cost of a hand-over, small
+/// enough that threads take turns.
+pub const MAX_BATCH_MESSAGES: usize = 1_024;
+/// Seconds to wait for Kafka to answer about topics and offsets before start-up is given up.
+pub const KAFKA_START_SECONDS: u64 = 30;
 /// Partitions of a topic we create.
 pub const DEFAULT_PARTITIONS: i32 = 4;
 
@@ -151,6 +162,8 @@ const _: () = {
     assert!(RATIO_FLOOR_BYTES < MAX_DECOMPRESSED_BYTES);
     assert!(2 * MAX_DECOMPRESSED_BYTES <= MAX_BYTES_IN_FLIGHT);
     assert!(MAX_MESSAGE_BYTES < MIB);
+    assert!(MAX_MESSAGE_BYTES + MAX_MESSAGE_HEADER_BYTES < 1_048_588);
+    assert!(MAX_BATCH_MESSAGES <= MAX_PARTITION_QUEUE_MESSAGES);
     assert!(MAX_MESSAGE_BYTES <= MAX_CONSUMED_MESSAGE_BYTES);
     assert!(PRODUCE_TIMEOUT_MILLIS < REQUEST_DEADLINE_SECONDS * 1_000);
     assert!(MAX_ATTRIBUTE_VALUE_BYTES <= MAX_MESSAGE_TEXT_BYTES);

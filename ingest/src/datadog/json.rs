@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn deep_or_broken_json_is_malformed() {
-        let deep = "[".repeat(100) + &"]".repeat(100);
+        let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
         assert!(to_msgpack(deep.as_bytes()).is_err());
         for text in ["", "[", "[] []", "{]", "[\"\\ud800\"]"] {
             assert!(to_msgpack(text.as_bytes()).is_err(), "{text}");

@@ -168,8 +168,7 @@ fn by_id<'a>(spans: Vec<Span<'a>>, raw: &'a [u8]) -> Vec<(u128, Chunk<'a>)> {
     let tid = spans.iter().find_map(|span| span.tid);
     let high = u128::from(high_half(tid)) << 64;
     if spans.iter().all(|span| span.trace_id == low) {
-        // An id without a low half is no id; the worker says so in a dead letter.
-        let id = if low == 0 { 0 } else { high | u128::from(low) };
+        let id = high | u128::from(low);
         let raw = (first.tid.is_some() || tid.is_none()).then_some(raw);
         return vec![(id, Chunk { spans, raw, tid })];
     }
@@ -186,10 +185,7 @@ fn by_id<'a>(spans: Vec<Span<'a>>, raw: &'a [u8]) -> Vec<(u128, Chunk<'a>)> {
             None => parts.push((span.trace_id, Chunk { spans: vec![span], raw: None, tid: own })),
         }
     }
-    let full = |low: u64, tid| match low {
-        0 => 0,
-        low => u128::from(high_half(tid)) << 64 | u128::from(low),
-    };
+    let full = |low: u64, tid| u128::from(high_half(tid)) << 64 | u128::from(low);
     parts.into_iter().map(|(low, chunk)| (full(low, chunk.tid), chunk)).collect()
 }
 

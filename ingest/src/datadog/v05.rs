@@ -191,10 +191,7 @@ fn by_id(spans: Vec<Span<'_>>) -> Vec<(u128, Chunk<'_>)> {
             None => parts.push((low, Chunk { spans: vec![span], tid })),
         }
     }
-    let full = |low: u64, tid| match low {
-        0 => 0,
-        low => u128::from(high_half(tid)) << 64 | u128::from(low),
-    };
+    let full = |low: u64, tid| u128::from(high_half(tid)) << 64 | u128::from(low);
     parts.into_iter().map(|(low, chunk)| (full(low, chunk.tid), chunk)).collect()
 }
 

@@ -23,3 +23,9 @@ pub(crate) fn grpc_router(intake: Intake) -> Router {
 pub(crate) fn http_router(intake: Intake) -> Router {
     http::router(intake)
 }
+
+/// For the tests of the listeners: a JSON request as protobuf.
+#[cfg(test)]
+pub(crate) fn transcode_traces(json: &[u8]) -> Vec<u8> {
+    json::to_protobuf(&schema::TRACES, json).expect("valid").to_vec()
+}

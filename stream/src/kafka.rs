@@ -1,0 +1,288 @@
+//! The only file of this crate that names rdkafka: a [`Source`] on a Kafka consumer.
+//!
+//! One consumer, one OS thread that polls it ([`Poller`]), bounded queues to the workers. Partitions are
+//! assigned by hand with explicit offsets; the group id serves only the offset hints. A full queue pauses
+//! its partition, and the poll thread itself never waits for a worker, so callbacks and the other
+//! partitions go on.
+//!
+//! Nothing is taken on trust: the next offset of every partition is known, repeated records are dropped,
+//! jumps are reported, and an offset outside the partition is compared with the watermarks before it is
+//! assigned (the embedded broker never refuses such a fetch) and again when the broker refuses it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use schemas::limits;
+
+use crate::clock::Clock;
+use crate::record::TopicPartition;
+use crate::source::{Lane, PartitionInfo, Router, Source, SourceError, Start};
+
+mod poll;
+
+use poll::Poller;
+
+/// How to reach Kafka.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `host:port`, comma separated.
+    pub brokers: String,
+    /// Further librdkafka properties from the user (TLS, SASL).
+    pub properties: Vec<(String, String)>,
+    /// Group that offset hints are stored under: what lag dashboards show.
+    pub group: String,
+}
+
+/// Properties that carry a promise of the product, and the value that keeps it.
+const SAFETY: [(&str, &str); 5] = [
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "error"),
+    ("isolation.level", "read_committed"),
+    ("enable.partition.eof", "false"),
+];
+
+/// Properties that belong to another setting.
+const ADDRESS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
+
+/// Longest wait for one answer about watermarks or the cluster's id.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Pause between two looks at metadata while a topic is missing.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Longest wait for the poll thread's end. Closing a consumer can hang while no broker answers.
+const STOP: Duration = Duration::from_secs(5);
+
+type Consumer = BaseConsumer<Callbacks>;
+
+/// librdkafka's callbacks: log lines only.
+#[derive(Debug)]
+struct Callbacks;
+
+impl ClientContext for Callbacks {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Debug => {
+                tracing::debug!(facility, "librdkafka: {message}");
+            }
+            // A lost connection is retried: not an error of ours.
+            _ => tracing::warn!(facility, "librdkafka: {message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka consumer");
+    }
+}
+
+impl ConsumerContext for Callbacks {
+    fn commit_callback(&self, result: Result<(), KafkaError>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "offset hint not stored");
+        }
+    }
+}
+
+/// Ours first, then the user's, which win except where refused.
+fn client_config(config: &Config) -> Result<ClientConfig, SourceError> {
+    let mut native = ClientConfig::new();
+    native.set_log_level(RDKafkaLogLevel::Warning);
+    let receive = limits::MAX_CONSUMED_MESSAGE_BYTES + (1 << 20);
+    for (key, value) in SAFETY {
+        native.set(key, value);
+    }
+    for (key, value) in [
+        ("bootstrap.servers", config.brokers.as_str()),
+        ("group.id", &config.group),
+        ("client.id", "tidemill-worker"),
+        ("allow.auto.create.topics", "false"),
+        ("check.crcs", "true"),
+        // librdkafka's own read-ahead: a fraction of a second per partition, bounded in bytes.
+        ("queued.min.messages", "10000"),
+        ("queued.max.messages.kbytes", "32768"),
+        ("fetch.message.max.bytes", "4194304"),
+        ("fetch.max.bytes", "16777216"),
+        ("receive.message.max.bytes", &receive.to_string()),
+        // A fetch waits this long for new records; bounds the delay the embedded broker adds.
+        ("fetch.wait.max.ms", "100"),
+        // The default of a second would stall a partition whenever its read-ahead is full.
+        ("fetch.queue.backoff.ms", "10"),
+        ("reconnect.backoff.max.ms", "2000"),
+        ("socket.keepalive.enable", "true"),
+    ] {
+        native.set(key, value);
+    }
+    for (key, value) in &config.properties {
+        check_property(key, value)?;
+        native.set(key, value);
+    }
+    Ok(native)
+}
+
+fn check_property(key: &str, value: &str) -> Result<(), SourceError> {
+    if ADDRESS.contains(&key) {
+        return Err(SourceError::Config(format!(
+            "kafka.properties.{key} is not allowed; set kafka.brokers instead"
+        )));
+    }
+    match SAFETY.iter().find(|(name, _)| *name == key) {
+        Some((_, kept)) if *kept != value => Err(SourceError::Config(format!(
+            "kafka.properties.{key} = {value} would lose or double records; remove it (it is always {kept})"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What the poll thread is asked to do.
+enum Command {
+    /// Replace the assignment; the answer goes back.
+    Assign(Vec<Start>, SyncSender<Result<(), SourceError>>),
+    Stop,
+}
+
+/// A consumer of Kafka.
+pub struct KafkaSource {
+    // First: the poll thread must hold the last reference, for it alone may close the consumer.
+    consumer: Arc<Consumer>,
+    router: Arc<Router>,
+    commands: SyncSender<Command>,
+    ended: Receiver<()>,
+    clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for KafkaSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaSource").finish_non_exhaustive()
+    }
+}
+
+impl KafkaSource {
+    /// Makes the consumer and starts its thread. Does not wait for a broker.
+    ///
+    /// # Errors
+    /// A property that librdkafka or our promises refuse; no thread to be had.
+    pub fn connect(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
+        let native = client_config(config)?;
+        let consumer: Consumer = native
+            .create_with_context(Callbacks)
+            .map_err(|error| SourceError::Config(format!("{error}; check kafka.properties")))?;
+        let consumer = Arc::new(consumer);
+        let router = Arc::new(Router::default());
+        let (commands, inbox) = sync_channel(1);
+        let (end, ended) = sync_channel(1);
+        let poller = Poller::new(Arc::clone(&consumer), Arc::clone(&router));
+        let run = move || {
+            poller.run(&inbox);
+            // Nobody waits when the source was dropped.
+            end.send(()).ok();
+        };
+        thread::Builder::new()
+            .name("kafka-poll".to_owned())
+            .spawn(run)
+            .map_err(|error| SourceError::Config(format!("can not start a thread: {error}")))?;
+        Ok(Self { consumer, router, commands, ended, clock })
+    }
+
+    /// The partitions of one topic; `None` while it is missing or has no leader.
+    fn topic(&self, topic: &str) -> Result<Option<Vec<TopicPartition>>, KafkaError> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), ANSWER)?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Ok(None);
+        };
+        let ready = found.partitions().iter().all(|partition| partition.leader() >= 0);
+        if found.error().is_some() || found.partitions().is_empty() || !ready {
+            return Ok(None);
+        }
+        let name: Arc<str> = topic.into();
+        let partition = |id| TopicPartition { topic: Arc::clone(&name), partition: id };
+        let mut ids: Vec<i32> = found.partitions().iter().map(|partition| partition.id()).collect();
+        ids.sort_unstable();
+        Ok(Some(ids.into_iter().map(partition).collect()))
+    }
+
+    fn wait_for_topic(&self, topic: &str, end: Duration) -> Result<Vec<TopicPartition>, SourceError> {
+        loop {
+            let failure = match self.topic(topic) {
+                Ok(Some(partitions)) => return Ok(partitions),
+                Ok(None) => SourceError::UnknownTopic(topic.to_owned()),
+                Err(error) => SourceError::Unavailable(error.to_string()),
+            };
+            if self.clock.monotonic() >= end {
+                return Err(failure);
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+}
+
+/// The oldest offset of a partition, and one past its newest.
+fn watermarks(consumer: &Consumer, partition: &TopicPartition) -> Result<(i64, i64), SourceError> {
+    consumer.fetch_watermarks(&partition.topic, partition.partition, ANSWER).map_err(|error| {
+        let TopicPartition { topic, partition } = partition;
+        SourceError::Unavailable(format!("offsets of {topic} partition {partition}: {error}"))
+    })
+}
+
+impl Source for KafkaSource {
+    fn partitions(&self, topics: &[String], deadline: Duration) -> Result<Vec<PartitionInfo>, SourceError> {
+        let end = self.clock.monotonic() + deadline;
+        let mut found = Vec::new();
+        for topic in topics {
+            for partition in self.wait_for_topic(topic, end)? {
+                let (low, high) = watermarks(&self.consumer, &partition)?;
+                found.push(PartitionInfo { partition, low, high });
+            }
+        }
+        found.sort_by(|a, b| a.partition.cmp(&b.partition));
+        Ok(found)
+    }
+
+    fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {
+        let (reply, answer) = sync_channel(1);
+        self.commands.send(Command::Assign(starts, reply)).map_err(|_| SourceError::Stopped)?;
+        answer.recv().unwrap_or(Err(SourceError::Stopped))
+    }
+
+    fn lane(&mut self, partitions: &[TopicPartition]) -> Lane {
+        self.router.lane(partitions)
+    }
+
+    fn store_hint(&self, offsets: &[(TopicPartition, i64)]) {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (partition, offset) in offsets {
+            let added =
+                list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*offset));
+            if let Err(error) = added {
+                tracing::debug!(%error, "offset hint left out");
+            }
+        }
+        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+            tracing::debug!(%error, "offset hints not stored");
+        }
+    }
+
+    fn cluster_id(&self) -> Option<String> {
+        self.consumer.client().fetch_cluster_id(ANSWER)
+    }
+
+    fn stop(self: Box<Self>) {
+        let Self { consumer, router, commands, ended, .. } = *self;
+        drop(consumer);
+        // Fails only when the thread is gone or about to be: the channel then closes as well.
+        commands.try_send(Command::Stop).ok();
+        drop(commands);
+        if ended.recv_timeout(STOP).is_err() {
+            tracing::warn!("the kafka consumer did not close in {} s; left behind", STOP.as_secs());
+        }
+        router.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Where records come from, without naming Kafka: the seam between the consumer and the worker.
+//!
+//! A [`Source`] reads partitions from offsets the worker names (the commit log knows them, Kafka's
+//! committed offsets are only a hint) and puts what it reads into bounded queues, one per partition.
+//! A worker thread takes a [`Lane`]: the queues of the partitions it is responsible for.
+//!
+//! Call `partitions`, then `assign` and `lane` in either order. Records of a partition keep their order; what
+//! is missing in the sequence is said with [`Event::Gap`], never skipped silently.
+
+use std::time::Duration;
+
+use crate::record::{Record, TopicPartition};
+
+pub mod memory;
+mod router;
+
+pub use router::Lane;
+pub(crate) use router::Router;
+
+/// Read this partition from this offset on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Which.
+    pub partition: TopicPartition,
+    /// Offset of the first record wanted.
+    pub offset: i64,
+}
+
+/// Consecutive records of one partition.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Where they come from.
+    pub partition: TopicPartition,
+    /// Ascending by offset; never empty.
+    pub records: Vec<Record>,
+}
+
+/// What a lane delivers.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// Records.
+    Batch(Batch),
+    /// Offsets jumped: the topic is compacted, holds transactions, or lost records. Delivery goes on
+    /// with `found`.
+    Gap {
+        /// Where.
+        partition: TopicPartition,
+        /// The next offset in sequence.
+        expected: i64,
+        /// The offset that came.
+        found: i64,
+    },
+    /// The offset is not (or no longer) in the partition: retention has passed it, or the topic was
+    /// made anew. Nothing more comes from this partition until it is assigned again.
+    OutOfRange {
+        /// Where.
+        partition: TopicPartition,
+        /// The offset wanted.
+        asked: i64,
+        /// The oldest offset there is.
+        low: i64,
+        /// One past the newest.
+        high: i64,
+    },
+    /// The source can not go on, or only in part; says why and what to do.
+    Failed(String),
+}
+
+/// One partition and the offsets it holds now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionInfo {
+    /// Which.
+    pub partition: TopicPartition,
+    /// The oldest offset.
+    pub low: i64,
+    /// One past the newest offset.
+    pub high: i64,
+}
+
+/// Why a source did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A property is wrong or refused.
+    #[error("kafka configuration: {0}")]
+    Config(String),
+    /// No answer in time.
+    #[error("kafka did not answer: {0}; check kafka.brokers")]
+    Unavailable(String),
+    /// The topic is not there.
+    #[error("topic {0} does not exist; create it, or correct its name in the configuration")]
+    UnknownTopic(String),
+    /// The source was stopped or its thread has ended.
+    #[error("the consumer has stopped")]
+    Stopped,
+}
+
+/// One consumer.
+pub trait Source: Send {
+    /// The partitions of these topics, sorted; waits until every topic exists.
+    ///
+    /// # Errors
+    /// A topic is still missing, or no broker answers, at the deadline.
+    fn partitions(&self, topics: &[String], deadline: Duration) -> Result<Vec<PartitionInfo>, SourceError>;
+
+    /// Replaces what is read. An offset outside its partition is answered with [`Event::OutOfRange`]
+    /// and not read.
+    ///
+    /// # Errors
+    /// The watermarks could not be asked for, or the consumer has stopped.
+    fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError>;
+
+    /// The receiving side of a group of partitions. A partition belongs to the last lane that named it.
+    fn lane(&mut self, partitions: &[TopicPartition]) -> Lane;
+
+    /// Tells Kafka how far we are, for dashboards that show lag. A hint: failures are ignored.
+    fn store_hint(&self, offsets: &[(TopicPartition, i64)]);
+
+    /// The cluster's id, if it answers.
+    fn cluster_id(&self) -> Option<String>;
+
+    /// Stops reading; returns within a few seconds even when no broker answers.
+    fn stop(self: Box<Self>);
+}
