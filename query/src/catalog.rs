@@ -60,8 +60,8 @@ impl Pinned {
         }
     }
 
-    /// Latest event time the version contains, microseconds, from the files' statistics. Read once
-    /// per version: it walks the list of files.
+    /// Latest event time the version contains, microseconds, from the files' statistics (some writers
+    /// keep milliseconds there, rounded down). Read once per version: it walks the list of files.
     pub(crate) fn newest_event_time(&self) -> Option<i64> {
         *self.newest.get_or_init(|| {
             let files = self.snapshot.as_ref()?.add_actions_table(true).ok()?;
@@ -79,17 +79,18 @@ impl Pinned {
 /// The columns of a table as its scan returns them: text and bytes as views, which DataFusion
 /// groups and compares without copying.
 fn reader_schema(table: Table) -> SchemaRef {
-    let fields: Vec<Arc<Field>> = table
-        .schema()
-        .fields()
-        .iter()
-        .map(|field| match field.data_type() {
-            DataType::Utf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
-            DataType::Binary => Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView)),
-            _ => Arc::clone(field),
-        })
-        .collect();
-    Arc::new(Schema::new(fields))
+    Arc::new(Schema::new(table.schema().fields().iter().map(viewed).collect::<Vec<_>>()))
+}
+
+fn viewed(field: &Arc<Field>) -> Arc<Field> {
+    let data_type = match field.data_type() {
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::Binary => DataType::BinaryView,
+        DataType::List(item) => DataType::List(viewed(item)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(viewed).collect()),
+        other => other.clone(),
+    };
+    Arc::new(field.as_ref().clone().with_data_type(data_type))
 }
 
 /// A table between queries: its last snapshot and when that was current.

@@ -11,13 +11,15 @@ use std::time::{Duration, Instant};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::SchemaProvider;
 use datafusion::common::ParamValues;
+use datafusion::config::Dialect;
+use datafusion::execution::SessionState;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement;
 use futures::StreamExt;
 use object_store::ObjectStore;
 use schemas::limits::{
-    MAX_CONCURRENT_QUERIES, MAX_RESULT_ROWS, MAX_SQL_BYTES, MAX_WAITING_QUERIES, QUERY_MEMORY_BYTES,
+    MAX_CONCURRENT_QUERIES, MAX_RESULT_ROWS, MAX_WAITING_QUERIES, QUERY_MEMORY_BYTES,
     QUERY_TIMEOUT_SECONDS,
 };
 use schemas::table::Table;
@@ -26,7 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout_at;
 
 use crate::answer::{Answer, Coverage, Event, Task, timed_out};
-use crate::catalog::Tables;
+use crate::catalog::{SCHEMA, Tables};
 use crate::error::{Code, QueryError};
 use crate::guard;
 use crate::session::{Resources, Session, Template};
@@ -124,6 +126,7 @@ impl Engine {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("query")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| internal("threads", &error))?;
@@ -143,7 +146,7 @@ impl Engine {
     /// # Errors
     /// When the statement is refused, wrong, or fails before its first row.
     pub async fn query(&self, sql: &str, limits: Limits) -> Result<Answer, QueryError> {
-        check_size(sql)?;
+        guard::check_text(sql)?;
         self.run(Work::Text(sql.to_owned()), limits).await
     }
 
@@ -262,6 +265,11 @@ impl Engine {
         }
     }
 
+    /// The query threads, for servers whose connections parse SQL themselves.
+    pub(crate) fn threads(&self) -> Result<tokio::runtime::Handle, QueryError> {
+        Ok(self.runtime()?.handle().clone())
+    }
+
     fn runtime(&self) -> Result<&Runtime, QueryError> {
         self.inner.runtime.as_ref().ok_or_else(|| QueryError::new(Code::Cancelled, "the query service is stopping"))
     }
@@ -269,17 +277,9 @@ impl Engine {
 
 /// Batches between the query and its reader.
 const QUEUED_BATCHES: usize = 2;
-
-/// Refuses texts over [`MAX_SQL_BYTES`].
-pub(crate) fn check_size(sql: &str) -> Result<(), QueryError> {
-    if sql.len() > MAX_SQL_BYTES {
-        return Err(QueryError::new(
-            Code::TooLarge,
-            format!("the statement has {} bytes, more than the {MAX_SQL_BYTES} allowed", sql.len()),
-        ));
-    }
-    Ok(())
-}
+/// Stack of a query thread, bytes; only what is touched is resident. Planning walks expressions
+/// recursively, and a statement may chain `MAX_SQL_OPERATORS` of them.
+const STACK_BYTES: usize = 32 << 20;
 
 type Ready = oneshot::Sender<(SchemaRef, Vec<Coverage>)>;
 
@@ -319,12 +319,21 @@ async fn plan(session: &Session, work: Work) -> Result<LogicalPlan, QueryError> 
         Work::Wire(statement, parameters) => (*statement, parameters, true),
     };
     guard::check_statement(&statement)?;
+    let statement = if guard::is_show_tables(&statement) { show_tables(&state)? } else { statement };
     let mut plan = state.statement_to_plan(statement).await?;
     guard::check_plan(&plan)?;
     if let Some(parameters) = parameters {
         plan = plan.replace_params_with_values(&parameters)?;
     }
     if wire { crate::postgres::columns::as_wire_types(plan) } else { Ok(plan) }
+}
+
+/// `SHOW TABLES` lists what a user came for, not the catalogs of two other databases.
+fn show_tables(state: &SessionState) -> Result<Statement, QueryError> {
+    let sql = format!(
+        "SELECT table_name FROM information_schema.tables WHERE table_schema = '{SCHEMA}' ORDER BY table_name"
+    );
+    Ok(state.sql_to_statement(&sql, &Dialect::PostgreSQL)?)
 }
 
 /// One row more than wanted, so that the answer knows whether it was cut.

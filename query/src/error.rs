@@ -161,7 +161,11 @@ fn message(root: &DataFusionError) -> String {
         },
         other => other.strip_backtrace(),
     };
-    for prefix in ["Error during planning: ", "Execution error: ", "External error: ", "This feature is not implemented: "] {
+    // A wrong argument of one of our functions comes wrapped twice, with a list of candidates after it.
+    if let Some((_, rest)) = text.split_once("coercion failed with: Error during planning: ") {
+        return rest.split(". No function matches").next().unwrap_or(rest).to_owned();
+    }
+    for prefix in ["Error during planning: ", "Execution error: ", "External error: ", "Arrow error: ", "This feature is not implemented: "] {
         if let Some(rest) = text.strip_prefix(prefix) {
             return rest.to_owned();
         }

@@ -10,8 +10,77 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use schemas::limits::{MAX_SQL_BYTES, MAX_SQL_OPERATORS};
 
 use crate::error::{Code, QueryError};
+
+/// Passes texts that are safe to parse: not too long, and without so many operators that the
+/// expression tree, which others walk recursively, becomes deeper than a stack. (The parser itself
+/// counts brackets but not chains such as `1 + 1 + ...`.)
+pub(crate) fn check_text(sql: &str) -> Result<(), QueryError> {
+    if sql.len() > MAX_SQL_BYTES {
+        return Err(QueryError::new(
+            Code::TooLarge,
+            format!("the statement has {} bytes, more than the {MAX_SQL_BYTES} allowed", sql.len()),
+        ));
+    }
+    // What can not be split into tokens can not be parsed either; the parser says why.
+    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return Ok(()) };
+    let operators = tokens.iter().filter(|token| is_operator(token)).count();
+    if operators > MAX_SQL_OPERATORS {
+        return Err(QueryError::new(
+            Code::TooLarge,
+            format!("the statement has {operators} operators, more than the {MAX_SQL_OPERATORS} allowed"),
+        )
+        .with_hint("replace a long chain of OR by IN (...)"));
+    }
+    Ok(())
+}
+
+fn is_operator(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::LIKE
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::JOIN
+                | Keyword::COLLATE
+                | Keyword::BETWEEN
+        ),
+        Token::EOF
+        | Token::Number(..)
+        | Token::Char(_)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::EscapedStringLiteral(_)
+        | Token::DollarQuotedString(_)
+        | Token::NationalStringLiteral(_)
+        | Token::HexStringLiteral(_)
+        | Token::Placeholder(_)
+        | Token::Comma
+        | Token::Whitespace(_)
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::RBracket
+        | Token::SemiColon => false,
+        _ => true,
+    }
+}
+
+/// `SHOW TABLES` without conditions.
+pub(crate) fn is_show_tables(statement: &Statement) -> bool {
+    matches!(statement, Statement::Statement(sql) if matches!(sql.as_ref(), Sql::ShowTables { .. }))
+}
 
 /// Passes statements that only read.
 pub(crate) fn check_statement(statement: &Statement) -> Result<(), QueryError> {

@@ -13,6 +13,7 @@ mod prune;
 mod scan;
 mod session;
 mod stores;
+mod yield_in_joins;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! authentication: the port is loopback by default.
 
 pub(crate) mod columns;
+mod guarded_parser;
 mod parameters;
 mod parse_hook;
 mod rows;

@@ -21,6 +21,7 @@ use schemas::limits::{QUERY_MEMORY_BYTES, QUERY_SPILL_BYTES};
 use crate::catalog::{CATALOG, LiveSchema, PinnedSchema, SCHEMA, Tables};
 use crate::functions;
 use crate::stores::OneStore;
+use crate::yield_in_joins::YieldInJoins;
 
 /// Schema of PostgreSQL's own catalog.
 const PG_CATALOG: &str = "pg_catalog";
@@ -71,6 +72,7 @@ impl Template {
             // File formats and table factories are for CREATE EXTERNAL TABLE and COPY: none here.
             .with_table_factories(Default::default())
             .with_file_formats(Vec::new())
+            .with_physical_optimizer_rule(Arc::new(YieldInJoins))
             .build();
         let context = SessionContext::new_with_state(state);
         setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::plan_err;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use schemas::sketch::Sketch;
@@ -16,7 +17,7 @@ pub(crate) struct SketchQuantile {
 
 impl SketchQuantile {
     pub(crate) fn new() -> Self {
-        Self { signature: Signature::exact(vec![DataType::Binary, DataType::Float64], Volatility::Immutable) }
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
     }
 }
 
@@ -27,6 +28,15 @@ impl ScalarUDFImpl for SketchQuantile {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        match given {
+            [DataType::Binary | DataType::LargeBinary | DataType::BinaryView, q] if q.is_numeric() => {
+                Ok(vec![DataType::Binary, DataType::Float64])
+            }
+            _ => plan_err!("sketch_quantile takes a sketch and a quantile: sketch_quantile(sketch, 0.99)"),
+        }
     }
 
     fn return_type(&self, _given: &[DataType]) -> Result<DataType> {

@@ -17,6 +17,8 @@ use super::service::Handlers;
 /// Serves until told to stop, then until the running queries have ended: connections wait for
 /// their clients, so they are closed once nothing runs.
 pub(crate) async fn serve(listener: TcpListener, engine: Engine, stop: CancellationToken) -> io::Result<()> {
+    // On the query threads: connections parse SQL, which needs their deep stacks and may take long.
+    let threads = engine.threads().map_err(io::Error::other)?;
     let handlers = Arc::new(Handlers::new(engine.clone()));
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -31,12 +33,12 @@ pub(crate) async fn serve(listener: TcpListener, engine: Engine, stop: Cancellat
                         continue;
                     };
                     let handlers = Arc::clone(&handlers);
-                    connections.spawn(async move {
+                    connections.spawn_on(async move {
                         let _place = place;
                         if let Err(error) = pgwire::tokio::process_socket(socket, None, handlers).await {
                             tracing::debug!(%peer, %error, "postgres connection ended");
                         }
-                    });
+                    }, &threads);
                 }
                 // Out of descriptors, or a client gone already: neither may stop the listener.
                 Err(error) => {

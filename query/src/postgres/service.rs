@@ -8,7 +8,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
-use datafusion_postgres::{DfSessionService, Parser};
+use datafusion_postgres::DfSessionService;
 use futures::Sink;
 use pgwire::api::auth::StartupHandler;
 use pgwire::api::auth::noop::NoopStartupHandler;
@@ -23,9 +23,11 @@ use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::TransactionStatus;
 
-use crate::engine::{Engine, Limits, Work, check_size};
+use crate::engine::{Engine, Limits, Work};
 use crate::error::{Code, QueryError};
+use crate::guard;
 
+use super::guarded_parser::GuardedParser;
 use super::parse_hook::ParseHook;
 use super::{parameters, rows, settings, wire_error};
 
@@ -41,6 +43,7 @@ impl Handlers {
         let context = engine.idle_context();
         let hooks: Vec<Arc<dyn datafusion_postgres::QueryHook>> = vec![Arc::new(ParseHook(engine.clone()))];
         let parser = DfSessionService::new_with_hooks(Arc::clone(&context), hooks).query_parser();
+        let parser = Arc::new(GuardedParser(parser));
         let connections = Arc::new(ConnectionManager::new());
         Self {
             service: Arc::new(Service { engine, context, parser, statements: PostgresCompatibilityParser::new() }),
@@ -82,7 +85,7 @@ struct Service {
     engine: Engine,
     /// For the wire library's own hooks; no query runs in it.
     context: Arc<SessionContext>,
-    parser: Arc<Parser>,
+    parser: Arc<GuardedParser>,
     statements: PostgresCompatibilityParser,
 }
 
@@ -98,7 +101,7 @@ impl SimpleQueryHandler for Service {
         C::Error: std::fmt::Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        check_size(query).map_err(wire_error)?;
+        guard::check_text(query).map_err(wire_error)?;
         let statements = self.statements.parse(query).map_err(syntax_error)?;
         if statements.is_empty() {
             return Ok(vec![Response::EmptyQuery]);
@@ -122,7 +125,7 @@ impl SimpleQueryHandler for Service {
 #[async_trait]
 impl ExtendedQueryHandler for Service {
     type Statement = Prepared;
-    type QueryParser = Parser;
+    type QueryParser = GuardedParser;
 
     fn query_parser(&self) -> Arc<Self::QueryParser> {
         Arc::clone(&self.parser)
@@ -141,7 +144,6 @@ impl ExtendedQueryHandler for Service {
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
         let prepared = &portal.statement.statement;
-        check_size(&prepared.0).map_err(wire_error)?;
         let Some((statement, plan)) = &prepared.1 else { return Ok(Response::EmptyQuery) };
         if settings::is_setting(statement) {
             return settings::answer(statement, &self.context, client).await;

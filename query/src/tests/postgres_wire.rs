@@ -41,7 +41,7 @@ async fn psql_reads_the_tables() {
         ("SELECT attributes FROM metrics JOIN spans USING (service) LIMIT 1", r#"{"http.url":"/cart?q=\"x\""}"#),
         ("SELECT tags FROM logs ORDER BY timestamp LIMIT 1", "{team:shop,n:0}"),
         ("SELECT events FROM spans LIMIT 1", r#"[{"time_ns":1,"name":"retry","attributes":{"k":"v"}}]"#),
-        ("SELECT round(p99(duration_ns)/1e6) FROM spans", "4"),
+        ("SELECT round(p99(duration_ns)/1e6) FROM spans", "4.0"),
         ("SELECT trace_id FROM logs WHERE false", ""),
         ("SELECT NULL, 1.5::double, true, '2026-03-01'::date", "|1.5|t|2026-03-01"),
         ("SELECT timestamp FROM logs ORDER BY timestamp LIMIT 1", "2026-03-01 08:00:00.000000+00:00"),
@@ -51,6 +51,9 @@ async fn psql_reads_the_tables() {
         (";", ""),
         ("SELECT 1; SELECT 2", "1\n2"),
         ("SELECT current_database()", "tidemill"),
+        ("SELECT count(*) FROM logs \\bind \\g", "18"),
+        ("SELECT count(*) FROM logs WHERE service = $1 AND timestamp >= $2 \\bind cart '2026-03-01T10:00:00Z' \\g", "3"),
+        ("SELECT $1::bigint + 1, $2::text \\bind 41 x \\g", "42|x"),
     ] {
         let Some(answer) = ask(&running, sql) else { return };
         assert_eq!(answer.as_deref(), Ok(expected), "{sql}");

@@ -114,7 +114,15 @@ async fn deep_and_long_statements_are_errors_and_not_crashes() {
     for sql in [&deep, &nots, &subqueries, &long] {
         assert!(show(&engine, sql).await.is_err(), "{}", &sql[..40]);
     }
-    // A long flat sum may run or be refused; it must not end the process.
-    let _ = show(&engine, &sums).await;
+    let error = show(&engine, &sums).await.unwrap_err();
+    assert!(error.message.contains("operators"), "{error}");
+    for chain in [" + 1", " || 'x'", "::bigint", " OR true", " AND NOT false", " UNION ALL SELECT 1", " - -1"] {
+        let start = if chain.contains("OR") || chain.contains("AND") { "SELECT true" } else { "SELECT 1" };
+        let operators = chain.split(' ').filter(|word| matches!(*word, "AND" | "NOT")).count().max(1);
+        let links = schemas::limits::MAX_SQL_OPERATORS / operators / if chain.contains("- -") { 2 } else { 1 };
+        let sql = format!("{start}{}", chain.repeat(links));
+        // It may run or be refused; it must not end the process.
+        let _ = show(&engine, &sql).await;
+    }
     assert!(show(&engine, "SELECT 1").await.is_ok());
 }
