@@ -96,11 +96,9 @@ fn normalized<'b>(
     high: u64,
     index: i32,
 ) -> Result<Span<'b>, (&'static str, &'static str)> {
-    if raw.trace_id == 0 {
-        return Err(("invalid_id", "trace_id is 0 or missing"));
-    }
-    let trace_id =
-        TraceId::from_halves(high, raw.trace_id).ok_or(("invalid_id", "trace_id is 0"))?;
+    // Of 128-bit ids the low half alone may be 0, though the agent would drop the trace.
+    let trace_id = TraceId::from_halves(high, raw.trace_id)
+        .ok_or(("invalid_id", "trace_id is 0 or missing"))?;
     let span_id = SpanId::new(raw.span_id).ok_or(("invalid_id", "span_id is 0 or missing"))?;
     let start = i64::try_from(raw.start)
         .map_err(|_| ("invalid_timestamp", "start is outside the years 1677 to 2262"))?;

@@ -116,7 +116,7 @@ impl<'b> Side<'b> {
         let count = if self.counts.is_empty() { 0 } else { self.counts.len() as i64 + 1 };
         let first = i64::from(self.offset);
         (0..count).map(move |index| {
-            let exponent = (first + index) as f64 * f64::from(-scale).exp2();
+            let exponent = (first + index) as f64 * (-f64::from(scale)).exp2();
             // Scales no exporter uses give exponents no double has; the ends are near enough.
             let exponent = if exponent.is_nan() { 0.0 } else { exponent };
             exponent.exp2().clamp(f64::MIN_POSITIVE, f64::MAX)

@@ -7,9 +7,10 @@
 //! hex then refuses its own record instead of the payload.
 
 use bumpalo::Bump;
-use opentelemetry_proto::tonic::logs::v1::LogsData;
-use opentelemetry_proto::tonic::metrics::v1::MetricsData;
-use opentelemetry_proto::tonic::trace::v1::TracesData;
+// Wire-identical to `LogsData`, `MetricsData`, `TracesData`, and an empty one may be `{}`.
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use schemas::topic::Signal;
 use serde::de::DeserializeOwned;
@@ -25,9 +26,9 @@ pub(super) fn to_protobuf<'b>(
     signal: Signal,
 ) -> Result<&'b [u8], Refusal<'b>> {
     let bytes = match signal {
-        Signal::Logs => encoded::<LogsData>(payload, b"\"resource_logs\""),
-        Signal::Spans => encoded::<TracesData>(payload, b"\"resource_spans\""),
-        Signal::Metrics => encoded::<MetricsData>(payload, b"\"resource_metrics\""),
+        Signal::Logs => encoded::<ExportLogsServiceRequest>(payload, b"\"resource_logs\""),
+        Signal::Spans => encoded::<ExportTraceServiceRequest>(payload, b"\"resource_spans\""),
+        Signal::Metrics => encoded::<ExportMetricsServiceRequest>(payload, b"\"resource_metrics\""),
     };
     match bytes {
         Ok(bytes) => Ok(arena.alloc_slice_copy(&bytes)),

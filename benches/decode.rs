@@ -1,0 +1,50 @@
+//! Decoding to Arrow per format, against the naive way: `cargo bench --bench decode`.
+//!
+//! Both sides read the same messages and end with finished columns of the same number of rows. Ours
+//! does more on the way: ids checked, names normalised, every limit kept.
+
+mod harness;
+mod naive;
+mod payloads;
+
+use bumpalo::Bump;
+use harness::{Size, compare};
+use schemas::topic::{Format, Signal};
+use stream::columns::{Lineage, LogColumns, SpanColumns, TableColumns};
+use stream::decode::{Items, decode};
+use stream::record::Record;
+
+/// Our way: decode into an arena that is used again, push, finish.
+fn ours(records: &[Record], signal: Signal, format: Format) -> usize {
+    let lineage = Lineage { topic: "bench", partition: 0, offset: 0, pipeline_version: "bench" };
+    let (mut logs, mut spans) = (LogColumns::default(), SpanColumns::default());
+    let mut arena = Bump::new();
+    for record in records {
+        let decoded = decode(&arena, record, signal, format).expect("a good message");
+        assert!(decoded.refused.is_empty());
+        match &decoded.items {
+            Items::Logs(items) => items.iter().for_each(|log| logs.push(log, "main", &lineage)),
+            Items::Spans(items) => items.iter().for_each(|span| spans.push(span, &lineage)),
+            Items::Points(_) => unreachable!("no metrics in this bench"),
+        }
+        drop(decoded);
+        arena.reset();
+    }
+    let batches = [logs.finish().expect("columns"), spans.finish().expect("columns")];
+    batches.iter().map(|batch| batch.num_rows()).sum()
+}
+
+fn main() {
+    let size = Size::from_arguments();
+    let messages = 10 * size.scale;
+    let cases: [(Format, Signal, Vec<Record>, fn(&[Record]) -> usize); 4] = [
+        (Format::Json, Signal::Logs, payloads::json_lines(messages), naive::json),
+        (Format::DatadogLogs, Signal::Logs, payloads::datadog_logs(messages), naive::datadog_logs),
+        (Format::DatadogV04, Signal::Spans, payloads::datadog_v04(messages), naive::datadog_v04),
+        (Format::OtlpProto, Signal::Spans, payloads::otlp_traces(messages), naive::otlp_traces),
+    ];
+    for (format, signal, records, naive) in cases {
+        let bytes = records.iter().map(|record| record.payload.len()).sum();
+        compare(format.as_str(), bytes, size, || ours(&records, signal, format), || naive(&records));
+    }
+}
