@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
+use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -19,7 +20,6 @@ use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
 };
 use rdkafka::util::Timeout;
-use rdkafka::ClientContext;
 use schemas::limits;
 use schemas::topic::{CONTENT_TYPE, PARTITIONER, Signal};
 use tokio::sync::oneshot;
@@ -88,7 +88,9 @@ fn client_config(config: &Config, ours: &[(&str, String)]) -> Result<ClientConfi
 
 fn check_property(key: &str, value: &str) -> Result<(), Error> {
     if ADDRESS.contains(&key) {
-        return Err(Error(format!("kafka.properties.{key} is not allowed; set kafka.brokers instead")));
+        return Err(Error(format!(
+            "kafka.properties.{key} is not allowed; set kafka.brokers instead"
+        )));
     }
     match SAFETY.iter().find(|(name, _)| *name == key) {
         Some((_, kept)) if !kept.contains(&value) => Err(Error(format!(
@@ -315,7 +317,10 @@ impl Producer {
     }
 
     /// Queues every message; the receiver resolves after the last report.
-    fn enqueue(&self, messages: &[Message]) -> Result<(Arc<Call>, oneshot::Receiver<()>), SendError> {
+    fn enqueue(
+        &self,
+        messages: &[Message],
+    ) -> Result<(Arc<Call>, oneshot::Receiver<()>), SendError> {
         let mut bytes = 0;
         for message in messages {
             bytes += wire_size(message)?;
@@ -362,7 +367,12 @@ fn wire_size(message: &Message) -> Result<usize, SendError> {
     Ok(bytes)
 }
 
-fn queue(producer: &Native, topic: &str, message: &Message, call: &Arc<Call>) -> Result<(), KafkaError> {
+fn queue(
+    producer: &Native,
+    topic: &str,
+    message: &Message,
+    call: &Arc<Call>,
+) -> Result<(), KafkaError> {
     let content_type = Header { key: CONTENT_TYPE, value: Some(message.format.as_str()) };
     let mut headers =
         OwnedHeaders::new_with_capacity(message.headers.len() + 1).insert(content_type);
@@ -371,7 +381,9 @@ fn queue(producer: &Native, topic: &str, message: &Message, call: &Arc<Call>) ->
     }
     let key = message.key.map(schemas::id::TraceId::hex);
     let mut record: BaseRecord<'_, str, [u8], Arc<Call>> =
-        BaseRecord::with_opaque_to(topic, Arc::clone(call)).payload(&message.payload[..]).headers(headers);
+        BaseRecord::with_opaque_to(topic, Arc::clone(call))
+            .payload(&message.payload[..])
+            .headers(headers);
     if let Some(key) = &key {
         record = record.key(key.as_str());
     }
@@ -397,7 +409,11 @@ impl Sink for Producer {
 ///
 /// # Errors
 /// No broker answers, or one refuses, within [`limits::KAFKA_START_SECONDS`].
-pub async fn ensure_topics(config: &Config, topics: &[String], partitions: i32) -> Result<(), Error> {
+pub async fn ensure_topics(
+    config: &Config,
+    topics: &[String],
+    partitions: i32,
+) -> Result<(), Error> {
     let patience = Duration::from_secs(limits::KAFKA_START_SECONDS);
     ensure_topics_within(config, topics, partitions, patience).await
 }
@@ -425,7 +441,9 @@ async fn ensure_topics_within(
                 }
                 format!("topics {} were created but have no leader yet", missing.join(", "))
             }
-            Err(error) => format!("no broker of kafka.brokers = {} answers: {error}", config.brokers),
+            Err(error) => {
+                format!("no broker of kafka.brokers = {} answers: {error}", config.brokers)
+            }
         };
         if Instant::now() >= deadline {
             return Err(Error(missing));
@@ -435,7 +453,10 @@ async fn ensure_topics_within(
 }
 
 /// Topics that do not exist or have a partition without a leader.
-async fn missing(admin: &Arc<AdminClient<DefaultClientContext>>, topics: &[String]) -> Result<Vec<String>, KafkaError> {
+async fn missing(
+    admin: &Arc<AdminClient<DefaultClientContext>>,
+    topics: &[String],
+) -> Result<Vec<String>, KafkaError> {
     let (admin, wanted) = (Arc::clone(admin), topics.to_vec());
     let asked = tokio::task::spawn_blocking(move || {
         // Every topic: asking for one by name could create it with the broker's defaults.
@@ -458,7 +479,8 @@ async fn create_topics(
     partitions: i32,
 ) -> Result<(), Error> {
     // -1: the broker's default replication (KIP-464, Kafka 2.4 and later).
-    let new = topics.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(-1)));
+    let new =
+        topics.iter().map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(-1)));
     let new: Vec<NewTopic<'_>> = new.collect();
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
     let answers = admin.create_topics(&new, &options).await;

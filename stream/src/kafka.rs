@@ -206,7 +206,11 @@ impl KafkaSource {
         Ok(Some(ids.into_iter().map(partition).collect()))
     }
 
-    fn wait_for_topic(&self, topic: &str, end: Duration) -> Result<Vec<TopicPartition>, SourceError> {
+    fn wait_for_topic(
+        &self,
+        topic: &str,
+        end: Duration,
+    ) -> Result<Vec<TopicPartition>, SourceError> {
         loop {
             let failure = match self.topic(topic) {
                 Ok(Some(partitions)) => return Ok(partitions),
@@ -230,7 +234,11 @@ fn watermarks(consumer: &Consumer, partition: &TopicPartition) -> Result<(i64, i
 }
 
 impl Source for KafkaSource {
-    fn partitions(&self, topics: &[String], deadline: Duration) -> Result<Vec<PartitionInfo>, SourceError> {
+    fn partitions(
+        &self,
+        topics: &[String],
+        deadline: Duration,
+    ) -> Result<Vec<PartitionInfo>, SourceError> {
         let end = self.clock.monotonic() + deadline;
         let mut found = Vec::new();
         for topic in topics {
@@ -256,8 +264,11 @@ impl Source for KafkaSource {
     fn store_hint(&self, offsets: &[(TopicPartition, i64)]) {
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for (partition, offset) in offsets {
-            let added =
-                list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*offset));
+            let added = list.add_partition_offset(
+                &partition.topic,
+                partition.partition,
+                Offset::Offset(*offset),
+            );
             if let Err(error) = added {
                 tracing::debug!(%error, "offset hint left out");
             }

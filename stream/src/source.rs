@@ -100,7 +100,11 @@ pub trait Source: Send {
     ///
     /// # Errors
     /// A topic is still missing, or no broker answers, at the deadline.
-    fn partitions(&self, topics: &[String], deadline: Duration) -> Result<Vec<PartitionInfo>, SourceError>;
+    fn partitions(
+        &self,
+        topics: &[String],
+        deadline: Duration,
+    ) -> Result<Vec<PartitionInfo>, SourceError>;
 
     /// Replaces what is read. An offset outside its partition is answered with [`Event::OutOfRange`]
     /// and not read.

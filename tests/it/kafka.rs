@@ -28,8 +28,13 @@ fn producer_config(brokers: &str, topic: &str) -> intake::Config {
 }
 
 fn consumer(brokers: &str) -> Box<KafkaSource> {
-    let (brokers, properties, group) = (brokers.to_owned(), Vec::new(), "contract".to_owned());
-    Box::new(KafkaSource::connect(&Config { brokers, properties, group }, System::shared()).unwrap())
+    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    let config = Config {
+        brokers: brokers.to_owned(),
+        properties: broker::CONSUMER_PROPERTIES.map(owned).to_vec(),
+        group: "contract".to_owned(),
+    };
+    Box::new(KafkaSource::connect(&config, System::shared()).unwrap())
 }
 
 fn message(id: u64) -> Message {
@@ -49,7 +54,9 @@ fn take(lane: &Lane, count: usize) -> Vec<(TopicPartition, Record)> {
         assert!(Instant::now() < end, "only {} of {count} records came", found.len());
         match lane.recv_timeout(Duration::from_millis(100)) {
             Some(Event::Batch(batch)) => {
-                found.extend(batch.records.into_iter().map(|record| (batch.partition.clone(), record)));
+                found.extend(
+                    batch.records.into_iter().map(|record| (batch.partition.clone(), record)),
+                );
             }
             None => {}
             other => panic!("unexpected {other:?}"),
@@ -130,7 +137,8 @@ async fn the_embedded_broker_keeps_the_contract_across_a_restart() {
     source.assign(vec![Start { partition, offset: infos[0].high }]).unwrap();
     running.stop().await;
     let running = broker::start(again).await.unwrap();
-    let producer = intake::Producer::connect(&producer_config(&running.bootstrap(), "contract")).unwrap();
+    let producer =
+        intake::Producer::connect(&producer_config(&running.bootstrap(), "contract")).unwrap();
     producer.send((0..300).map(message).collect()).await.unwrap();
     let first = tokio::task::block_in_place(|| take(&lane, 1));
     assert_eq!(first[0].1.offset, infos[0].high);

@@ -47,7 +47,8 @@ struct Read {
 /// Everything in partition 0 of a topic, up to its end when the reading began.
 fn read(brokers: &str, topic: &str, from: i64) -> Vec<Read> {
     let mut native = ClientConfig::new();
-    native.set("bootstrap.servers", brokers).set("group.id", "read").set("fetch.wait.max.ms", "100");
+    native.set("bootstrap.servers", brokers).set("group.id", "read");
+    native.extend(CONSUMER_PROPERTIES.map(|(key, value)| (key.to_owned(), value.to_owned())));
     let consumer: BaseConsumer = native.create().unwrap();
     let (_, high) = consumer.fetch_watermarks(topic, 0, SOON).unwrap();
     let mut list = TopicPartitionList::new();
@@ -198,7 +199,15 @@ async fn kill_dash_nine_while_producing_loses_and_doubles_nothing() {
     assert!(seen.values().all(|times| *times == 1), "doubled");
 }
 
-/// Not an assertion: prints records per second. Run with `--ignored --nocapture`.
+/// Seconds of processor time this process has used, in user and kernel mode.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+}
+
+/// Not an assertion: prints records per second, and per second of processor time. Run with
+/// `--ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn measure() {
@@ -207,17 +216,23 @@ async fn measure() {
     ensure_topics(&kafka(broker.bootstrap()), &["logs".to_owned()], 1).await.unwrap();
     let producer = Producer::connect(&kafka(broker.bootstrap())).unwrap();
     let body = "x".repeat(250);
-    let started = Instant::now();
+    let report = |what: &str, wall: Instant, cpu: f64| {
+        let cpu = 20_000.0 / (processor_seconds() - cpu);
+        let wall = 20_000.0 / wall.elapsed().as_secs_f64();
+        eprintln!("{what}: {wall:.0} records/s, {cpu:.0} records per processor second");
+    };
+    let (wall, cpu) = (Instant::now(), processor_seconds());
     for _ in 0..10 {
-        let lines = (0..10_000).map(|n| line(format!("{n} {body}")));
+        let lines = (0..2_000).map(|n| line(format!("{n} {body}")));
         producer.send(lines.collect()).await.unwrap();
     }
-    eprintln!("in: {:.0} records/s", 100_000.0 / started.elapsed().as_secs_f64());
+    report("in", wall, cpu);
     let bootstrap = broker.bootstrap();
-    let started = Instant::now();
+    let (wall, cpu) = (Instant::now(), processor_seconds());
     let count = tokio::task::block_in_place(|| read(&bootstrap, "logs", 0)).len();
-    eprintln!("out: {:.0} records/s", count as f64 / started.elapsed().as_secs_f64());
-    let db = std::fs::metadata(dir.path().join("kafka.db")).unwrap().len();
-    eprintln!("kafka.db: {} bytes per record", db / 100_000);
+    assert_eq!(count, 20_000);
+    report("out", wall, cpu);
+    let stopping = Instant::now();
     broker.stop().await;
+    eprintln!("stop: {:?}", stopping.elapsed());
 }

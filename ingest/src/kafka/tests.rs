@@ -214,7 +214,9 @@ async fn one_message_too_large_refuses_the_call_before_anything_is_queued() {
 
 #[test]
 fn properties_that_break_promises_are_refused_and_others_win_over_ours() {
-    for (key, value) in [("enable.idempotence", "false"), ("acks", "1"), ("request.required.acks", "0")] {
+    for (key, value) in
+        [("enable.idempotence", "false"), ("acks", "1"), ("request.required.acks", "0")]
+    {
         let error = Producer::connect(&config("h:1".to_owned(), &[(key, value)])).unwrap_err();
         assert!(error.to_string().contains(key), "{error}");
     }

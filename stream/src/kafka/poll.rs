@@ -75,7 +75,8 @@ impl Poller {
 
     /// Takes what is there, at most one batch's worth.
     fn round(&mut self, consumer: &Consumer) {
-        let mut wait = if self.positions.iter().any(|position| position.paused) { PAUSED } else { IDLE };
+        let mut wait =
+            if self.positions.iter().any(|position| position.paused) { PAUSED } else { IDLE };
         for _ in 0..MAX_BATCH_MESSAGES {
             match consumer.poll(wait) {
                 Some(Ok(message)) => self.accept(&message),
@@ -87,7 +88,8 @@ impl Poller {
     }
 
     fn accept(&mut self, message: &BorrowedMessage<'_>) {
-        let found = self.index.get(message.topic()).and_then(|topic| topic.get(&message.partition()));
+        let found =
+            self.index.get(message.topic()).and_then(|topic| topic.get(&message.partition()));
         let Some(position) = found.and_then(|index| self.positions.get_mut(*index)) else {
             // librdkafka can deliver from a partition that was just given up (librdkafka#1359).
             return;
@@ -157,7 +159,14 @@ impl Poller {
             let topic = self.index.entry(Arc::clone(&partition.topic)).or_default();
             topic.insert(partition.partition, self.positions.len());
             let pending = Vec::new();
-            self.positions.push(Position { partition, slot, next: offset, pending, paused: false, ended });
+            self.positions.push(Position {
+                partition,
+                slot,
+                next: offset,
+                pending,
+                paused: false,
+                ended,
+            });
         }
         self.apply().map_err(|error| SourceError::Unavailable(format!("assign: {error}")))
     }
@@ -208,7 +217,8 @@ impl Poller {
             let (low, high) = match watermarks(&self.consumer, &position.partition) {
                 Ok(range) => range,
                 Err(error) => {
-                    self.router.tell_all(&Event::Failed(format!("an offset is out of range: {error}")));
+                    self.router
+                        .tell_all(&Event::Failed(format!("an offset is out of range: {error}")));
                     return;
                 }
             };
@@ -236,7 +246,8 @@ fn flush(router: &Router, position: &mut Position) -> bool {
 fn detach(message: &BorrowedMessage<'_>) -> Record {
     let text = |bytes: Option<&[u8]>| std::str::from_utf8(bytes?).ok().map(Box::<str>::from);
     let headers = message.headers().map(|headers| {
-        let pairs = headers.iter().filter_map(|header| Some((header.key.into(), text(header.value)?)));
+        let pairs =
+            headers.iter().filter_map(|header| Some((header.key.into(), text(header.value)?)));
         pairs.collect()
     });
     let millis = message.timestamp().to_millis();

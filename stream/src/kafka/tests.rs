@@ -43,8 +43,10 @@ fn produce(mock: &Mock, id: i32, payloads: impl Iterator<Item = String>) {
     native.set("bootstrap.servers", mock.bootstrap_servers()).set("linger.ms", "20");
     let producer: BaseProducer = native.create().unwrap();
     for payload in payloads {
-        let headers = OwnedHeaders::new().insert(Header { key: "content-type", value: Some("raw") });
-        let record: BaseRecord<'_, str, str> = BaseRecord::to("t").payload(payload.as_str()).partition(id);
+        let headers =
+            OwnedHeaders::new().insert(Header { key: "content-type", value: Some("raw") });
+        let record: BaseRecord<'_, str, str> =
+            BaseRecord::to("t").payload(payload.as_str()).partition(id);
         let record = record.headers(headers).timestamp(1_700_000_000_123);
         producer.send(record).map_err(|(error, _)| error).unwrap();
     }
@@ -77,12 +79,14 @@ fn reading_begins_at_the_offset_named_and_keeps_headers_and_timestamps() {
     produce(&mock, 1, (0..4).map(|n| n.to_string()));
     let mut source = connect(&mock, &[]).unwrap();
     let infos = source.partitions(&["t".to_owned()], SOON).unwrap();
-    let seen: Vec<(i32, i64, i64)> = infos.iter().map(|i| (i.partition.partition, i.low, i.high)).collect();
+    let seen: Vec<(i32, i64, i64)> =
+        infos.iter().map(|i| (i.partition.partition, i.low, i.high)).collect();
     assert_eq!(seen, [(0, 0, 10), (1, 0, 4)]);
     source.assign(vec![start(0, 7), start(1, 4)]).unwrap();
     let lane = source.lane(&[partition(0), partition(1)]);
     let records = take(&lane, 3);
-    let offsets: Vec<(i32, i64)> = records.iter().map(|(id, record)| (*id, record.offset)).collect();
+    let offsets: Vec<(i32, i64)> =
+        records.iter().map(|(id, record)| (*id, record.offset)).collect();
     assert_eq!(offsets, [(0, 7), (0, 8), (0, 9)]);
     assert_eq!(records[0].1.payload, b"7");
     assert_eq!(records[0].1.header("Content-Type"), Some("raw"));
@@ -133,7 +137,10 @@ fn an_offset_outside_its_partition_is_told_and_not_reset() {
     let lane = source.lane(&[partition(0), partition(1)]);
     source.assign(vec![start(0, 11), start(1, 1)]).unwrap();
     let told = lane.recv_timeout(SOON);
-    assert!(matches!(told, Some(Event::OutOfRange { asked: 11, low: 0, high: 10, .. })), "{told:?}");
+    assert!(
+        matches!(told, Some(Event::OutOfRange { asked: 11, low: 0, high: 10, .. })),
+        "{told:?}"
+    );
     // The other partition is read, and this one stays silent even when its offset comes to exist.
     assert_eq!(take(&lane, 2)[0].1.offset, 1);
     produce(&mock, 0, (10..13).map(|n| n.to_string()));
@@ -202,17 +209,23 @@ fn a_missing_topic_is_named_and_not_created() {
     let mock = mock(1);
     let source = connect(&mock, &[]).unwrap();
     for _ in 0..2 {
-        let error = source.partitions(&["missing".to_owned()], Duration::from_millis(300)).unwrap_err();
-        assert!(matches!(&error, SourceError::UnknownTopic(topic) if topic == "missing"), "{error}");
+        let error =
+            source.partitions(&["missing".to_owned()], Duration::from_millis(300)).unwrap_err();
+        assert!(
+            matches!(&error, SourceError::UnknownTopic(topic) if topic == "missing"),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn properties_that_break_promises_are_refused() {
     let mock = mock(1);
-    for (key, value) in
-        [("enable.auto.commit", "true"), ("auto.offset.reset", "latest"), ("bootstrap.servers", "x:1")]
-    {
+    for (key, value) in [
+        ("enable.auto.commit", "true"),
+        ("auto.offset.reset", "latest"),
+        ("bootstrap.servers", "x:1"),
+    ] {
         let error = connect(&mock, &[(key, value)]).unwrap_err().to_string();
         assert!(error.contains(key), "{error}");
     }

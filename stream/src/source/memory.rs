@@ -131,10 +131,12 @@ impl Reader {
         while let Some(first) = rest.first() {
             if first.offset > *next {
                 let (expected, found) = (*next, first.offset);
-                self.router.tell(*slot, Event::Gap { partition: partition.clone(), expected, found });
+                self.router
+                    .tell(*slot, Event::Gap { partition: partition.clone(), expected, found });
                 *next = found;
             }
-            let run = rest.iter().zip(*next..).take_while(|(record, offset)| record.offset == *offset);
+            let run =
+                rest.iter().zip(*next..).take_while(|(record, offset)| record.offset == *offset);
             let (batch, after) = rest.split_at(run.take(MAX_BATCH_MESSAGES).count());
             *next += batch.len() as i64;
             rest = after;
@@ -151,12 +153,17 @@ pub struct MemorySource {
 }
 
 impl Source for MemorySource {
-    fn partitions(&self, topics: &[String], _: Duration) -> Result<Vec<PartitionInfo>, SourceError> {
+    fn partitions(
+        &self,
+        topics: &[String],
+        _: Duration,
+    ) -> Result<Vec<PartitionInfo>, SourceError> {
         let shared = self.log.lock();
         let mut found = Vec::new();
         for topic in topics {
             let before = found.len();
-            let of_topic = shared.partitions.iter().filter(|(partition, _)| *partition.topic == **topic);
+            let of_topic =
+                shared.partitions.iter().filter(|(partition, _)| *partition.topic == **topic);
             found.extend(of_topic.map(|(partition, kept)| PartitionInfo {
                 partition: partition.clone(),
                 low: kept.low,
@@ -180,7 +187,9 @@ impl Source for MemorySource {
             let (low, high) = kept.map_or((0, 0), |kept| (kept.low, kept.high));
             if *offset < low || *offset > high {
                 let partition = partition.clone();
-                self.reader.router.tell(slot, Event::OutOfRange { partition, asked: *offset, low, high });
+                self.reader
+                    .router
+                    .tell(slot, Event::OutOfRange { partition, asked: *offset, low, high });
             } else {
                 positions.insert(partition.clone(), (slot, *offset));
             }

@@ -120,7 +120,12 @@ impl Router {
     }
 
     /// Puts records into a queue; true if the partition is to be paused.
-    pub(crate) fn push(&self, slot: usize, partition: &TopicPartition, records: Vec<Record>) -> bool {
+    pub(crate) fn push(
+        &self,
+        slot: usize,
+        partition: &TopicPartition,
+        records: Vec<Record>,
+    ) -> bool {
         let mut state = self.lock();
         state.put(slot, Event::Batch(Batch { partition: partition.clone(), records }));
         state.slots.get(slot).is_some_and(|slot| slot.fullness() >= 2)
@@ -209,7 +214,12 @@ impl Lane {
     /// Messages waiting in the queues of this lane.
     pub fn messages(&self) -> usize {
         let state = self.router.lock();
-        state.slots.iter().filter(|slot| slot.lane == Some(self.lane)).map(|slot| slot.messages).sum()
+        state
+            .slots
+            .iter()
+            .filter(|slot| slot.lane == Some(self.lane))
+            .map(|slot| slot.messages)
+            .sum()
     }
 
     fn ready(&self, state: &State) -> bool {

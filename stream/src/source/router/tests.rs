@@ -61,7 +61,8 @@ fn a_waiting_lane_wakes_for_its_own_records_and_at_the_end() {
     let _others = router.lane(&[partition(1)]);
     assert!(lane.recv_timeout(Duration::from_millis(1)).is_none());
     let long = Duration::from_secs(60);
-    let waiting = std::thread::spawn(move || (offsets(lane.recv_timeout(long)), lane.recv_timeout(long)));
+    let waiting =
+        std::thread::spawn(move || (offsets(lane.recv_timeout(long)), lane.recv_timeout(long)));
     router.push(other, &partition(1), records(9, 1, 1));
     router.push(mine, &partition(0), records(5, 1, 1));
     router.close();
