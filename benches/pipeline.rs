@@ -66,7 +66,8 @@ fn ours(pipeline: &Pipeline, lines: &[String]) -> (usize, i64) {
         let fate = pipeline.process(&arena, &mut event, offset, &mut windows);
         if let stream::pipeline::Fate::Indexed { .. } = fate {
             kept += 1;
-            sum += event.attributes.get("duration_ms").and_then(|v| v.as_f64()).unwrap_or(0.0) as i64;
+            sum +=
+                event.attributes.get("duration_ms").and_then(|v| v.as_f64()).unwrap_or(0.0) as i64;
         }
         black_box(&event);
     }

@@ -120,7 +120,8 @@ impl<'a> Parser<'a> {
             Node::not(self.unary(field)?)
         } else if self.eat("-") || self.eat("!") {
             if self.peek().is_none_or(char::is_whitespace) {
-                let hint = "`-` excludes what directly follows: remove the space or escape it as `\\-`";
+                let hint =
+                    "`-` excludes what directly follows: remove the space or escape it as `\\-`";
                 return Err(self.error(hint));
             }
             Node::not(self.unary(field)?)
@@ -191,12 +192,20 @@ impl<'a> Parser<'a> {
     fn field(&self, name: &str, start: usize) -> Result<Field, ParseError> {
         if let Some(path) = name.strip_prefix('@') {
             if path.is_empty() {
-                return Err(ParseError::new(self.text, start, "an attribute's path must follow `@`"));
+                return Err(ParseError::new(
+                    self.text,
+                    start,
+                    "an attribute's path must follow `@`",
+                ));
             }
             return Ok(Field::Attribute(path.to_owned()));
         }
         if name.starts_with('#') {
-            return Err(ParseError::new(self.text, start, "calculated fields (`#`) are not supported"));
+            return Err(ParseError::new(
+                self.text,
+                start,
+                "calculated fields (`#`) are not supported",
+            ));
         }
         Ok(match name {
             "*" => Field::Everything,
@@ -332,7 +341,9 @@ impl<'a> Parser<'a> {
                 break;
             }
             if matches!(character, '"' | '[' | ']' | '{' | '}') {
-                let hint = format!("`{character}` inside a word: quote the value or write `\\{character}`");
+                let hint = format!(
+                    "`{character}` inside a word: quote the value or write `\\{character}`"
+                );
                 return Err(self.error(hint));
             }
             self.at += character.len_utf8();

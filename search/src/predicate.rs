@@ -174,11 +174,7 @@ impl Check {
 
 impl End {
     /// Whether the value is on the right side (`side`) of this end, or on it.
-    fn holds(
-        &self,
-        order: impl Fn(&str, Option<f64>) -> Option<Ordering>,
-        side: Ordering,
-    ) -> bool {
+    fn holds(&self, order: impl Fn(&str, Option<f64>) -> Option<Ordering>, side: Ordering) -> bool {
         let Some((text, number, inclusive)) = &self.0 else { return true };
         match order(text, *number) {
             Some(Ordering::Equal) => *inclusive,

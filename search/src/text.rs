@@ -42,7 +42,9 @@ impl TextMatcher {
         let mut elements = Vec::new();
         for part in pattern.parts() {
             match part {
-                Part::Literal(text) => elements.extend(text.chars().map(|c| Element::Char(fold(c)))),
+                Part::Literal(text) => {
+                    elements.extend(text.chars().map(|c| Element::Char(fold(c))))
+                }
                 Part::Any => elements.push(Element::Any),
                 Part::One => elements.push(Element::One),
             }
@@ -100,9 +102,9 @@ fn contains_words(words: &[Box<str>], text: &str) -> bool {
     let Some((first, others)) = words.split_first() else { return false };
     let follows = |at| {
         let mut after = Words { text, at };
-        others.iter().all(|word| {
-            after.next().is_some_and(|(start, end)| same_word(word, &text[start..end]))
-        })
+        others
+            .iter()
+            .all(|word| after.next().is_some_and(|(start, end)| same_word(word, &text[start..end])))
     };
     let Some(byte) = first.bytes().next().filter(u8::is_ascii) else {
         let mut all = Words { text, at: 0 };

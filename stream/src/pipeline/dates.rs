@@ -85,9 +85,7 @@ fn rfc3164(text: &str, received: EventTime) -> Option<EventTime> {
     civil.hour = Some(reader.digits(2, 2)?);
     civil.minute = reader.eat(':').then(|| reader.digits(2, 2)).flatten();
     civil.second = reader.eat(':').then(|| reader.digits(2, 2)).flatten();
-    (reader.is_done() && civil.second.is_some())
-        .then(|| civil.time(None, Some(received)))
-        .flatten()
+    (reader.is_done() && civil.second.is_some()).then(|| civil.time(None, Some(received))).flatten()
 }
 
 #[cfg(test)]
@@ -139,11 +137,26 @@ mod tests {
             ("EEE MMM d HH:mm:ss yyyy", None, "Tue Nov 1 08:29:03 2016", 1_477_988_943_000),
             ("dd/MMM/yyyy:HH:mm:ss Z", None, "06/Mar/2013:01:36:30 +0900", 1_362_501_390_000),
             ("yyyy-MM-dd'T'HH:mm:ss.SSSZ", None, "2016-11-29T16:21:36.431+0000", 1_480_436_496_431),
-            ("yyyy-MM-dd'T'HH:mm:ss.SSSZZ", None, "2016-11-29T16:21:36.431+00:00", 1_480_436_496_431),
+            (
+                "yyyy-MM-dd'T'HH:mm:ss.SSSZZ",
+                None,
+                "2016-11-29T16:21:36.431+00:00",
+                1_480_436_496_431,
+            ),
             ("dd/MMM/yyyy:HH:mm:ss.SSS", None, "06/Feb/2009:12:14:14.655", 1_233_922_454_655),
             ("yyyy-MM-dd HH:mm:ss.SSS z", None, "2007-08-31 19:22:22.427 ADT", 1_188_598_942_427),
-            ("EEE MMM dd HH:mm:ss yyyy", Some("Europe/Paris"), "Thu Jun 16 08:29:03 2016", 1_466_058_543_000),
-            ("EEE MMM dd HH:mm:ss yyyy", Some("UTC+5"), "Thu Jun 16 08:29:03 2016", 1_466_047_743_000),
+            (
+                "EEE MMM dd HH:mm:ss yyyy",
+                Some("Europe/Paris"),
+                "Thu Jun 16 08:29:03 2016",
+                1_466_058_543_000,
+            ),
+            (
+                "EEE MMM dd HH:mm:ss yyyy",
+                Some("UTC+5"),
+                "Thu Jun 16 08:29:03 2016",
+                1_466_047_743_000,
+            ),
             ("EEE MMM dd HH:mm:ss yyyy", Some("+3"), "Thu Jun 16 08:29:03 2016", 1_466_054_943_000),
             ("yyyy-MM-dd HH:mm:ss,SSS", None, "2024-04-27 12:00:00,123", 1_714_219_200_123),
             // Winter in Paris: the offset of that day, not of today.

@@ -44,16 +44,19 @@ pub(super) fn compile(configs: &[IndexConfig], errors: &mut Vec<ConfigError>) ->
         let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let starts = config.name.starts_with(|c: char| c.is_ascii_lowercase());
         if !starts || !config.name.chars().all(legal) {
-            refuse("an index name has lower-case letters, digits and `-`, and starts with a letter");
+            refuse(
+                "an index name has lower-case letters, digits and `-`, and starts with a letter",
+            );
         }
         if indexes.iter().any(|index| *index.name == *config.name) {
             refuse("used by an index above: names are unique");
         }
         let filter = compile_query(&config.filter.query, &path, errors);
-        let exclusions = config.exclusion_filters.iter().enumerate().filter_map(|(number, filter)| {
-            let path = format!("{path}.exclusion_filters[{number}]");
-            exclusion(&config.name, filter, &path, errors).filter(|_| filter.is_enabled)
-        });
+        let exclusions =
+            config.exclusion_filters.iter().enumerate().filter_map(|(number, filter)| {
+                let path = format!("{path}.exclusion_filters[{number}]");
+                exclusion(&config.name, filter, &path, errors).filter(|_| filter.is_enabled)
+            });
         let exclusions = exclusions.collect();
         if let Some(filter) = filter {
             indexes.push(Index { name: config.name.as_str().into(), filter, exclusions });
@@ -71,7 +74,8 @@ fn exclusion(
     if !(0.0..=1.0).contains(&config.filter.sample_rate) {
         errors.push(ConfigError {
             path: format!("{path}.filter.sample_rate"),
-            reason: "must be 0.0 to 1.0, the share that is excluded: 0.9 keeps one in ten".to_owned(),
+            reason: "must be 0.0 to 1.0, the share that is excluded: 0.9 keeps one in ten"
+                .to_owned(),
         });
     }
     let query = compile_query(&config.filter.query, path, errors)?;

@@ -125,7 +125,8 @@ impl Grok {
                 }
                 Outcome::Match => {}
             }
-            let mut output = Output { arena, received, attributes, written: BumpVec::new_in(arena) };
+            let mut output =
+                Output { arena, received, attributes, written: BumpVec::new_in(arena) };
             for (capture, (start, end)) in rule.captures.iter().zip(slots.iter()) {
                 // An unset end is no valid range.
                 if let Some(found) = text.get(*start..*end).filter(|found| !found.is_empty()) {

@@ -80,7 +80,10 @@ pub(super) fn compile(configs: &[MetricConfig], errors: &mut Vec<ConfigError>) -
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
         let starts = config.name.starts_with(|c: char| c.is_ascii_alphabetic());
         if !starts || config.name.len() > 200 || !config.name.chars().all(legal) {
-            refuse("name", "a metric name has letters, digits, `_` and `.`, starts with a letter, up to 200");
+            refuse(
+                "name",
+                "a metric name has letters, digits, `_` and `.`, starts with a letter, up to 200",
+            );
         }
         if metrics.iter().any(|metric| *metric.name == *config.name) {
             refuse("name", "used by a metric above: names are unique");
@@ -89,11 +92,17 @@ pub(super) fn compile(configs: &[MetricConfig], errors: &mut Vec<ConfigError>) -
             (Aggregation::Count, None) => None,
             (Aggregation::Distribution, Some(path)) => Some(Path::new(path)),
             (Aggregation::Count, Some(_)) => {
-                refuse("compute.path", "a count measures nothing: remove it, or make it a distribution");
+                refuse(
+                    "compute.path",
+                    "a count measures nothing: remove it, or make it a distribution",
+                );
                 None
             }
             (Aggregation::Distribution, None) => {
-                refuse("compute.path", "a distribution needs the attribute it measures, as `@duration`");
+                refuse(
+                    "compute.path",
+                    "a distribution needs the attribute it measures, as `@duration`",
+                );
                 None
             }
         };
@@ -290,10 +299,14 @@ impl Partial {
         }
     }
 
-    fn point<'a>(&'a self, name: &'a str, pairs: &'a [(&'a str, &'a str)], index: i32) -> Point<'a> {
-        let unified = |key: &str| {
-            pairs.iter().find(|(own, _)| *own == key).map_or("", |(_, value)| *value)
-        };
+    fn point<'a>(
+        &'a self,
+        name: &'a str,
+        pairs: &'a [(&'a str, &'a str)],
+        index: i32,
+    ) -> Point<'a> {
+        let unified =
+            |key: &str| pairs.iter().find(|(own, _)| *own == key).map_or("", |(_, value)| *value);
         let measured = |value: f64| self.sketch.as_ref().map(|_| value);
         Point {
             index,

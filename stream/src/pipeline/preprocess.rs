@@ -15,7 +15,13 @@ use schemas::status::Status;
 
 const HOST: [&str; 3] = ["host", "hostname", "syslog.hostname"];
 const TIMESTAMP: [&str; 8] = [
-    "@timestamp", "timestamp", "_timestamp", "Timestamp", "eventTime", "date", "published_date",
+    "@timestamp",
+    "timestamp",
+    "_timestamp",
+    "Timestamp",
+    "eventTime",
+    "date",
+    "published_date",
     "syslog.timestamp",
 ];
 const STATUS: [&str; 4] = ["status", "severity", "level", "syslog.severity"];
@@ -25,8 +31,18 @@ const SPAN_ID: [&str; 3] = ["dd.span_id", "contextMap.dd.span_id", "span_id"];
 
 /// Attributes that leave once they are read: the reserved names and what tracers inject.
 const MOVED: [&str; 12] = [
-    "host", "timestamp", "@timestamp", "status", "service", "dd.service", "dd.trace_id", "dd.span_id",
-    "trace_id", "span_id", "dd.env", "dd.version",
+    "host",
+    "timestamp",
+    "@timestamp",
+    "status",
+    "service",
+    "dd.service",
+    "dd.trace_id",
+    "dd.span_id",
+    "trace_id",
+    "span_id",
+    "dd.env",
+    "dd.version",
 ];
 
 /// Fills the reserved fields.
@@ -79,17 +95,19 @@ fn take_message<'b>(arena: &'b Bump, event: &mut LogEvent<'b>) {
 
 fn from_attributes<'b>(arena: &'b Bump, event: &mut LogEvent<'b>) {
     let received = event.received;
+    let there = event.attributes.iter().fold(0, |there, (path, _)| there | shape(path));
     if event.timestamp.is_none() {
-        event.timestamp = first(event, &TIMESTAMP, |value| dates::from_value(&value, received));
+        event.timestamp =
+            first(event, there, &TIMESTAMP, |value| dates::from_value(&value, received));
     }
     if event.status.is_none() {
-        event.status = first(event, &STATUS, |value| status(&value));
+        event.status = first(event, there, &STATUS, |value| status(&value));
     }
     if event.trace_id.is_none() {
-        event.trace_id = first(event, &TRACE_ID, |value| ids::trace(&value));
+        event.trace_id = first(event, there, &TRACE_ID, |value| ids::trace(&value));
     }
     if event.span_id.is_none() {
-        event.span_id = first(event, &SPAN_ID, |value| ids::span(&value));
+        event.span_id = first(event, there, &SPAN_ID, |value| ids::span(&value));
     }
     let text = |value: Value<'b>| match value {
         Value::Array(_) | Value::Object(_) | Value::Null => None,
@@ -97,7 +115,7 @@ fn from_attributes<'b>(arena: &'b Bump, event: &mut LogEvent<'b>) {
     };
     let mut fill = |field: for<'e> fn(&'e mut LogEvent<'b>) -> &'e mut &'b str, names: &[&str]| {
         if field(event).is_empty()
-            && let Some(found) = first(event, names, text)
+            && let Some(found) = first(event, there, names, text)
         {
             *field(event) = found;
         }
@@ -122,13 +140,22 @@ pub(super) fn status(value: &Value<'_>) -> Option<Status> {
     }
 }
 
-/// The first attribute that can be read; it moves out if its name is reserved.
+/// One bit for a path, so that names no attribute can have are passed over without a search.
+fn shape(path: &str) -> u64 {
+    let edge = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or(0));
+    let bytes = path.as_bytes();
+    1 << ((bytes.len() * 5 + edge(bytes.first()) + edge(bytes.last()) * 3) % 64)
+}
+
+/// The first attribute that can be read; it moves out if its name is reserved. `there` holds the
+/// shapes of all attributes.
 fn first<'b, T>(
     event: &mut LogEvent<'b>,
+    there: u64,
     names: &[&str],
     read: impl Fn(Value<'b>) -> Option<T>,
 ) -> Option<T> {
-    for name in names {
+    for name in names.iter().filter(|name| there & shape(name) != 0) {
         if let Some(found) = event.attributes.get(name).and_then(&read) {
             if MOVED.contains(name) {
                 event.attributes.remove(name);

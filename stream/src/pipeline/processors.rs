@@ -40,7 +40,12 @@ pub(super) struct Applied {
 
 impl Processor {
     /// Does its work on one log.
-    pub(super) fn apply<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>, applied: &mut Applied) {
+    pub(super) fn apply<'b>(
+        &self,
+        arena: &'b Bump,
+        event: &mut LogEvent<'b>,
+        applied: &mut Applied,
+    ) {
         match self {
             Processor::Grok(processor) => processor.apply(arena, event),
             Processor::Date(processor) => processor.apply(arena, event),
@@ -89,11 +94,11 @@ fn compile_one(
         ProcessorConfig::AttributeRemapper(config) => config.is_enabled,
         ProcessorConfig::Pipeline(config) => config.is_enabled,
     };
-    let mut sources = |config: &RemapperConfig, default: &[&str]| sources(config, default, path, errors);
+    let mut sources =
+        |config: &RemapperConfig, default: &[&str]| sources(config, default, path, errors);
     let processor = match config {
-        ProcessorConfig::DateRemapper(config) => {
-            sources(config, &[]).map(|sources| Processor::Date(date_remapper::DateRemapper { sources }))
-        }
+        ProcessorConfig::DateRemapper(config) => sources(config, &[])
+            .map(|sources| Processor::Date(date_remapper::DateRemapper { sources })),
         ProcessorConfig::StatusRemapper(config) => sources(config, &[])
             .map(|sources| Processor::Status(status_remapper::StatusRemapper { sources })),
         ProcessorConfig::ServiceRemapper(config) => sources(config, &[])
@@ -124,7 +129,8 @@ fn sources(
     path: &str,
     errors: &mut Vec<ConfigError>,
 ) -> Option<Vec<Box<str>>> {
-    let mut sources: Vec<Box<str>> = config.sources.iter().map(|name| name.as_str().into()).collect();
+    let mut sources: Vec<Box<str>> =
+        config.sources.iter().map(|name| name.as_str().into()).collect();
     if sources.is_empty() {
         sources = default.iter().map(|name| (*name).into()).collect();
     }

@@ -77,7 +77,10 @@ fn reserved_attributes_of_json_logs_move_to_their_fields() {
         "usr":{"id":7}}"#;
     let mut event = log(&arena, json);
     run(&pipeline, &arena, &mut event);
-    assert_eq!((event.message, event.host, event.service, event.source), ("hi", "h1", "web", "nodejs"));
+    assert_eq!(
+        (event.message, event.host, event.service, event.source),
+        ("hi", "h1", "web", "nodejs")
+    );
     assert_eq!((event.env, event.version, event.status), ("prod", "1.2", Some(Status::Warn)));
     assert_eq!(event.timestamp.map(EventTime::micros), Some(1_714_219_199_500_000));
     assert_eq!(event.trace_id.map(|id| id.get()), Some(1234));
@@ -90,11 +93,15 @@ fn reserved_attributes_of_json_logs_move_to_their_fields() {
 fn what_the_decoder_set_stays_and_bad_values_do_no_harm() {
     let pipeline = compile("{}");
     let arena = Bump::new();
-    let mut event = log(&arena, r#"{"service":"inner","timestamp":"soon","trace_id":"no hex","status":[1]}"#);
+    let mut event =
+        log(&arena, r#"{"service":"inner","timestamp":"soon","trace_id":"no hex","status":[1]}"#);
     event.service = "outer";
     event.tags.push("env:staging");
     run(&pipeline, &arena, &mut event);
-    assert_eq!((event.service, event.env, event.timestamp, event.trace_id), ("outer", "staging", None, None));
+    assert_eq!(
+        (event.service, event.env, event.timestamp, event.trace_id),
+        ("outer", "staging", None, None)
+    );
     assert_eq!(event.status, Some(Status::Info));
     assert_eq!(event.attributes.get("timestamp"), Some(Value::Str("soon")));
     assert!(event.message.starts_with('{'), "without a message inside, the text stays");
@@ -128,12 +135,22 @@ pipelines:
     let mut pairs: Vec<String> = event.attributes.iter().map(|(k, v)| format!("{k}={v}")).collect();
     pairs.sort();
     let expected = [
-        "b=12", "cloud.region=eu", "copy=1", "http.n.m=1", "http.url=/", "kept=1", "taken2=4", "taken=3",
+        "b=12",
+        "cloud.region=eu",
+        "copy=1",
+        "http.n.m=1",
+        "http.url=/",
+        "kept=1",
+        "taken2=4",
+        "taken=3",
         "word2=abc",
     ];
     assert_eq!(pairs, expected);
     assert_eq!(event.tags.as_slice(), ["team:x", "team:y"]);
-    assert_eq!(event.trace_id.map(|id| id.hex().to_string()).as_deref(), Some("0af7651916cd43dd8448eb211c80319c"));
+    assert_eq!(
+        event.trace_id.map(|id| id.hex().to_string()).as_deref(),
+        Some("0af7651916cd43dd8448eb211c80319c")
+    );
     assert_eq!(event.span_id.map(|id| id.hex().to_string()).as_deref(), Some("b7ad6b7169203331"));
 }
 
@@ -158,10 +175,13 @@ fn metrics_count_what_is_excluded_in_buckets_of_event_time() {
     let mut windows = MetricWindows::new(&pipeline);
     let mut arena = Bump::new();
     for (offset, (user, duration, seconds)) in
-        [("a", "1", 0), ("b", "\"2.5\"", 3), ("a", "3", 9), ("a", "\"x\"", 10), ("a", "4", -1)].iter().enumerate()
+        [("a", "1", 0), ("b", "\"2.5\"", 3), ("a", "3", 9), ("a", "\"x\"", 10), ("a", "4", -1)]
+            .iter()
+            .enumerate()
     {
         arena.reset();
-        let text = arena.alloc_str(&format!(r#"{{"user":"{user}","duration":{duration},"service":"web"}}"#));
+        let text = arena
+            .alloc_str(&format!(r#"{{"user":"{user}","duration":{duration},"service":"web"}}"#));
         let mut event = log(&arena, text);
         event.timestamp = EventTime::from_seconds(1_714_219_200 + seconds);
         let fate = pipeline.process(&arena, &mut event, offset as i64, &mut windows);
@@ -170,20 +190,30 @@ fn metrics_count_what_is_excluded_in_buckets_of_event_time() {
     let mut rows = Vec::new();
     windows.drain(&mut |point, offset| {
         let seconds = point.timestamp.nanos() / 1_000_000_000 - 1_714_219_200;
-        let tags: Vec<String> = point.tags.iter().map(|(key, value)| format!("{key}:{value}")).collect();
+        let tags: Vec<String> =
+            point.tags.iter().map(|(key, value)| format!("{key}:{value}")).collect();
         rows.push(format!(
             "{} {seconds} {} {} {:?} {:?} @{offset}.{} {}",
-            point.name, point.count, tags.join(","), point.sum, point.max, point.index, point.service
+            point.name,
+            point.count,
+            tags.join(","),
+            point.sum,
+            point.max,
+            point.index,
+            point.service
         ));
     });
-    assert_eq!(rows, [
-        "logs.count 0 2 user:a,service:web None None @0.0 web",
-        "logs.duration 0 3  Some(6.5) Some(3.0) @0.1 ",
-        "logs.count 0 1 user:b,service:web None None @1.0 web",
-        "logs.count 10 1 user:a,service:web None None @3.0 web",
-        "logs.count -10 1 user:a,service:web None None @4.0 web",
-        "logs.duration -10 1  Some(4.0) Some(4.0) @4.1 ",
-    ]);
+    assert_eq!(
+        rows,
+        [
+            "logs.count 0 2 user:a,service:web None None @0.0 web",
+            "logs.duration 0 3  Some(6.5) Some(3.0) @0.1 ",
+            "logs.count 0 1 user:b,service:web None None @1.0 web",
+            "logs.count 10 1 user:a,service:web None None @3.0 web",
+            "logs.count -10 1 user:a,service:web None None @4.0 web",
+            "logs.duration -10 1  Some(4.0) Some(4.0) @4.1 ",
+        ]
+    );
     assert!(windows.is_empty());
 }
 
@@ -232,9 +262,14 @@ indexes:
     assert_eq!(fate(r#"{"status":"error"}"#), Fate::Indexed { index: "errors" });
     assert_eq!(fate(r#"{"status":"error","noisy":true}"#), Fate::Excluded { rule: "errors/noisy" });
     assert_eq!(fate("plain"), Fate::Excluded { rule: "no_index" });
-    assert_eq!(fate(r#"{"service":"web"}"#), Fate::Indexed { index: "web" }, "no attribute, no sampling");
+    assert_eq!(
+        fate(r#"{"service":"web"}"#),
+        Fate::Indexed { index: "web" },
+        "no attribute, no sampling"
+    );
     let kept = (0..2_000).filter(|user| {
-        let text = |other| arena.alloc_str(&format!(r#"{{"service":"web","user":{user},"o":{other}}}"#));
+        let text =
+            |other| arena.alloc_str(&format!(r#"{{"service":"web","user":{user},"o":{other}}}"#));
         let first = run(&pipeline, &arena, &mut log(&arena, text(1)));
         let second = run(&pipeline, &arena, &mut log(&arena, text(2)));
         assert_eq!(first, second, "one user, one fate");
@@ -263,19 +298,22 @@ indexes:
     let config: config::Config = serde_yaml_ng::from_str(yaml).expect("valid YAML");
     let errors = Pipeline::compile(&config).expect_err("refused");
     let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
-    assert_eq!(paths, [
-        "pipelines[0].filter.query",
-        "pipelines[0].processors[0].grok.match_rules:2",
-        "pipelines[0].processors[1].sources",
-        "pipelines[0].processors[2].sources",
-        "pipelines[0].processors[2].target",
-        "pipelines[0].processors[3].processors[0]",
-        "metrics[0].name",
-        "metrics[0].compute.path",
-        "indexes[0].name",
-        "indexes[0].exclusion_filters[0].filter.sample_rate",
-        "indexes[0].exclusion_filters[0].filter.query",
-    ]);
+    assert_eq!(
+        paths,
+        [
+            "pipelines[0].filter.query",
+            "pipelines[0].processors[0].grok.match_rules:2",
+            "pipelines[0].processors[1].sources",
+            "pipelines[0].processors[2].sources",
+            "pipelines[0].processors[2].target",
+            "pipelines[0].processors[3].processors[0]",
+            "metrics[0].name",
+            "metrics[0].compute.path",
+            "indexes[0].name",
+            "indexes[0].exclusion_filters[0].filter.sample_rate",
+            "indexes[0].exclusion_filters[0].filter.query",
+        ]
+    );
     for (yaml, part) in [
         ("pipelines: [{processors: [{type: grok}]}]", "unknown variant `grok`"),
         ("pipelines: [{processors: [{type: date-remapper, source: x}]}]", "unknown field `source`"),
@@ -294,7 +332,8 @@ fn datadogs_api_json_is_a_configuration_and_versions_follow_content() {
         "source":"message","samples":["a"],"grok":{"support_rules":"_w %{word:w}","match_rules":"r %{_w}"}},
         {"type":"date-remapper","name":"d","is_enabled":false,"sources":["date"]}]}]}"#;
     let config: config::Config = serde_json::from_str(api).expect("the API's JSON");
-    let version = |config: &config::Config| Pipeline::compile(config).expect("compiles").version().to_owned();
+    let version =
+        |config: &config::Config| Pipeline::compile(config).expect("compiles").version().to_owned();
     let one = version(&config);
     assert_eq!(one.len(), 16);
     assert_eq!(one, version(&config.clone()));
@@ -310,7 +349,10 @@ fn data(file: &str) -> Option<String> {
     let path = root.join(file);
     let text = std::fs::read_to_string(&path).ok();
     if text.is_none() {
-        eprintln!("SKIPPED: no {}; set TIDEMILL_DATA to the directory of real telemetry", path.display());
+        eprintln!(
+            "SKIPPED: no {}; set TIDEMILL_DATA to the directory of real telemetry",
+            path.display()
+        );
     }
     text
 }
@@ -336,8 +378,14 @@ pipelines:
         arena.reset();
         let mut event = log(&arena, arena.alloc_str(line));
         run(&pipeline, &arena, &mut event);
-        assert!(event.attributes.get("http.useragent").is_some() || line.ends_with("\"\""), "{line}");
-        assert!(matches!(event.attributes.get("http.status_code"), Some(Value::Int(100..600))), "{line}");
+        assert!(
+            event.attributes.get("http.useragent").is_some() || line.ends_with("\"\""),
+            "{line}"
+        );
+        assert!(
+            matches!(event.attributes.get("http.status_code"), Some(Value::Int(100..600))),
+            "{line}"
+        );
         assert!(event.timestamp.is_some(), "{line}");
     }
 }

@@ -36,7 +36,11 @@ pub(crate) enum Zone {
 
 impl Civil {
     /// The instant. `zone` is for dates that carry none; `received` finds a missing year.
-    pub(crate) fn time(&self, zone: Option<Zone>, received: Option<EventTime>) -> Option<EventTime> {
+    pub(crate) fn time(
+        &self,
+        zone: Option<Zone>,
+        received: Option<EventTime>,
+    ) -> Option<EventTime> {
         let (Some(received), None, Some(_)) = (received, self.year, self.month) else {
             let year = self.year.map_or(Some(1970), |year| i32::try_from(year).ok())?;
             return self.in_year(year, zone);
@@ -91,19 +95,51 @@ pub(crate) struct Reader<'t> {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 const DAYS: [&str; 7] =
     ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 /// Zone abbreviations in common use, in hours and minutes east of UTC.
 const ABBREVIATIONS: [(&str, i32, i32); 27] = [
-    ("UTC", 0, 0), ("GMT", 0, 0), ("UT", 0, 0), ("Z", 0, 0), ("WET", 0, 0), ("WEST", 1, 0),
-    ("BST", 1, 0), ("CET", 1, 0), ("CEST", 2, 0), ("EET", 2, 0), ("EEST", 3, 0), ("MSK", 3, 0),
-    ("IST", 5, 30), ("SGT", 8, 0), ("HKT", 8, 0), ("JST", 9, 0), ("KST", 9, 0), ("AEST", 10, 0),
-    ("AEDT", 11, 0), ("AST", -4, 0), ("ADT", -3, 0), ("EST", -5, 0), ("EDT", -4, 0),
-    ("CST", -6, 0), ("CDT", -5, 0), ("PST", -8, 0), ("PDT", -7, 0),
+    ("UTC", 0, 0),
+    ("GMT", 0, 0),
+    ("UT", 0, 0),
+    ("Z", 0, 0),
+    ("WET", 0, 0),
+    ("WEST", 1, 0),
+    ("BST", 1, 0),
+    ("CET", 1, 0),
+    ("CEST", 2, 0),
+    ("EET", 2, 0),
+    ("EEST", 3, 0),
+    ("MSK", 3, 0),
+    ("IST", 5, 30),
+    ("SGT", 8, 0),
+    ("HKT", 8, 0),
+    ("JST", 9, 0),
+    ("KST", 9, 0),
+    ("AEST", 10, 0),
+    ("AEDT", 11, 0),
+    ("AST", -4, 0),
+    ("ADT", -3, 0),
+    ("EST", -5, 0),
+    ("EDT", -4, 0),
+    ("CST", -6, 0),
+    ("CDT", -5, 0),
+    ("PST", -8, 0),
+    ("PDT", -7, 0),
 ];
 const MOUNTAIN: [(&str, i32, i32); 2] = [("MST", -7, 0), ("MDT", -6, 0)];
 
@@ -262,12 +298,16 @@ impl DatePattern {
             }
         }
         for index in 1..items.len() {
-            if items[index] == Item::Fraction && matches!(items[index - 1], Item::Literal('.' | ',')) {
+            if items[index] == Item::Fraction
+                && matches!(items[index - 1], Item::Literal('.' | ','))
+            {
                 items[index - 1] = Item::Point;
             }
         }
         if items.is_empty() {
-            return Err("an empty date pattern: write for example \"yyyy-MM-dd HH:mm:ss\"".to_owned());
+            return Err(
+                "an empty date pattern: write for example \"yyyy-MM-dd HH:mm:ss\"".to_owned()
+            );
         }
         Ok(Self { items, zone: zone.map(parse_zone).transpose()? })
     }
@@ -290,7 +330,10 @@ impl DatePattern {
                 Item::Year(min, max) => source.push_str(&format!("[0-9]{{{min},{max}}}")),
                 Item::ShortYear => source.push_str("[0-9]{2}"),
                 Item::Day(1) => source.push_str(" *[0-9]{1,2}"),
-                Item::Month(min) | Item::Day(min) | Item::Hour(min) | Item::Minute(min)
+                Item::Month(min)
+                | Item::Day(min)
+                | Item::Hour(min)
+                | Item::Minute(min)
                 | Item::Second(min) => source.push_str(&format!("[0-9]{{{min},2}}")),
                 Item::DayOfYear => source.push_str("[0-9]{1,3}"),
                 Item::MonthName | Item::DayName => source.push_str("[A-Za-z]{3,9}"),

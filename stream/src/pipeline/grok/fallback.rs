@@ -67,12 +67,16 @@ fn write(pieces: &[Piece], source: &mut String) {
 /// user never wrote.
 fn explain(error: &regex::Error) -> String {
     match error {
-        regex::Error::CompiledTooBig(bytes) => format!("the expression compiles to more than {bytes} bytes"),
+        regex::Error::CompiledTooBig(bytes) => {
+            format!("the expression compiles to more than {bytes} bytes")
+        }
         other => {
             let text = other.to_string();
             let last = text.lines().last().unwrap_or_default();
             let reason = last.strip_prefix("error: ").unwrap_or(last);
-            format!("not a regular expression of the linear kind: {reason}; escape special characters with a backslash")
+            format!(
+                "not a regular expression of the linear kind: {reason}; escape special characters with a backslash"
+            )
         }
     }
 }

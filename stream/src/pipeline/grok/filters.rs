@@ -89,8 +89,12 @@ impl Filter {
             Filter::KeyValue(filter) => Filtered::Object(filter.apply(arena, text)),
             Filter::QueryString => Filtered::Object(querystring::apply(arena, text)),
             Filter::DecodeUriComponent => Filtered::Value(Value::Str(uri::decode(arena, text))),
-            Filter::Lowercase => Filtered::Value(Value::Str(mapped(arena, text, char::to_lowercase))),
-            Filter::Uppercase => Filtered::Value(Value::Str(mapped(arena, text, char::to_uppercase))),
+            Filter::Lowercase => {
+                Filtered::Value(Value::Str(mapped(arena, text, char::to_lowercase)))
+            }
+            Filter::Uppercase => {
+                Filtered::Value(Value::Str(mapped(arena, text, char::to_uppercase)))
+            }
             Filter::Scale(factor) => some(scale(&value, *factor)),
             Filter::Array(filter) => filter.apply(arena, text),
             Filter::Csv(filter) => Filtered::Object(filter.apply(arena, text)),
@@ -134,7 +138,11 @@ fn scale<'b>(value: &Value<'_>, factor: f64) -> Option<Value<'b>> {
     scaled.is_finite().then(|| simplest(scaled))
 }
 
-fn mapped<'b, I: Iterator<Item = char>>(arena: &'b Bump, text: &str, map: fn(char) -> I) -> &'b str {
+fn mapped<'b, I: Iterator<Item = char>>(
+    arena: &'b Bump,
+    text: &str,
+    map: fn(char) -> I,
+) -> &'b str {
     let mut mapped = BumpString::with_capacity_in(text.len(), arena);
     for character in text.chars() {
         mapped.extend(map(character));

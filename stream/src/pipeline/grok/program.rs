@@ -185,7 +185,14 @@ impl Program {
         }
     }
 
-    fn shrink(&self, op: usize, at: usize, end: usize, exact: &Exact, state: &mut State<'_>) -> bool {
+    fn shrink(
+        &self,
+        op: usize,
+        at: usize,
+        end: usize,
+        exact: &Exact,
+        state: &mut State<'_>,
+    ) -> bool {
         let mut end = end;
         loop {
             if self.step(op + 1, end, state) {
@@ -203,9 +210,11 @@ impl Program {
         let mut end = high;
         loop {
             let may_follow = match &run.follow {
-                Follow::Literal { text, .. } => {
-                    state.text.as_bytes().get(end..).is_some_and(|rest| rest.starts_with(text.as_bytes()))
-                }
+                Follow::Literal { text, .. } => state
+                    .text
+                    .as_bytes()
+                    .get(end..)
+                    .is_some_and(|rest| rest.starts_with(text.as_bytes())),
                 _ => true,
             };
             if may_follow && self.step(op + 1, end, state) {
@@ -256,7 +265,9 @@ impl Run {
         let mut low = at;
         for _ in 0..self.min {
             match following(text, low) {
-                Some(next) if self.is_any || self.class.run(&text[..next], low) == next => low = next,
+                Some(next) if self.is_any || self.class.run(&text[..next], low) == next => {
+                    low = next
+                }
                 _ => return Only::No,
             }
         }

@@ -86,7 +86,10 @@ fn lines<'a>(text: &'a str, errors: &mut Vec<GrokError>) -> Vec<Line<'a>> {
 }
 
 /// All match rules, references resolved.
-pub(crate) fn expand(match_rules: &str, support_rules: &str) -> Result<Vec<Expanded>, Vec<GrokError>> {
+pub(crate) fn expand(
+    match_rules: &str,
+    support_rules: &str,
+) -> Result<Vec<Expanded>, Vec<GrokError>> {
     let mut errors = Vec::new();
     let support = lines(support_rules, &mut errors);
     errors.iter_mut().for_each(|error| error.support = true);
@@ -167,7 +170,9 @@ struct Expander<'a> {
 impl Expander<'_> {
     fn pieces(&mut self, pattern: &str, depth: usize) -> Result<Vec<Piece>, (usize, String)> {
         if depth > MAX_REFERENCE_DEPTH {
-            let reason = format!("rules refer to one another deeper than {MAX_REFERENCE_DEPTH}, or in a circle");
+            let reason = format!(
+                "rules refer to one another deeper than {MAX_REFERENCE_DEPTH}, or in a circle"
+            );
             return Err((0, reason));
         }
         let mut pieces = Vec::new();
@@ -203,7 +208,11 @@ impl Expander<'_> {
     fn piece(&mut self, token: &token::Token, depth: usize) -> Result<Piece, String> {
         let filter = token.filter.as_ref().map(filters::compile).transpose()?;
         let slot = token.extract.as_ref().map(|path| {
-            self.captures.push(Capture { path: path.as_str().into(), convert: Convert::Text, filter });
+            self.captures.push(Capture {
+                path: path.as_str().into(),
+                convert: Convert::Text,
+                filter,
+            });
             self.captures.len() - 1
         });
         let rule = self.known.get(token.matcher.name.as_str());

@@ -172,7 +172,13 @@ impl Compiler<'_> {
         self.run(class, min, max, ops)
     }
 
-    fn run(&mut self, class: Class, min: usize, max: usize, ops: &mut Vec<Op>) -> Result<(), Unsupported> {
+    fn run(
+        &mut self,
+        class: Class,
+        min: usize,
+        max: usize,
+        ops: &mut Vec<Op>,
+    ) -> Result<(), Unsupported> {
         let greedy = !self.eat('?');
         // Possessive, or a quantifier of a quantifier.
         if matches!(self.peek(), Some('+' | '*' | '?')) {
@@ -345,9 +351,8 @@ fn join(branches: Vec<Vec<Op>>, ops: &mut Vec<Op>) {
             Op::Open(slot) => Some(*slot),
             _ => None,
         });
-        let (low, high) = slots.fold((usize::MAX, 0), |(low, high), slot| {
-            (low.min(slot), high.max(slot + 1))
-        });
+        let (low, high) =
+            slots.fold((usize::MAX, 0), |(low, high), slot| (low.min(slot), high.max(slot + 1)));
         let split = ops.len();
         ops.push(Op::End);
         append(branch, ops);

@@ -23,7 +23,9 @@ impl Call {
         match self.args.get(index) {
             None | Some(Arg::Null) => Ok(None),
             Some(Arg::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(format!("argument {} of {} must be in double quotes", index + 1, self.name)),
+            Some(_) => {
+                Err(format!("argument {} of {} must be in double quotes", index + 1, self.name))
+            }
         }
     }
 }
@@ -130,7 +132,10 @@ impl Reader<'_> {
             None if word.starts_with(|c: char| c.is_ascii_alphabetic()) => {
                 self.call(depth + 1).map(Arg::Call)
             }
-            None => Err("an argument is a text in double quotes, a number, true, false or null".to_owned()),
+            None => {
+                Err("an argument is a text in double quotes, a number, true, false or null"
+                    .to_owned())
+            }
         }
     }
 

@@ -135,7 +135,9 @@ impl AttributeRemapper {
                 event.attributes.set(arena.alloc_str(&self.config.target), value);
             }
             Place::Tag => match value {
-                Value::Array(items) => items.iter().for_each(|item| self.add_tag(arena, event, item)),
+                Value::Array(items) => {
+                    items.iter().for_each(|item| self.add_tag(arena, event, item))
+                }
                 value => self.add_tag(arena, event, &value),
             },
         }

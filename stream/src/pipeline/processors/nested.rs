@@ -29,7 +29,10 @@ impl Nested {
             errors.push(ConfigError { path: format!("{path}{field}"), reason });
         };
         if depth > MAX_DEPTH {
-            refuse("", "a nested pipeline can not hold another one: move it up one level".to_owned());
+            refuse(
+                "",
+                "a nested pipeline can not hold another one: move it up one level".to_owned(),
+            );
             return None;
         }
         if config.kind.as_deref().is_some_and(|kind| kind != "pipeline") {

@@ -19,14 +19,16 @@ impl Csv {
     /// From the call's arguments.
     pub(super) fn compile(call: &Call) -> Result<Self, String> {
         let headers = call.text(0)?.ok_or("csv needs its headers: csv(\"first,second\")")?;
-        let one = |text: Option<&str>, default: char| match text {
-            None => Ok(default),
-            Some("tab") => Ok('\t'),
-            Some(text) => match (text.chars().next(), text.chars().count()) {
-                (Some(character), 1) => Ok(character),
-                _ => Err("the separator and the quote of csv are one character, or \"tab\"".to_owned()),
-            },
-        };
+        let one =
+            |text: Option<&str>, default: char| match text {
+                None => Ok(default),
+                Some("tab") => Ok('\t'),
+                Some(text) => match (text.chars().next(), text.chars().count()) {
+                    (Some(character), 1) => Ok(character),
+                    _ => Err("the separator and the quote of csv are one character, or \"tab\""
+                        .to_owned()),
+                },
+            };
         Ok(Self {
             headers: headers.split(',').map(|name| name.trim().into()).collect(),
             separator: one(call.text(1)?, ',')?,

@@ -123,7 +123,9 @@ impl KeyValue {
     /// A key: bare, or in quotes.
     fn key<'b>(&self, text: &'b str) -> Option<(&'b str, &'b str)> {
         for (open, close) in &self.quotes {
-            if let Some((key, after)) = text.strip_prefix(*open).and_then(|t| split_quoted(t, *close)) {
+            if let Some((key, after)) =
+                text.strip_prefix(*open).and_then(|t| split_quoted(t, *close))
+            {
                 return (!key.is_empty() && !key.contains(' ')).then_some((key, after));
             }
         }
@@ -162,7 +164,9 @@ fn extend(class: &mut Class, text: &str) -> Result<(), String> {
             low if low.is_ascii() => {
                 let mut ahead = characters.clone();
                 let high = (ahead.next() == Some('-')).then(|| ahead.next()).flatten();
-                match high.filter(|high| low.is_ascii_alphanumeric() && high.is_ascii_alphanumeric()) {
+                match high
+                    .filter(|high| low.is_ascii_alphanumeric() && high.is_ascii_alphanumeric())
+                {
                     Some(high) => {
                         (low as u8..=high as u8).for_each(|byte| class.add_ascii(byte));
                         characters = ahead;
