@@ -45,6 +45,12 @@ fn main() {
     ];
     for (format, signal, records, naive) in cases {
         let bytes = records.iter().map(|record| record.payload.len()).sum();
-        compare(format.as_str(), bytes, size, || ours(&records, signal, format), || naive(&records));
+        compare(
+            format.as_str(),
+            bytes,
+            size,
+            || ours(&records, signal, format),
+            || naive(&records),
+        );
     }
 }

@@ -12,7 +12,7 @@ use stream::record::Record;
 const START: u64 = 1_700_000_000_000_000_000;
 
 /// Records with the payloads.
-pub fn records(payloads: impl Iterator<Item = Vec<u8>>) -> Vec<Record> {
+pub(crate) fn records(payloads: impl Iterator<Item = Vec<u8>>) -> Vec<Record> {
     payloads.map(|payload| Record { payload, ..Record::default() }).collect()
 }
 
@@ -28,7 +28,7 @@ fn log(n: u64) -> serde_json::Value {
 }
 
 /// Messages of 50 newline-separated JSON logs.
-pub fn json_lines(messages: usize) -> Vec<Record> {
+pub(crate) fn json_lines(messages: usize) -> Vec<Record> {
     records((0..messages as u64).map(|m| {
         let lines: Vec<_> = (0..50).map(|n| log(m * 50 + n).to_string()).collect();
         lines.join("\n").into_bytes()
@@ -36,7 +36,7 @@ pub fn json_lines(messages: usize) -> Vec<Record> {
 }
 
 /// The same as arrays.
-pub fn datadog_logs(messages: usize) -> Vec<Record> {
+pub(crate) fn datadog_logs(messages: usize) -> Vec<Record> {
     records((0..messages as u64).map(|m| {
         let items: Vec<_> = (0..50).map(|n| log(m * 50 + n)).collect();
         json!(items).to_string().into_bytes()
@@ -44,11 +44,10 @@ pub fn datadog_logs(messages: usize) -> Vec<Record> {
 }
 
 /// Messages of five Datadog traces of ten spans.
-pub fn datadog_v04(messages: usize) -> Vec<Record> {
+pub(crate) fn datadog_v04(messages: usize) -> Vec<Record> {
     records((0..messages as u64).map(|m| {
-        let traces: Vec<Vec<_>> = (0..5)
-            .map(|t| (0..10).map(|n| datadog_span(m * 5 + t + 1, n)).collect())
-            .collect();
+        let traces: Vec<Vec<_>> =
+            (0..5).map(|t| (0..10).map(|n| datadog_span(m * 5 + t + 1, n)).collect()).collect();
         rmp_serde::to_vec(&traces).expect("encodes")
     }))
 }
@@ -66,11 +65,15 @@ fn datadog_span(trace: u64, n: u64) -> serde_json::Value {
 }
 
 /// Messages of fifty OTLP spans.
-pub fn otlp_traces(messages: usize) -> Vec<Record> {
+pub(crate) fn otlp_traces(messages: usize) -> Vec<Record> {
     records((0..messages as u64).map(|m| {
         let spans = (0..50).map(|n| otlp_span(m, n)).collect();
         let resource = Resource {
-            attributes: vec![pair("service.name", "cart"), pair("host.name", "node-1"), pair("k8s.pod.name", "cart-1")],
+            attributes: vec![
+                pair("service.name", "cart"),
+                pair("host.name", "node-1"),
+                pair("k8s.pod.name", "cart-1"),
+            ],
             ..Default::default()
         };
         let scope_spans = vec![ScopeSpans { spans, ..Default::default() }];
@@ -95,9 +98,12 @@ fn otlp_span(message: u64, n: u64) -> Span {
         start_time_unix_nano: START + n,
         end_time_unix_nano: START + n + 12_345,
         attributes: vec![
-            pair("http.request.method", "GET"), pair("http.route", "/cart/{id}"),
-            pair("url.path", &format!("/cart/{n}")), pair("server.address", "cart"),
-            pair("user_agent.original", "python-httpx/0.27"), pair("network.protocol.version", "1.1"),
+            pair("http.request.method", "GET"),
+            pair("http.route", "/cart/{id}"),
+            pair("url.path", &format!("/cart/{n}")),
+            pair("server.address", "cart"),
+            pair("user_agent.original", "python-httpx/0.27"),
+            pair("network.protocol.version", "1.1"),
         ],
         ..Default::default()
     }

@@ -92,7 +92,10 @@ impl LogColumns {
 }
 
 /// The first of `paths` that holds text.
-fn chosen<'b>(attributes: &Attributes<'b>, paths: &[&'static str]) -> Option<(&'static str, &'b str)> {
+fn chosen<'b>(
+    attributes: &Attributes<'b>,
+    paths: &[&'static str],
+) -> Option<(&'static str, &'b str)> {
     paths.iter().find_map(|path| Some((*path, attributes.get_str(path)?)))
 }
 
@@ -105,8 +108,17 @@ impl TableColumns for LogColumns {
 
     fn bytes(&self) -> usize {
         let texts = [
-            &self.service, &self.env, &self.version, &self.host, &self.source, &self.status,
-            &self.message, &self.trace_id, &self.span_id, &self.issue_id, &self.index,
+            &self.service,
+            &self.env,
+            &self.version,
+            &self.host,
+            &self.source,
+            &self.status,
+            &self.message,
+            &self.trace_id,
+            &self.span_id,
+            &self.issue_id,
+            &self.index,
         ];
         texts.into_iter().chain(&self.errors).map(Held::held).sum::<usize>()
             + self.attributes.held()
