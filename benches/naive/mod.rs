@@ -154,11 +154,64 @@ pub(crate) fn datadog_v04(records: &[Record]) -> usize {
     table.finish()
 }
 
-/// prost into owned messages.
-pub(crate) fn otlp_traces(records: &[Record]) -> usize {
+/// A v0.5 span as rmp-serde gives it.
+#[derive(serde::Deserialize)]
+#[expect(dead_code, reason = "the error flag is read and not looked at")]
+struct IndexedSpan(
+    usize,
+    usize,
+    usize,
+    u64,
+    u64,
+    u64,
+    i64,
+    i64,
+    i64,
+    HashMap<usize, usize>,
+    HashMap<usize, f64>,
+    usize,
+);
+
+/// rmp-serde into owned tuples, indexes looked up.
+pub(crate) fn datadog_v05(records: &[Record]) -> usize {
     let mut table = Table::new();
     for record in records {
-        let data = TracesData::decode(record.payload.as_slice()).expect("protobuf");
+        let (strings, traces): (Vec<String>, Vec<Vec<IndexedSpan>>) =
+            rmp_serde::from_slice(&record.payload).expect("msgpack");
+        let text = |index: usize| strings[index].clone();
+        for span in traces.into_iter().flatten() {
+            let texts = [
+                text(span.0),
+                text(span.1),
+                text(span.2),
+                text(span.11),
+                format!("{:032x}", span.3),
+                format!("{:016x}", span.4),
+                format!("{:016x}", span.5),
+            ];
+            let attributes: Vec<_> =
+                span.9.iter().map(|(key, value)| (text(*key), text(*value))).collect();
+            let metrics: Vec<_> = span.10.iter().map(|(key, value)| (text(*key), *value)).collect();
+            table.push(span.6 / 1000, span.7, &texts, &attributes, &metrics);
+        }
+    }
+    table.finish()
+}
+
+/// prost into owned messages.
+pub(crate) fn otlp_traces(records: &[Record]) -> usize {
+    otlp(records, |payload| TracesData::decode(payload).expect("protobuf"))
+}
+
+/// serde into the same messages.
+pub(crate) fn otlp_json(records: &[Record]) -> usize {
+    otlp(records, |payload| serde_json::from_slice(payload).expect("OTLP JSON"))
+}
+
+fn otlp(records: &[Record], read: impl Fn(&[u8]) -> TracesData) -> usize {
+    let mut table = Table::new();
+    for record in records {
+        let data = read(&record.payload);
         for group in data.resource_spans {
             let shared: Vec<_> =
                 group.resource.iter().flat_map(|r| &r.attributes).map(text_pair).collect();

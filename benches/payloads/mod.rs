@@ -1,5 +1,7 @@
 //! Believable messages of every format, the same at every run.
 
+use std::collections::BTreeMap;
+
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -64,9 +66,79 @@ fn datadog_span(trace: u64, n: u64) -> serde_json::Value {
     })
 }
 
+/// The same spans as v0.5: a string table, and spans of twelve elements.
+pub(crate) fn datadog_v05(messages: usize) -> Vec<Record> {
+    records((0..messages as u64).map(|m| {
+        let mut strings = vec![String::new()];
+        let traces: Vec<Vec<_>> = (0..5)
+            .map(|t| {
+                let trace = m * 5 + t + 1;
+                (0..10).map(|n| indexed(&datadog_span(trace, n), &mut strings)).collect()
+            })
+            .collect();
+        rmp_serde::to_vec(&(strings, traces)).expect("encodes")
+    }))
+}
+
+/// The twelve elements of a v0.5 span.
+type Indexed = (
+    usize,
+    usize,
+    usize,
+    u64,
+    u64,
+    u64,
+    u64,
+    u64,
+    u64,
+    BTreeMap<usize, usize>,
+    BTreeMap<usize, f64>,
+    usize,
+);
+
+fn indexed(span: &serde_json::Value, strings: &mut Vec<String>) -> Indexed {
+    let mut index = |text: &str| {
+        strings.iter().position(|known| known == text).unwrap_or_else(|| {
+            strings.push(text.to_owned());
+            strings.len() - 1
+        })
+    };
+    let number = |key: &str| span[key].as_u64().unwrap_or_default();
+    let names = ["service", "name", "resource", "type"]
+        .map(|key| index(span[key].as_str().unwrap_or_default()));
+    let meta = span["meta"].as_object().into_iter().flatten();
+    let meta = meta.map(|(key, value)| (index(key), index(value.as_str().unwrap_or_default())));
+    let meta = meta.collect();
+    let metrics = span["metrics"].as_object().into_iter().flatten();
+    let metrics = metrics.map(|(key, value)| (index(key), value.as_f64().unwrap_or_default()));
+    (
+        names[0],
+        names[1],
+        names[2],
+        number("trace_id"),
+        number("span_id"),
+        number("parent_id"),
+        number("start"),
+        number("duration"),
+        number("error"),
+        meta,
+        metrics.collect(),
+        names[3],
+    )
+}
+
 /// Messages of fifty OTLP spans.
 pub(crate) fn otlp_traces(messages: usize) -> Vec<Record> {
-    records((0..messages as u64).map(|m| {
+    records(otlp_data(messages).map(|data| data.encode_to_vec()))
+}
+
+/// The same as JSON.
+pub(crate) fn otlp_json(messages: usize) -> Vec<Record> {
+    records(otlp_data(messages).map(|data| serde_json::to_vec(&data).expect("encodes")))
+}
+
+fn otlp_data(messages: usize) -> impl Iterator<Item = TracesData> {
+    (0..messages as u64).map(|m| {
         let spans = (0..50).map(|n| otlp_span(m, n)).collect();
         let resource = Resource {
             attributes: vec![
@@ -78,8 +150,8 @@ pub(crate) fn otlp_traces(messages: usize) -> Vec<Record> {
         };
         let scope_spans = vec![ScopeSpans { spans, ..Default::default() }];
         let group = ResourceSpans { resource: Some(resource), scope_spans, ..Default::default() };
-        TracesData { resource_spans: vec![group] }.encode_to_vec()
-    }))
+        TracesData { resource_spans: vec![group] }
+    })
 }
 
 fn pair(key: &str, text: &str) -> KeyValue {

@@ -71,7 +71,10 @@ impl LogColumns {
 
     fn push_attributes(&mut self, event: &LogEvent<'_>) {
         let attributes = &event.attributes;
-        let moved = [ERROR_KIND, ERROR_MESSAGE, ERROR_STACK].map(|paths| chosen(attributes, paths));
+        // Most logs have no such attribute: one look at the first letters saves eight searches.
+        let any = attributes.iter().any(|(key, _)| key.starts_with('e'));
+        let paths = [ERROR_KIND, ERROR_MESSAGE, ERROR_STACK];
+        let moved = paths.map(|paths| if any { chosen(attributes, paths) } else { None });
         for (column, found) in self.errors.iter_mut().zip(moved) {
             match found {
                 Some((_, text)) => text_or_null(column, head(text, MAX_MESSAGE_TEXT_BYTES)),
