@@ -37,14 +37,22 @@ fn ours(records: &[Record], signal: Signal, format: Format) -> usize {
 fn main() {
     let size = Size::from_arguments();
     let messages = 10 * size.scale;
-    let cases: [(Format, Signal, Vec<Record>, fn(&[Record]) -> usize); 4] = [
+    let cases: [(Format, Signal, Vec<Record>, fn(&[Record]) -> usize); 6] = [
         (Format::Json, Signal::Logs, payloads::json_lines(messages), naive::json),
         (Format::DatadogLogs, Signal::Logs, payloads::datadog_logs(messages), naive::datadog_logs),
         (Format::DatadogV04, Signal::Spans, payloads::datadog_v04(messages), naive::datadog_v04),
+        (Format::DatadogV05, Signal::Spans, payloads::datadog_v05(messages), naive::datadog_v05),
+        (Format::OtlpJson, Signal::Spans, payloads::otlp_json(messages), naive::otlp_json),
         (Format::OtlpProto, Signal::Spans, payloads::otlp_traces(messages), naive::otlp_traces),
     ];
     for (format, signal, records, naive) in cases {
         let bytes = records.iter().map(|record| record.payload.len()).sum();
-        compare(format.as_str(), bytes, size, || ours(&records, signal, format), || naive(&records));
+        compare(
+            format.as_str(),
+            bytes,
+            size,
+            || ours(&records, signal, format),
+            || naive(&records),
+        );
     }
 }

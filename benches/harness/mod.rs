@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 /// How much to run.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
+pub(crate) struct Size {
     /// Rounds that count.
-    pub rounds: usize,
+    pub(crate) rounds: usize,
     /// Factor on the inputs.
-    pub scale: usize,
+    pub(crate) scale: usize,
 }
 
 impl Size {
     /// Full under `cargo bench` (which passes `--bench`), small otherwise.
-    pub fn from_arguments() -> Self {
+    pub(crate) fn from_arguments() -> Self {
         let full = std::env::args().any(|argument| argument == "--bench");
         let small = std::env::args().any(|argument| argument == "--test");
         if full && !small { Self { rounds: 9, scale: 100 } } else { Self { rounds: 1, scale: 1 } }
@@ -28,15 +28,15 @@ impl Size {
 
 /// What one comparison found.
 #[derive(Debug, Clone, Copy)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Median of (time of the naive side / time of ours).
-    pub ratio: f64,
+    pub(crate) ratio: f64,
     /// Bytes of input per second of our side, in millions.
-    pub megabytes_per_second: f64,
+    pub(crate) megabytes_per_second: f64,
 }
 
 /// Runs both sides, which return their number of rows, and prints a line.
-pub fn compare(
+pub(crate) fn compare(
     name: &str,
     bytes: usize,
     size: Size,
@@ -61,15 +61,20 @@ pub fn compare(
     ratios.sort_by(f64::total_cmp);
     controls.sort_by(f64::total_cmp);
     let at = |share: f64| ratios[((ratios.len() - 1) as f64 * share).round() as usize];
-    let outcome = Outcome {
-        ratio: at(0.5),
-        megabytes_per_second: bytes as f64 / best.as_secs_f64() / 1e6,
-    };
+    let outcome =
+        Outcome { ratio: at(0.5), megabytes_per_second: bytes as f64 / best.as_secs_f64() / 1e6 };
     let drift = controls[controls.len() - 1] / controls[0] - 1.0;
-    let busy = if drift > 0.05 { format!("  control drifted {:.0} %", drift * 100.0) } else { String::new() };
+    let busy = if drift > 0.05 {
+        format!("  control drifted {:.0} %", drift * 100.0)
+    } else {
+        String::new()
+    };
     println!(
         "{name:<24} {:>8.1} MB/s  {:>5.2}x naive  (quartiles {:.2} to {:.2}){busy}",
-        outcome.megabytes_per_second, outcome.ratio, at(0.25), at(0.75),
+        outcome.megabytes_per_second,
+        outcome.ratio,
+        at(0.25),
+        at(0.75),
     );
     outcome
 }
@@ -82,6 +87,7 @@ fn time(mut work: impl FnMut() -> usize) -> (Duration, usize) {
 
 /// Fixed work: zstd level 3 of fixed bytes.
 fn control() -> usize {
-    let bytes: Vec<u8> = (0u32..200_000).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 20).to_le_bytes()).collect();
+    let bytes: Vec<u8> =
+        (0u32..200_000).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 20).to_le_bytes()).collect();
     zstd::encode_all(bytes.as_slice(), 3).map_or(0, |packed| packed.len())
 }

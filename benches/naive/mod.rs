@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Float64Builder, Int64Builder, MapBuilder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    Float64Builder, Int64Builder, MapBuilder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::trace::v1::TracesData;
@@ -34,7 +35,14 @@ impl Table {
         }
     }
 
-    fn push(&mut self, time: i64, duration: i64, texts: &[String], attributes: &[(String, String)], metrics: &[(String, f64)]) {
+    fn push(
+        &mut self,
+        time: i64,
+        duration: i64,
+        texts: &[String],
+        attributes: &[(String, String)],
+        metrics: &[(String, f64)],
+    ) {
         self.timestamp.append_value(time);
         self.duration.append_value(duration);
         for (index, column) in self.texts.iter_mut().enumerate() {
@@ -67,7 +75,7 @@ impl Table {
 }
 
 /// serde_json values, flattened into owned pairs.
-pub fn json(records: &[Record]) -> usize {
+pub(crate) fn json(records: &[Record]) -> usize {
     let mut table = Table::new();
     for record in records {
         for line in record.payload.split(|byte| *byte == b'\n') {
@@ -78,7 +86,7 @@ pub fn json(records: &[Record]) -> usize {
 }
 
 /// The same of arrays.
-pub fn datadog_logs(records: &[Record]) -> usize {
+pub(crate) fn datadog_logs(records: &[Record]) -> usize {
     let mut table = Table::new();
     for record in records {
         let items: Vec<serde_json::Value> = serde_json::from_slice(&record.payload).expect("JSON");
@@ -121,14 +129,20 @@ struct DatadogSpan {
 }
 
 /// rmp-serde into owned spans.
-pub fn datadog_v04(records: &[Record]) -> usize {
+pub(crate) fn datadog_v04(records: &[Record]) -> usize {
     let mut table = Table::new();
     for record in records {
-        let traces: Vec<Vec<DatadogSpan>> = rmp_serde::from_slice(&record.payload).expect("msgpack");
+        let traces: Vec<Vec<DatadogSpan>> =
+            rmp_serde::from_slice(&record.payload).expect("msgpack");
         for span in traces.into_iter().flatten() {
             let texts = [
-                span.service, span.name, span.resource, span.r#type,
-                format!("{:032x}", span.trace_id), format!("{:016x}", span.span_id), format!("{:016x}", span.parent_id),
+                span.service,
+                span.name,
+                span.resource,
+                span.r#type,
+                format!("{:032x}", span.trace_id),
+                format!("{:016x}", span.span_id),
+                format!("{:016x}", span.parent_id),
                 span.meta.get("env").cloned().unwrap_or_default(),
                 span.meta.get("http.method").cloned().unwrap_or_default(),
             ];
@@ -140,24 +154,98 @@ pub fn datadog_v04(records: &[Record]) -> usize {
     table.finish()
 }
 
-/// prost into owned messages.
-pub fn otlp_traces(records: &[Record]) -> usize {
+/// A v0.5 span as rmp-serde gives it.
+#[derive(serde::Deserialize)]
+#[expect(dead_code, reason = "the error flag is read and not looked at")]
+struct IndexedSpan(
+    usize,
+    usize,
+    usize,
+    u64,
+    u64,
+    u64,
+    i64,
+    i64,
+    i64,
+    HashMap<usize, usize>,
+    HashMap<usize, f64>,
+    usize,
+);
+
+/// rmp-serde into owned tuples, indexes looked up.
+pub(crate) fn datadog_v05(records: &[Record]) -> usize {
     let mut table = Table::new();
     for record in records {
-        let data = TracesData::decode(record.payload.as_slice()).expect("protobuf");
+        let (strings, traces): (Vec<String>, Vec<Vec<IndexedSpan>>) =
+            rmp_serde::from_slice(&record.payload).expect("msgpack");
+        let text = |index: usize| strings[index].clone();
+        for span in traces.into_iter().flatten() {
+            let texts = [
+                text(span.0),
+                text(span.1),
+                text(span.2),
+                text(span.11),
+                format!("{:032x}", span.3),
+                format!("{:016x}", span.4),
+                format!("{:016x}", span.5),
+            ];
+            let attributes: Vec<_> =
+                span.9.iter().map(|(key, value)| (text(*key), text(*value))).collect();
+            let metrics: Vec<_> = span.10.iter().map(|(key, value)| (text(*key), *value)).collect();
+            table.push(span.6 / 1000, span.7, &texts, &attributes, &metrics);
+        }
+    }
+    table.finish()
+}
+
+/// prost into owned messages.
+pub(crate) fn otlp_traces(records: &[Record]) -> usize {
+    otlp(records, |payload| TracesData::decode(payload).expect("protobuf"))
+}
+
+/// serde into the same messages.
+pub(crate) fn otlp_json(records: &[Record]) -> usize {
+    otlp(records, |payload| serde_json::from_slice(payload).expect("OTLP JSON"))
+}
+
+fn otlp(records: &[Record], read: impl Fn(&[u8]) -> TracesData) -> usize {
+    let mut table = Table::new();
+    for record in records {
+        let data = read(&record.payload);
         for group in data.resource_spans {
-            let shared: Vec<_> = group.resource.iter().flat_map(|r| &r.attributes).map(text_pair).collect();
+            let shared: Vec<_> =
+                group.resource.iter().flat_map(|r| &r.attributes).map(text_pair).collect();
             for span in group.scope_spans.into_iter().flat_map(|scope| scope.spans) {
                 let mut attributes = shared.clone();
                 attributes.extend(span.attributes.iter().map(text_pair));
-                let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-                let find = |key: &str| attributes.iter().find(|pair| pair.0 == key).map(|pair| pair.1.clone()).unwrap_or_default();
+                let hex = |bytes: &[u8]| {
+                    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+                };
+                let find = |key: &str| {
+                    attributes
+                        .iter()
+                        .find(|pair| pair.0 == key)
+                        .map(|pair| pair.1.clone())
+                        .unwrap_or_default()
+                };
                 let texts = [
-                    hex(&span.trace_id), hex(&span.span_id), hex(&span.parent_span_id), span.name,
-                    find("service.name"), find("host.name"), find("http.request.method"), find("http.route"),
+                    hex(&span.trace_id),
+                    hex(&span.span_id),
+                    hex(&span.parent_span_id),
+                    span.name,
+                    find("service.name"),
+                    find("host.name"),
+                    find("http.request.method"),
+                    find("http.route"),
                 ];
                 let duration = span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano);
-                table.push(span.start_time_unix_nano as i64 / 1000, duration as i64, &texts, &attributes, &[]);
+                table.push(
+                    span.start_time_unix_nano as i64 / 1000,
+                    duration as i64,
+                    &texts,
+                    &attributes,
+                    &[],
+                );
             }
         }
     }

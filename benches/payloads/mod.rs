@@ -1,5 +1,7 @@
 //! Believable messages of every format, the same at every run.
 
+use std::collections::BTreeMap;
+
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -12,7 +14,7 @@ use stream::record::Record;
 const START: u64 = 1_700_000_000_000_000_000;
 
 /// Records with the payloads.
-pub fn records(payloads: impl Iterator<Item = Vec<u8>>) -> Vec<Record> {
+pub(crate) fn records(payloads: impl Iterator<Item = Vec<u8>>) -> Vec<Record> {
     payloads.map(|payload| Record { payload, ..Record::default() }).collect()
 }
 
@@ -28,7 +30,7 @@ fn log(n: u64) -> serde_json::Value {
 }
 
 /// Messages of 50 newline-separated JSON logs.
-pub fn json_lines(messages: usize) -> Vec<Record> {
+pub(crate) fn json_lines(messages: usize) -> Vec<Record> {
     records((0..messages as u64).map(|m| {
         let lines: Vec<_> = (0..50).map(|n| log(m * 50 + n).to_string()).collect();
         lines.join("\n").into_bytes()
@@ -36,7 +38,7 @@ pub fn json_lines(messages: usize) -> Vec<Record> {
 }
 
 /// The same as arrays.
-pub fn datadog_logs(messages: usize) -> Vec<Record> {
+pub(crate) fn datadog_logs(messages: usize) -> Vec<Record> {
     records((0..messages as u64).map(|m| {
         let items: Vec<_> = (0..50).map(|n| log(m * 50 + n)).collect();
         json!(items).to_string().into_bytes()
@@ -44,11 +46,10 @@ pub fn datadog_logs(messages: usize) -> Vec<Record> {
 }
 
 /// Messages of five Datadog traces of ten spans.
-pub fn datadog_v04(messages: usize) -> Vec<Record> {
+pub(crate) fn datadog_v04(messages: usize) -> Vec<Record> {
     records((0..messages as u64).map(|m| {
-        let traces: Vec<Vec<_>> = (0..5)
-            .map(|t| (0..10).map(|n| datadog_span(m * 5 + t + 1, n)).collect())
-            .collect();
+        let traces: Vec<Vec<_>> =
+            (0..5).map(|t| (0..10).map(|n| datadog_span(m * 5 + t + 1, n)).collect()).collect();
         rmp_serde::to_vec(&traces).expect("encodes")
     }))
 }
@@ -65,18 +66,92 @@ fn datadog_span(trace: u64, n: u64) -> serde_json::Value {
     })
 }
 
-/// Messages of fifty OTLP spans.
-pub fn otlp_traces(messages: usize) -> Vec<Record> {
+/// The same spans as v0.5: a string table, and spans of twelve elements.
+pub(crate) fn datadog_v05(messages: usize) -> Vec<Record> {
     records((0..messages as u64).map(|m| {
+        let mut strings = vec![String::new()];
+        let traces: Vec<Vec<_>> = (0..5)
+            .map(|t| {
+                let trace = m * 5 + t + 1;
+                (0..10).map(|n| indexed(&datadog_span(trace, n), &mut strings)).collect()
+            })
+            .collect();
+        rmp_serde::to_vec(&(strings, traces)).expect("encodes")
+    }))
+}
+
+/// The twelve elements of a v0.5 span.
+type Indexed = (
+    usize,
+    usize,
+    usize,
+    u64,
+    u64,
+    u64,
+    u64,
+    u64,
+    u64,
+    BTreeMap<usize, usize>,
+    BTreeMap<usize, f64>,
+    usize,
+);
+
+fn indexed(span: &serde_json::Value, strings: &mut Vec<String>) -> Indexed {
+    let mut index = |text: &str| {
+        strings.iter().position(|known| known == text).unwrap_or_else(|| {
+            strings.push(text.to_owned());
+            strings.len() - 1
+        })
+    };
+    let number = |key: &str| span[key].as_u64().unwrap_or_default();
+    let names = ["service", "name", "resource", "type"]
+        .map(|key| index(span[key].as_str().unwrap_or_default()));
+    let meta = span["meta"].as_object().into_iter().flatten();
+    let meta = meta.map(|(key, value)| (index(key), index(value.as_str().unwrap_or_default())));
+    let meta = meta.collect();
+    let metrics = span["metrics"].as_object().into_iter().flatten();
+    let metrics = metrics.map(|(key, value)| (index(key), value.as_f64().unwrap_or_default()));
+    (
+        names[0],
+        names[1],
+        names[2],
+        number("trace_id"),
+        number("span_id"),
+        number("parent_id"),
+        number("start"),
+        number("duration"),
+        number("error"),
+        meta,
+        metrics.collect(),
+        names[3],
+    )
+}
+
+/// Messages of fifty OTLP spans.
+pub(crate) fn otlp_traces(messages: usize) -> Vec<Record> {
+    records(otlp_data(messages).map(|data| data.encode_to_vec()))
+}
+
+/// The same as JSON.
+pub(crate) fn otlp_json(messages: usize) -> Vec<Record> {
+    records(otlp_data(messages).map(|data| serde_json::to_vec(&data).expect("encodes")))
+}
+
+fn otlp_data(messages: usize) -> impl Iterator<Item = TracesData> {
+    (0..messages as u64).map(|m| {
         let spans = (0..50).map(|n| otlp_span(m, n)).collect();
         let resource = Resource {
-            attributes: vec![pair("service.name", "cart"), pair("host.name", "node-1"), pair("k8s.pod.name", "cart-1")],
+            attributes: vec![
+                pair("service.name", "cart"),
+                pair("host.name", "node-1"),
+                pair("k8s.pod.name", "cart-1"),
+            ],
             ..Default::default()
         };
         let scope_spans = vec![ScopeSpans { spans, ..Default::default() }];
         let group = ResourceSpans { resource: Some(resource), scope_spans, ..Default::default() };
-        TracesData { resource_spans: vec![group] }.encode_to_vec()
-    }))
+        TracesData { resource_spans: vec![group] }
+    })
 }
 
 fn pair(key: &str, text: &str) -> KeyValue {
@@ -95,9 +170,12 @@ fn otlp_span(message: u64, n: u64) -> Span {
         start_time_unix_nano: START + n,
         end_time_unix_nano: START + n + 12_345,
         attributes: vec![
-            pair("http.request.method", "GET"), pair("http.route", "/cart/{id}"),
-            pair("url.path", &format!("/cart/{n}")), pair("server.address", "cart"),
-            pair("user_agent.original", "python-httpx/0.27"), pair("network.protocol.version", "1.1"),
+            pair("http.request.method", "GET"),
+            pair("http.route", "/cart/{id}"),
+            pair("url.path", &format!("/cart/{n}")),
+            pair("server.address", "cart"),
+            pair("user_agent.original", "python-httpx/0.27"),
+            pair("network.protocol.version", "1.1"),
         ],
         ..Default::default()
     }

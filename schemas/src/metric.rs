@@ -43,9 +43,9 @@ pub const MAX: &str = "max";
 pub const LAST: &str = "last";
 /// DDSketch of the measurements ([`crate::sketch`]).
 pub const SKETCH: &str = "sketch";
-/// Explicit histogram bounds as sent.
+/// Explicit histogram bounds as sent; of an exponential histogram those its buckets stand for.
 pub const BOUNDS: &str = "bounds";
-/// Explicit histogram bucket counts as sent: one more than bounds.
+/// Counts of the buckets between them: one more than bounds.
 pub const BUCKET_COUNTS: &str = "bucket_counts";
 /// Summary quantiles as sent: quantile as text to value.
 pub const QUANTILES: &str = "quantiles";

@@ -17,8 +17,21 @@ pub fn read_object<'b>(
     bytes: &'b [u8],
     attributes: &mut Attributes<'b>,
 ) -> Result<(), serde_json::Error> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    ObjectSeed { arena, prefix: "", attributes, depth: 0 }.deserialize(&mut reader)?;
+    let seed = ObjectSeed { arena, prefix: "", attributes, depth: 0 };
+    // Text checked once as a whole is cheaper than string by string; bytes that are no UTF-8 go
+    // the other way only to learn where.
+    match std::str::from_utf8(bytes) {
+        Ok(text) => read_whole(seed, serde_json::Deserializer::from_str(text)),
+        Err(_) => read_whole(seed, serde_json::Deserializer::from_slice(bytes)),
+    }
+}
+
+/// Reads one object and nothing after it.
+fn read_whole<'b, R: serde_json::de::Read<'b>>(
+    seed: ObjectSeed<'_, 'b>,
+    mut reader: serde_json::Deserializer<R>,
+) -> Result<(), serde_json::Error> {
+    seed.deserialize(&mut reader)?;
     reader.end()
 }
 
@@ -270,7 +283,8 @@ mod tests {
     fn nested_objects_become_dotted_paths_and_arrays_stay() {
         let arena = Bump::new();
         let mut attributes = Attributes::new_in(&arena);
-        let json = br#"{"a":{"b":1,"c":"x\ny"},"d":[1,{"e":null}],"a.b":2,"big":18446744073709551615}"#;
+        let json =
+            br#"{"a":{"b":1,"c":"x\ny"},"d":[1,{"e":null}],"a.b":2,"big":18446744073709551615}"#;
         read_object(&arena, json, &mut attributes).expect("valid JSON");
         let pairs: Vec<String> =
             attributes.iter().map(|(key, value)| format!("{key}={value}")).collect();

@@ -46,11 +46,12 @@ pub struct Point<'b> {
     pub max: Option<f64>,
     /// The latest value.
     pub last: Option<f64>,
-    /// Sketch of the measurements.
+    /// Sketch of the measurements. A point with buckets needs none: its row gets the sketch its
+    /// buckets stand for (a sketch owns memory, which an arena would never give back).
     pub sketch: Option<&'b Sketch>,
-    /// Explicit histogram bounds.
+    /// Histogram bounds.
     pub bounds: &'b [f64],
-    /// Explicit histogram counts: one more than bounds, or none.
+    /// Histogram counts: one more than bounds, or none.
     pub bucket_counts: &'b [i64],
     /// Summary quantiles.
     pub quantiles: &'b [(f64, f64)],

@@ -71,7 +71,10 @@ impl LogColumns {
 
     fn push_attributes(&mut self, event: &LogEvent<'_>) {
         let attributes = &event.attributes;
-        let moved = [ERROR_KIND, ERROR_MESSAGE, ERROR_STACK].map(|paths| chosen(attributes, paths));
+        // Most logs have no such attribute: one look at the first letters saves eight searches.
+        let any = attributes.iter().any(|(key, _)| key.starts_with('e'));
+        let paths = [ERROR_KIND, ERROR_MESSAGE, ERROR_STACK];
+        let moved = paths.map(|paths| if any { chosen(attributes, paths) } else { None });
         for (column, found) in self.errors.iter_mut().zip(moved) {
             match found {
                 Some((_, text)) => text_or_null(column, head(text, MAX_MESSAGE_TEXT_BYTES)),
@@ -92,7 +95,10 @@ impl LogColumns {
 }
 
 /// The first of `paths` that holds text.
-fn chosen<'b>(attributes: &Attributes<'b>, paths: &[&'static str]) -> Option<(&'static str, &'b str)> {
+fn chosen<'b>(
+    attributes: &Attributes<'b>,
+    paths: &[&'static str],
+) -> Option<(&'static str, &'b str)> {
     paths.iter().find_map(|path| Some((*path, attributes.get_str(path)?)))
 }
 
@@ -105,8 +111,17 @@ impl TableColumns for LogColumns {
 
     fn bytes(&self) -> usize {
         let texts = [
-            &self.service, &self.env, &self.version, &self.host, &self.source, &self.status,
-            &self.message, &self.trace_id, &self.span_id, &self.issue_id, &self.index,
+            &self.service,
+            &self.env,
+            &self.version,
+            &self.host,
+            &self.source,
+            &self.status,
+            &self.message,
+            &self.trace_id,
+            &self.span_id,
+            &self.issue_id,
+            &self.index,
         ];
         texts.into_iter().chain(&self.errors).map(Held::held).sum::<usize>()
             + self.attributes.held()

@@ -84,9 +84,7 @@ impl MetricColumns {
     fn push_sketch(&mut self, point: &Point<'_>) {
         let made = match point.sketch {
             Some(_) => None,
-            None => {
-                sketch::from_buckets(point.bounds, point.bucket_counts, point.min, point.max)
-            }
+            None => sketch::from_buckets(point.bounds, point.bucket_counts, point.min, point.max),
         };
         match point.sketch.or(made.as_ref()) {
             Some(sketch) => self.sketch.append_value(sketch.to_bytes()),
@@ -114,8 +112,15 @@ impl TableColumns for MetricColumns {
 
     fn bytes(&self) -> usize {
         let texts = [
-            &self.name, &self.kind, &self.temporality, &self.unit, &self.service, &self.env,
-            &self.version, &self.host, &self.description,
+            &self.name,
+            &self.kind,
+            &self.temporality,
+            &self.unit,
+            &self.service,
+            &self.env,
+            &self.version,
+            &self.host,
+            &self.description,
         ];
         texts.into_iter().map(Held::held).sum::<usize>()
             + self.tags.held()

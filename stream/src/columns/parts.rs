@@ -89,20 +89,13 @@ impl Offsets {
 }
 
 /// `list<element>`, never null.
-pub(super) fn list(
-    offsets: &mut Offsets,
-    children: ArrayRef,
-) -> Result<ArrayRef, ArrowError> {
+pub(super) fn list(offsets: &mut Offsets, children: ArrayRef) -> Result<ArrayRef, ArrowError> {
     let item = list_item(children.data_type().clone());
     Ok(array(ListArray::try_new(item, offsets.take(), children, None)?))
 }
 
 /// `map<text, value>` of finished children, never null.
-fn map(
-    offsets: &mut Offsets,
-    keys: ArrayRef,
-    values: ArrayRef,
-) -> Result<ArrayRef, ArrowError> {
+fn map(offsets: &mut Offsets, keys: ArrayRef, values: ArrayRef) -> Result<ArrayRef, ArrowError> {
     let entries: Arc<Field> = map_entries(values.data_type().clone());
     let DataType::Struct(fields) = entries.data_type() else {
         return Err(ArrowError::SchemaError("map entries are a struct".to_owned()));

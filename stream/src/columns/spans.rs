@@ -110,9 +110,21 @@ impl TableColumns for SpanColumns {
 
     fn bytes(&self) -> usize {
         let texts = [
-            &self.service, &self.env, &self.version, &self.host, &self.name, &self.resource,
-            &self.span_type, &self.kind, &self.error_kind, &self.error_message, &self.error_stack,
-            &self.http_method, &self.http_route, &self.db_system, &self.peer_service,
+            &self.service,
+            &self.env,
+            &self.version,
+            &self.host,
+            &self.name,
+            &self.resource,
+            &self.span_type,
+            &self.kind,
+            &self.error_kind,
+            &self.error_message,
+            &self.error_stack,
+            &self.http_method,
+            &self.http_route,
+            &self.db_system,
+            &self.peer_service,
         ];
         // Ids are 64 bytes and three offsets, numbers 29 bytes a row.
         texts.into_iter().map(Held::held).sum::<usize>()

@@ -197,7 +197,11 @@ fn a_whole_span_becomes_a_row_and_its_last_metric_wins() {
 fn a_histogram_without_sketch_gets_one_from_its_buckets() {
     let mut columns = MetricColumns::default();
     columns.push(&point(), &LINEAGE);
-    let given = { let mut s = Sketch::new(); s.add(5.0, 2); s };
+    let given = {
+        let mut s = Sketch::new();
+        s.add(5.0, 2);
+        s
+    };
     columns.push(&Point { sketch: Some(&given), ..point() }, &LINEAGE);
     let batch = columns.finish().expect("rows");
     let sketches = batch.column_by_name("sketch").expect("sketch").as_binary::<i32>();

@@ -172,7 +172,11 @@ fn events<'b>(
         }
         match i64::try_from(nanos) {
             Ok(nanos) if span.events.len() < MAX_EVENTS => {
-                span.events.push(SpanEvent { time: EventTime::from_nanos(nanos), name, attributes });
+                span.events.push(SpanEvent {
+                    time: EventTime::from_nanos(nanos),
+                    name,
+                    attributes,
+                });
             }
             _ => dropped += 1,
         }

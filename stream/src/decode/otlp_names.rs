@@ -40,10 +40,9 @@ fn operation<'b>(arena: &'b Bump, sent: &Sent<'b>) -> &'b str {
     if let Some(system) = either(sent, "db.system.name", "db.system").filter(|_| client) {
         return join([system, "query"]);
     }
-    if let (Some(system), Some(operation)) = (
-        get("messaging.system"),
-        either(sent, "messaging.operation.type", "messaging.operation"),
-    ) {
+    if let (Some(system), Some(operation)) =
+        (get("messaging.system"), either(sent, "messaging.operation.type", "messaging.operation"))
+    {
         return join([system, operation]);
     }
     if let Some(system) = get("rpc.system").filter(|_| server || client) {

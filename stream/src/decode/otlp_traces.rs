@@ -139,7 +139,8 @@ fn read<'b>(
             _ => {}
         }
     }
-    for (path, count) in [("_dropped_events", sent.left_out.0), ("_dropped_links", sent.left_out.1)] {
+    for (path, count) in [("_dropped_events", sent.left_out.0), ("_dropped_links", sent.left_out.1)]
+    {
         if count > 0 {
             sent.attributes.set(path, Value::Int(count));
         }
@@ -172,11 +173,7 @@ fn kind(number: i64) -> &'static str {
 }
 
 /// `Status{message 2, code 3}`.
-fn status<'b>(
-    arena: &'b Bump,
-    sent: &mut Sent<'b>,
-    field: &Field<'b>,
-) -> Result<(), WireError> {
+fn status<'b>(arena: &'b Bump, sent: &mut Sent<'b>, field: &Field<'b>) -> Result<(), WireError> {
     let mut status = field.message()?;
     while let Some(field) = status.field()? {
         match field.number {

@@ -25,7 +25,8 @@ pub(super) fn v05(traces: &serde_json::Value) -> Vec<u8> {
         let mut spans = Vec::new();
         for span in trace.as_array().expect("spans") {
             let names = ["service", "name", "resource"].map(|key| index(&text(span, key)));
-            let ids = ["trace_id", "span_id", "parent_id"].map(|key| span[key].as_u64().unwrap_or(0));
+            let ids =
+                ["trace_id", "span_id", "parent_id"].map(|key| span[key].as_u64().unwrap_or(0));
             let times = ["start", "duration", "error"].map(|key| span[key].as_i64().unwrap_or(0));
             let empty = serde_json::Map::new();
             let meta: std::collections::BTreeMap<usize, usize> = span["meta"]
@@ -76,19 +77,28 @@ fn the_high_half_on_the_first_span_is_every_spans() {
 #[test]
 fn a_span_is_normalised_and_its_columns_filled() {
     let arena = Bump::new();
-    let span = span_of(&arena, json!({
-        "service":"My Shop","name":"web.request","resource":"GET /x","type":"web","trace_id":1,
-        "span_id":1,"parent_id":1,"start":1_700_000_000_000_000_000i64,"duration":-4,"error":1,
-        "meta":{"env":"PROD","version":"1.2","_dd.hostname":"h","span.kind":"SERVER","http.method":"GET",
-            "http.route":"/x","http.status_code":"503","error.type":"E","error.msg":"m","error.stack":"at",
-            "peer.service":"DB One","custom":"c"},
-        "metrics":{"_sampling_priority_v1":1},"unknown":{"a":[1,2,{"b":null}]}
-    }));
+    let span = span_of(
+        &arena,
+        json!({
+            "service":"My Shop","name":"web.request","resource":"GET /x","type":"web","trace_id":1,
+            "span_id":1,"parent_id":1,"start":1_700_000_000_000_000_000i64,"duration":-4,"error":1,
+            "meta":{"env":"PROD","version":"1.2","_dd.hostname":"h","span.kind":"SERVER","http.method":"GET",
+                "http.route":"/x","http.status_code":"503","error.type":"E","error.msg":"m","error.stack":"at",
+                "peer.service":"DB One","custom":"c"},
+            "metrics":{"_sampling_priority_v1":1},"unknown":{"a":[1,2,{"b":null}]}
+        }),
+    );
     assert_eq!((span.service, span.env, span.version, span.host), ("my_shop", "prod", "1.2", "h"));
-    assert_eq!((span.kind, span.parent_id, span.duration_ns, span.error), ("server", None, 0, true));
+    assert_eq!(
+        (span.kind, span.parent_id, span.duration_ns, span.error),
+        ("server", None, 0, true)
+    );
     assert_eq!((span.http_method, span.http_route), (Some("GET"), Some("/x")));
     assert_eq!((span.http_status_code, span.peer_service), (Some(503), Some("db_one")));
-    assert_eq!((span.error_kind, span.error_message, span.error_stack), (Some("E"), Some("m"), Some("at")));
+    assert_eq!(
+        (span.error_kind, span.error_message, span.error_stack),
+        (Some("E"), Some("m"), Some("at"))
+    );
     assert_eq!(span.metrics.as_slice(), [("_sampling_priority_v1", 1.0)]);
     assert_eq!(span.attributes.get_str("custom"), Some("c"));
     assert!(span.attributes.get("error.stack").is_none() && span.attributes.get("env").is_none());
@@ -120,18 +130,25 @@ fn links_events_and_meta_struct_come_in_both_forms() {
     let event = json!({"name":"e","time_unix_nano":12,"attributes":{
         "s":{"type":0,"string_value":"x"},"b":{"type":1,"bool_value":true},
         "l":{"type":4,"array_value":{"values":[{"type":2,"int_value":3}]}}}});
-    let native = span_of(&arena, json!({"name":"n","trace_id":1,"span_id":2,
-        "span_links":[link],"span_events":[event]}));
+    let native = span_of(
+        &arena,
+        json!({"name":"n","trace_id":1,"span_id":2,
+        "span_links":[link],"span_events":[event]}),
+    );
     let links = r#"[{"trace_id":"00000000000000010000000000000007","span_id":"0000000000000009",
         "attributes":{"k":"v"},"tracestate":"a=b"}]"#;
     let events = r#"[{"name":"e","time_unix_nano":12,"attributes":{"b":true,"l":[3],"s":"x"}}]"#;
-    let text = span_of(&arena, json!({"name":"n","trace_id":1,"span_id":2,
-        "meta":{"_dd.span_links":links,"events":events}}));
+    let text = span_of(
+        &arena,
+        json!({"name":"n","trace_id":1,"span_id":2,
+        "meta":{"_dd.span_links":links,"events":events}}),
+    );
     assert_eq!(native.links, text.links);
     assert_eq!(native.events, text.events);
     assert_eq!(native.events[0].attributes.get("l"), Some(Value::Array(&[Value::Int(3)])));
     assert!(text.attributes.is_empty());
-    let broken = span_of(&arena, json!({"name":"n","trace_id":1,"span_id":2,"meta":{"events":"[1"}}));
+    let broken =
+        span_of(&arena, json!({"name":"n","trace_id":1,"span_id":2,"meta":{"events":"[1"}}));
     assert_eq!(broken.attributes.get_str("events"), Some("[1"), "not understood, not lost");
 }
 
@@ -155,7 +172,9 @@ fn meta_struct_documents_become_json_text() {
 fn a_v05_index_beyond_the_table_and_a_short_span_are_refused() {
     let arena = Bump::new();
     let empty = record(vec![0x92, 0x91, 0xa0, 0x90]);
-    assert!(decode(&arena, &empty, Signal::Spans, Format::DatadogV05).expect("legal").items.is_empty());
+    assert!(
+        decode(&arena, &empty, Signal::Spans, Format::DatadogV05).expect("legal").items.is_empty()
+    );
     let short = record(rmp_serde::to_vec(&([""], [[[0; 11]]])).expect("encodes"));
     let refused = refusal(&arena, &short, Signal::Spans, Format::DatadogV05);
     assert!(refused.detail.starts_with("expected a span of 12 elements at byte"), "{refused:?}");

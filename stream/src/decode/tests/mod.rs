@@ -53,7 +53,11 @@ fn points(decoded: Decoded<'_>) -> BumpVec<'_, Point<'_>> {
 }
 
 /// Decodes and builds columns: what every item must survive. Items and refusals.
-fn to_columns(record: &Record, signal: Signal, format: Format) -> Result<(RecordBatch, usize), String> {
+fn to_columns(
+    record: &Record,
+    signal: Signal,
+    format: Format,
+) -> Result<(RecordBatch, usize), String> {
     let arena = Bump::new();
     let decoded = decode(&arena, record, signal, format).map_err(|refusal| {
         assert!(!refusal.detail.is_empty() && refusal.index == -1);

@@ -3,17 +3,21 @@
 use super::*;
 use crate::value::Value;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList};
+use opentelemetry_proto::tonic::common::v1::{
+    AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList,
+};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, LogsData, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogram, ExponentialHistogramDataPoint, Exemplar, Gauge, Histogram,
+    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
     HistogramDataPoint, Metric, MetricsData, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
     Summary, SummaryDataPoint, exponential_histogram_data_point::Buckets, metric::Data,
     number_data_point, summary_data_point::ValueAtQuantile,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as OtlpSpan, Status, TracesData};
+use opentelemetry_proto::tonic::trace::v1::{
+    ResourceSpans, ScopeSpans, Span as OtlpSpan, Status, TracesData,
+};
 use proptest::prelude::*;
 use prost::Message;
 use schemas::metric::Kind;
@@ -47,22 +51,39 @@ pub(super) fn traces(spans: Vec<OtlpSpan>) -> TracesData {
     let scope = Some(InstrumentationScope { name: "lib".to_owned(), ..Default::default() });
     let scope_spans = vec![ScopeSpans { scope, spans, ..Default::default() }];
     TracesData {
-        resource_spans: vec![ResourceSpans { resource: resource(), scope_spans, ..Default::default() }],
+        resource_spans: vec![ResourceSpans {
+            resource: resource(),
+            scope_spans,
+            ..Default::default()
+        }],
     }
 }
 
 pub(super) fn log_data(log_records: Vec<LogRecord>) -> LogsData {
     let scope_logs = vec![ScopeLogs { log_records, ..Default::default() }];
-    LogsData { resource_logs: vec![ResourceLogs { resource: resource(), scope_logs, ..Default::default() }] }
+    LogsData {
+        resource_logs: vec![ResourceLogs {
+            resource: resource(),
+            scope_logs,
+            ..Default::default()
+        }],
+    }
 }
 
 pub(super) fn metrics(data: Vec<Data>) -> MetricsData {
     let metrics = data.into_iter().map(|data| Metric {
-        name: "m".to_owned(), unit: "ms".to_owned(), data: Some(data), ..Default::default()
+        name: "m".to_owned(),
+        unit: "ms".to_owned(),
+        data: Some(data),
+        ..Default::default()
     });
     let scope_metrics = vec![ScopeMetrics { metrics: metrics.collect(), ..Default::default() }];
     MetricsData {
-        resource_metrics: vec![ResourceMetrics { resource: resource(), scope_metrics, ..Default::default() }],
+        resource_metrics: vec![ResourceMetrics {
+            resource: resource(),
+            scope_metrics,
+            ..Default::default()
+        }],
     }
 }
 
@@ -80,12 +101,18 @@ pub(super) fn server_span() -> OtlpSpan {
             pair("http.request.method", text("GET")),
             pair("http.route", text("/cart/{id}")),
             pair("http.response.status_code", Any::IntValue(500)),
-            pair("nested", Any::KvlistValue(KeyValueList { values: vec![pair("a", Any::BoolValue(true))] })),
+            pair(
+                "nested",
+                Any::KvlistValue(KeyValueList { values: vec![pair("a", Any::BoolValue(true))] }),
+            ),
         ],
         events: vec![Event {
             time_unix_nano: NOW + 1,
             name: "exception".to_owned(),
-            attributes: vec![pair("exception.type", text("E")), pair("exception.message", text("boom"))],
+            attributes: vec![
+                pair("exception.type", text("E")),
+                pair("exception.message", text("boom")),
+            ],
             ..Default::default()
         }],
         links: vec![
@@ -106,10 +133,16 @@ fn a_span_becomes_the_same_row_as_datadogs() {
     let span = &spans[0];
     assert_eq!((span.service, span.env, span.version, span.host), ("cart", "prod", "1.0", "h"));
     assert_eq!((span.name, span.resource), ("http.server.request", "GET /cart/{id}"));
-    assert_eq!((span.span_type, span.kind, span.error, span.duration_ns), ("web", "server", true, 5));
+    assert_eq!(
+        (span.span_type, span.kind, span.error, span.duration_ns),
+        ("web", "server", true, 5)
+    );
     assert_eq!((span.error_kind, span.error_message), (Some("E"), Some("boom")));
     assert_eq!((span.http_method, span.http_status_code), (Some("GET"), Some(500)));
-    assert_eq!(span.metrics.iter().find(|(key, _)| *key == "http.response.status_code").map(|m| m.1), Some(500.0));
+    assert_eq!(
+        span.metrics.iter().find(|(key, _)| *key == "http.response.status_code").map(|m| m.1),
+        Some(500.0)
+    );
     assert_eq!(span.attributes.get("nested.a"), Some(Value::Bool(true)));
     assert_eq!(span.attributes.get_str("k8s.pod.name"), Some("pod-1"));
     assert_eq!(span.attributes.get_str("otel.scope.name"), Some("lib"));
@@ -127,14 +160,17 @@ fn bad_ids_and_times_refuse_their_span_and_name_what_is_wrong() {
         change(&mut span);
         span
     };
-    let record = record(traces(vec![
-        bad(|span| span.trace_id = vec![0; 16]),
-        bad(|span| span.span_id = vec![1; 7]),
-        bad(|span| span.parent_span_id = vec![1; 4]),
-        bad(|span| span.start_time_unix_nano = u64::MAX),
-        bad(|span| span.end_time_unix_nano = NOW - 1),
-        bad(|span| (span.start_time_unix_nano, span.end_time_unix_nano) = (0, 0)),
-    ]).encode_to_vec());
+    let record = record(
+        traces(vec![
+            bad(|span| span.trace_id = vec![0; 16]),
+            bad(|span| span.span_id = vec![1; 7]),
+            bad(|span| span.parent_span_id = vec![1; 4]),
+            bad(|span| span.start_time_unix_nano = u64::MAX),
+            bad(|span| span.end_time_unix_nano = NOW - 1),
+            bad(|span| (span.start_time_unix_nano, span.end_time_unix_nano) = (0, 0)),
+        ])
+        .encode_to_vec(),
+    );
     let decoded = decode(&arena, &record, Signal::Spans, Format::OtlpProto).expect("decodes");
     let reasons: Vec<_> = decoded.refused.iter().map(|r| r.reason).collect();
     assert_eq!(reasons, ["invalid_id", "invalid_id", "invalid_id", "invalid_timestamp"]);
@@ -150,21 +186,32 @@ fn a_log_fills_its_reserved_fields() {
     let body = Any::KvlistValue(KeyValueList {
         values: vec![pair("msg", text("hi")), pair("n", Any::IntValue(3))],
     });
-    let record = record(log_data(vec![
-        LogRecord {
-            observed_time_unix_nano: NOW,
-            severity_number: 17,
-            severity_text: "ERROR".to_owned(),
-            body: value(text("boom")),
-            attributes: vec![pair("exception.type", text("E")), pair("service.name", text("inner"))],
-            trace_id: vec![1; 16],
-            span_id: vec![2; 8],
-            event_name: "ev".to_owned(),
-            ..Default::default()
-        },
-        LogRecord { time_unix_nano: 5, body: value(body), trace_id: vec![0; 16], ..Default::default() },
-        LogRecord { time_unix_nano: u64::MAX, ..Default::default() },
-    ]).encode_to_vec());
+    let record = record(
+        log_data(vec![
+            LogRecord {
+                observed_time_unix_nano: NOW,
+                severity_number: 17,
+                severity_text: "ERROR".to_owned(),
+                body: value(text("boom")),
+                attributes: vec![
+                    pair("exception.type", text("E")),
+                    pair("service.name", text("inner")),
+                ],
+                trace_id: vec![1; 16],
+                span_id: vec![2; 8],
+                event_name: "ev".to_owned(),
+                ..Default::default()
+            },
+            LogRecord {
+                time_unix_nano: 5,
+                body: value(body),
+                trace_id: vec![0; 16],
+                ..Default::default()
+            },
+            LogRecord { time_unix_nano: u64::MAX, ..Default::default() },
+        ])
+        .encode_to_vec(),
+    );
     let decoded = decode(&arena, &record, Signal::Logs, Format::OtlpProto).expect("decodes");
     assert_eq!((decoded.refused[0].index, decoded.refused[0].reason), (2, "invalid_timestamp"));
     let logs = logs(decoded);
@@ -181,39 +228,65 @@ fn a_log_fills_its_reserved_fields() {
 }
 
 fn number(value: number_data_point::Value) -> NumberDataPoint {
-    let exemplars = vec![Exemplar { trace_id: vec![1; 16], ..Default::default() }, Exemplar::default()];
+    let exemplars =
+        vec![Exemplar { trace_id: vec![1; 16], ..Default::default() }, Exemplar::default()];
     let attributes = vec![pair("a", Any::IntValue(1))];
-    NumberDataPoint { time_unix_nano: NOW, value: Some(value), exemplars, attributes, ..Default::default() }
+    NumberDataPoint {
+        time_unix_nano: NOW,
+        value: Some(value),
+        exemplars,
+        attributes,
+        ..Default::default()
+    }
 }
 
 pub(super) fn every_metric() -> MetricsData {
     let double = number_data_point::Value::AsDouble;
-    let sum = |temporality, value| Data::Sum(Sum {
-        data_points: vec![number(value)], aggregation_temporality: temporality, is_monotonic: true,
-    });
+    let sum = |temporality, value| {
+        Data::Sum(Sum {
+            data_points: vec![number(value)],
+            aggregation_temporality: temporality,
+            is_monotonic: true,
+        })
+    };
     let stale = NumberDataPoint { flags: 1, ..number(double(3.0)) };
     metrics(vec![
-        Data::Gauge(Gauge { data_points: vec![number(double(1.5)), number(double(f64::NAN)), stale] }),
+        Data::Gauge(Gauge {
+            data_points: vec![number(double(1.5)), number(double(f64::NAN)), stale],
+        }),
         sum(1, number_data_point::Value::AsInt(-7)),
         sum(2, double(9.0)),
         Data::Histogram(Histogram {
             data_points: vec![HistogramDataPoint {
-                time_unix_nano: NOW, count: 3, sum: Some(30.0), min: Some(1.0), max: Some(20.0),
-                bucket_counts: vec![1, 2], explicit_bounds: vec![5.0], ..Default::default()
+                time_unix_nano: NOW,
+                count: 3,
+                sum: Some(30.0),
+                min: Some(1.0),
+                max: Some(20.0),
+                bucket_counts: vec![1, 2],
+                explicit_bounds: vec![5.0],
+                ..Default::default()
             }],
             aggregation_temporality: 1,
         }),
         Data::ExponentialHistogram(ExponentialHistogram {
             data_points: vec![ExponentialHistogramDataPoint {
-                time_unix_nano: NOW, count: 6, sum: Some(8.0), scale: 1, zero_count: 1,
+                time_unix_nano: NOW,
+                count: 6,
+                sum: Some(8.0),
+                scale: 1,
+                zero_count: 1,
                 positive: Some(Buckets { offset: 2, bucket_counts: vec![2, 1] }),
-                negative: Some(Buckets { offset: -1, bucket_counts: vec![2] }), ..Default::default()
+                negative: Some(Buckets { offset: -1, bucket_counts: vec![2] }),
+                ..Default::default()
             }],
             aggregation_temporality: 2,
         }),
         Data::Summary(Summary {
             data_points: vec![SummaryDataPoint {
-                count: 4, sum: 10.0, quantile_values: vec![ValueAtQuantile { quantile: 0.5, value: 2.0 }],
+                count: 4,
+                sum: 10.0,
+                quantile_values: vec![ValueAtQuantile { quantile: 0.5, value: 2.0 }],
                 ..Default::default()
             }],
         }),
@@ -230,15 +303,23 @@ fn every_kind_of_metric_becomes_points() {
     assert_eq!(points.len(), 8);
     assert_eq!((points[0].service, points[0].unit, points[0].exemplars.len()), ("cart", "ms", 1));
     assert_eq!((points[0].count, points[0].last, points[0].sum), (1, Some(1.5), Some(1.5)));
-    assert!(points[0].tags.contains(&("a", "1")) && points[0].tags.contains(&("k8s.pod.name", "pod-1")));
+    assert!(
+        points[0].tags.contains(&("a", "1")) && points[0].tags.contains(&("k8s.pod.name", "pod-1"))
+    );
     assert_eq!((points[1].count, points[1].last), (1, None));
     assert!(points[1].tags.contains(&("_non_finite", "NaN")));
     assert_eq!((points[2].count, points[2].last, points[2].sum), (0, None, None));
     assert_eq!((points[3].temporality, points[3].sum, points[3].last), ("delta", Some(-7.0), None));
-    assert_eq!((points[4].temporality, points[4].sum, points[4].last), ("cumulative", None, Some(9.0)));
+    assert_eq!(
+        (points[4].temporality, points[4].sum, points[4].last),
+        ("cumulative", None, Some(9.0))
+    );
     assert!(points[4].monotonic);
     assert_eq!((points[5].bounds, points[5].bucket_counts), (&[5.0][..], &[1, 2][..]));
-    assert_eq!((points[6].kind, points[6].bucket_counts.iter().sum::<i64>()), (Kind::ExponentialHistogram, 6));
+    assert_eq!(
+        (points[6].kind, points[6].bucket_counts.iter().sum::<i64>()),
+        (Kind::ExponentialHistogram, 6)
+    );
     assert_eq!((points[7].quantiles, points[7].timestamp), (&[(0.5, 2.0)][..], RECEIVED));
 }
 
@@ -263,7 +344,8 @@ fn json_gives_the_rows_of_protobuf_even_with_protobufs_own_names() {
     let data = log_data(vec![severity]);
     let json = serde_json::to_string(&data).expect("JSON");
     check(Signal::Logs, data.encode_to_vec(), json.clone());
-    let named = json.replace("\"severityNumber\":14", "\"severityNumber\":\"SEVERITY_NUMBER_WARN2\"");
+    let named =
+        json.replace("\"severityNumber\":14", "\"severityNumber\":\"SEVERITY_NUMBER_WARN2\"");
     assert_ne!(named, json);
     check(Signal::Logs, data.encode_to_vec(), named);
     let mut data = every_metric();
@@ -275,7 +357,8 @@ fn json_gives_the_rows_of_protobuf_even_with_protobufs_own_names() {
 fn an_id_that_is_no_hex_refuses_its_span_alone() {
     let arena = Bump::new();
     let spans = vec![server_span(), server_span()];
-    let json = serde_json::to_string(&traces(spans)).expect("JSON").replacen(&"01".repeat(16), "zz", 1);
+    let json =
+        serde_json::to_string(&traces(spans)).expect("JSON").replacen(&"01".repeat(16), "zz", 1);
     let record = record(json);
     let decoded = decode(&arena, &record, Signal::Spans, Format::OtlpJson).expect("decodes");
     assert_eq!((decoded.items.len(), decoded.refused[0].reason), (1, "invalid_id"));

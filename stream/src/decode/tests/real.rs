@@ -8,9 +8,9 @@ use prost::Message;
 use std::path::PathBuf;
 
 fn data(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("TIDEMILL_DATA").map(PathBuf::from).unwrap_or_else(|| {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data")
-    });
+    let root = std::env::var_os("TIDEMILL_DATA")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"));
     let path = root.join(name);
     if !path.exists() {
         eprintln!("SKIPPED: no real data at {}; set TIDEMILL_DATA", path.display());
@@ -80,7 +80,12 @@ fn real_datadog_payloads_give_equal_rows_in_v04_and_v05() {
         assert_eq!((four.0.num_rows(), four.1), (count, 0));
         assert_eq!(four.0.num_rows(), five.0.num_rows());
         for (index, field) in four.0.schema().fields().iter().enumerate() {
-            assert_eq!(sorted(four.0.column(index)), sorted(five.0.column(index)), "{}", field.name());
+            assert_eq!(
+                sorted(four.0.column(index)),
+                sorted(five.0.column(index)),
+                "{}",
+                field.name()
+            );
         }
         rows += count;
     }
