@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use schemas::limits::METADATA_REFRESH_SECONDS;
+use schemas::publish::LIVE_PIPELINE;
 use schemas::topic::{Format, Signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +31,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy, System};
 use crate::commit_log::log::BACKOFF;
-use crate::kafka::KafkaSource;
+use crate::kafka::{self, KafkaSource};
 use crate::pipeline::Pipeline;
 use crate::source::Source;
 
@@ -106,11 +107,15 @@ pub struct Running {
 /// Probes the store, recovers from the commit log, takes the partitions and starts; ready when it
 /// returns.
 pub async fn start(config: Config) -> Result<Running, Error> {
-    let (brokers, properties) = (config.brokers.clone(), config.properties.clone());
-    let connect = move || KafkaSource::connect(&brokers, &properties);
+    let kafka = kafka::Config {
+        brokers: config.brokers.clone(),
+        properties: config.properties.clone(),
+        group: format!("tidemill-{LIVE_PIPELINE}"),
+    };
+    let connect = move || KafkaSource::connect(&kafka, System::shared());
     let source = tokio::task::spawn_blocking(connect).await;
     let source = source.map_err(|error| Error(error.to_string()))?;
-    start_from(config, source.map_err(|error| Error(error.to_string()))?).await
+    start_from(config, Box::new(source.map_err(|error| Error(error.to_string()))?)).await
 }
 
 /// Like [`start`], reading from this source.
