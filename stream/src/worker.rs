@@ -115,8 +115,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let connect = move || KafkaSource::connect(&kafka, System::shared());
     let source = tokio::task::spawn_blocking(connect).await;
     let source = source.map_err(|error| Error(error.to_string()))?;
-    let source = source.map_err(|error| Error(error.to_string()))?;
-    start_from(config, Box::new(source)).await
+    start_from(config, Box::new(source.map_err(|error| Error(error.to_string()))?)).await
 }
 
 /// Like [`start`], reading from this source.

@@ -111,6 +111,13 @@ impl PublishedTable {
         self.cursor
     }
 
+    /// Paths of the files of the version last read, below the table.
+    pub fn files(&self) -> Result<Vec<String>, TableError> {
+        let wrap = |source| TableError::Delta { table: self.table.name(), source };
+        let files = self.delta.snapshot().map_err(wrap)?.log_data();
+        Ok(files.iter().map(|file| file.path().to_string()).collect())
+    }
+
     /// Adds the files of these records, in one Delta commit. Files at or below the cursor are
     /// skipped, so a repeated call is harmless. Returns the Delta version, if one was written.
     pub async fn publish(&mut self, publications: &[Publication]) -> Result<Option<u64>, TableError> {
