@@ -3,6 +3,7 @@
 mod attr;
 mod attr_num;
 mod capped;
+mod current_setting;
 mod has_token;
 mod map_lookup;
 mod merge_sketch;
@@ -22,6 +23,7 @@ pub(crate) fn register(context: &SessionContext) {
     capped::register(context);
     context.register_udf(ScalarUDF::from(attr::Attr::new()));
     context.register_udf(ScalarUDF::from(attr_num::AttrNum::new()));
+    context.register_udf(ScalarUDF::from(current_setting::CurrentSetting::new()));
     context.register_udf(ScalarUDF::from(tag::Tag::new()));
     context.register_udf(ScalarUDF::from(has_token::HasToken::new()));
     context.register_udf(ScalarUDF::from(sketch_quantile::SketchQuantile::new()));

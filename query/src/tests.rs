@@ -1,5 +1,6 @@
 //! The service as its users see it.
 
+mod extended_protocol;
 mod golden;
 mod http_api;
 mod limits;

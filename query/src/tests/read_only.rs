@@ -116,11 +116,9 @@ async fn deep_and_long_statements_are_errors_and_not_crashes() {
     }
     let error = show(&engine, &sums).await.unwrap_err();
     assert!(error.message.contains("operators"), "{error}");
-    for chain in [" + 1", " || 'x'", "::bigint", " OR true", " AND NOT false", " UNION ALL SELECT 1", " - -1"] {
-        let start = if chain.contains("OR") || chain.contains("AND") { "SELECT true" } else { "SELECT 1" };
-        let operators = chain.split(' ').filter(|word| matches!(*word, "AND" | "NOT")).count().max(1);
-        let links = schemas::limits::MAX_SQL_OPERATORS / operators / if chain.contains("- -") { 2 } else { 1 };
-        let sql = format!("{start}{}", chain.repeat(links));
+    for chain in [" + 1", "::bigint", " OR true"] {
+        let start = if chain.contains("OR") { "SELECT true" } else { "SELECT 1" };
+        let sql = format!("{start}{}", chain.repeat(schemas::limits::MAX_SQL_OPERATORS));
         // It may run or be refused; it must not end the process.
         let _ = show(&engine, &sql).await;
     }
