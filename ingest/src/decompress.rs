@@ -58,7 +58,11 @@ pub(crate) fn parse(value: &str) -> Result<Vec<Coding>, Refusal> {
 }
 
 /// Undoes `codings`, the last one first.
-pub(crate) fn decompress(codings: &[Coding], body: Bytes, lease: &mut Lease) -> Result<Bytes, Refusal> {
+pub(crate) fn decompress(
+    codings: &[Coding],
+    body: Bytes,
+    lease: &mut Lease,
+) -> Result<Bytes, Refusal> {
     let sent = body.len();
     codings.iter().rev().try_fold(body, |bytes, coding| {
         if bytes.is_empty() {
@@ -93,7 +97,12 @@ fn looks_like_zlib(input: &[u8]) -> bool {
     }
 }
 
-fn drain(mut from: impl Read, name: &str, sent: usize, lease: &mut Lease) -> Result<Bytes, Refusal> {
+fn drain(
+    mut from: impl Read,
+    name: &str,
+    sent: usize,
+    lease: &mut Lease,
+) -> Result<Bytes, Refusal> {
     let mut output = Vec::new();
     let mut piece = vec![0u8; PIECE];
     loop {

@@ -102,8 +102,9 @@ async fn connection(stream: TcpStream, router: Router, watcher: Watcher) {
         tracing::debug!("set_nodelay: {error}");
     }
     let builder = builder();
-    let serving =
-        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned();
+    let serving = builder
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .into_owned();
     if let Err(error) = watcher.watch(serving).await {
         tracing::debug!("connection ended: {error}");
     }

@@ -178,9 +178,13 @@ mod tests {
 
     #[test]
     fn lengths_beyond_the_end_and_long_numbers_are_malformed() {
-        let first = |bytes: &[u8]| Fields::of(bytes).next().map(|field| field.map(|field| field.number));
+        let first =
+            |bytes: &[u8]| Fields::of(bytes).next().map(|field| field.map(|field| field.number));
         assert_eq!(first(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]), Some(Err(Malformed::Truncated)));
-        assert_eq!(first(&[0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]), Some(Err(Malformed::Varint)));
+        assert_eq!(
+            first(&[0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02]),
+            Some(Err(Malformed::Varint))
+        );
         assert_eq!(first(&[0x0b]), Some(Err(Malformed::Tag)), "groups");
         assert_eq!(first(&[0x02, 0x00]), Some(Err(Malformed::Tag)), "field number 0");
         assert_eq!(first(&[]), None);

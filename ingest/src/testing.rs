@@ -27,8 +27,10 @@ pub(crate) fn data(below: &str) -> Option<PathBuf> {
 /// normalised to 0, 1, ...: each file gets its own range, so that ids mean something.
 pub(crate) fn datadog_payloads() -> Vec<Value> {
     let Some(dir) = data("datadog") else { return Vec::new() };
-    let mut paths: Vec<_> =
-        std::fs::read_dir(dir).expect("readable").map(|entry| entry.expect("entry").path()).collect();
+    let mut paths: Vec<_> = std::fs::read_dir(dir)
+        .expect("readable")
+        .map(|entry| entry.expect("entry").path())
+        .collect();
     paths.sort();
     let mut payloads = Vec::new();
     for (file, path) in paths.into_iter().enumerate() {
@@ -140,7 +142,15 @@ mod erased {
 /// The chunks of a v0.5 payload in the v0.4 names, for comparing.
 pub(crate) fn read_v05(payload: &[u8]) -> Vec<Vec<Value>> {
     type Span = (
-        usize, usize, usize, u64, u64, u64, i64, i64, i64,
+        usize,
+        usize,
+        usize,
+        u64,
+        u64,
+        u64,
+        i64,
+        i64,
+        i64,
         std::collections::HashMap<usize, usize>,
         std::collections::HashMap<usize, f64>,
         usize,

@@ -1,6 +1,8 @@
 //! The whole intake through real sockets, with a recorder in Kafka's place.
 
 mod datadog;
+#[cfg(feature = "embedded-broker")]
+mod embedded;
 mod grpc;
 mod otlp_http;
 
@@ -137,7 +139,10 @@ async fn drain_gives_up_at_its_deadline() {
     let (running, _recorder) = intake().await;
     let to = running.addresses().datadog;
     let mut stream = TcpStream::connect(to).await.expect("listening");
-    stream.write_all(b"POST /v1/input HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n").await.expect("open");
+    stream
+        .write_all(b"POST /v1/input HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n")
+        .await
+        .expect("open");
     assert_eq!(request(to, "GET /info", &[], b"").await.status, 200);
     running.drain(Duration::from_millis(50)).await.expect_err("a request in flight");
 }

@@ -9,7 +9,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use schemas::id::TraceId;
-use schemas::limits::{MAX_ATTRIBUTE_VALUE_BYTES, MAX_DEPTH, MAX_LOGS_PER_REQUEST, MAX_MESSAGE_BYTES};
+use schemas::limits::{
+    MAX_ATTRIBUTE_VALUE_BYTES, MAX_DEPTH, MAX_LOGS_PER_REQUEST, MAX_MESSAGE_BYTES,
+};
 use schemas::topic::{Format, Signal};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
@@ -44,12 +46,12 @@ pub(super) fn split_json(body: &Bytes, headers: &Headers) -> Result<Split, Refus
     } else {
         <&RawValue>::deserialize(&mut json).map(|entry| vec![entry.get()])
     };
-    let entries = entries
-        .and_then(|entries| json.end().map(|()| entries))
-        .map_err(|error| match error.to_string() {
+    let entries = entries.and_then(|entries| json.end().map(|()| entries)).map_err(|error| {
+        match error.to_string() {
             text if text.contains(TOO_MANY) => Refusal::too_large(text),
             text => Refusal::malformed(format!("invalid JSON logs: {text}")),
-        })?;
+        }
+    })?;
     if !text.starts_with(['[', '{']) {
         return Err(Refusal::malformed("invalid JSON logs: neither an object nor an array"));
     }
@@ -69,7 +71,9 @@ pub(super) fn split_text(body: &Bytes, headers: &Headers) -> Split {
 }
 
 fn is_probe(text: &str) -> bool {
-    text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(|inner| inner.trim().is_empty())
+    text.strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .is_some_and(|inner| inner.trim().is_empty())
 }
 
 const TOO_MANY: &str = "entries in one request";
@@ -96,7 +100,9 @@ impl<'de> Visitor<'de> for Entries {
         let mut entries = Vec::new();
         while let Some(entry) = array.next_element::<&RawValue>()? {
             if entries.len() == MAX_LOGS_PER_REQUEST {
-                return Err(A::Error::custom(format!("more than {MAX_LOGS_PER_REQUEST} {TOO_MANY}")));
+                return Err(A::Error::custom(format!(
+                    "more than {MAX_LOGS_PER_REQUEST} {TOO_MANY}"
+                )));
             }
             // An empty object is the agent's probe, also inside an array.
             if !is_probe(entry.get()) {
@@ -138,7 +144,9 @@ fn pack(entries: &[&str], body: &Bytes, headers: &Headers) -> Split {
         let key = trace_id(entry);
         let at = open.get(&key).copied().and_then(|at| batches.get_mut(at));
         match at {
-            Some(batch) if batch.json.len() + entry.len() + SLACK <= MAX_MESSAGE_BYTES => batch.push(entry),
+            Some(batch) if batch.json.len() + entry.len() + SLACK <= MAX_MESSAGE_BYTES => {
+                batch.push(entry)
+            }
             _ => {
                 open.insert(key, batches.len());
                 let mut batch = Batch { key, json: Vec::with_capacity(entry.len() + 2) };
@@ -147,7 +155,8 @@ fn pack(entries: &[&str], body: &Bytes, headers: &Headers) -> Split {
             }
         }
     }
-    let whole = batches.len() == 1 && split.cut == 0 && !body.is_empty() && body.len() <= MAX_MESSAGE_BYTES;
+    let whole =
+        batches.len() == 1 && split.cut == 0 && !body.is_empty() && body.len() <= MAX_MESSAGE_BYTES;
     split.messages = batches
         .into_iter()
         .map(|batch| Message {
@@ -248,7 +257,8 @@ fn cut_texts(value: &mut Value, message: usize, others: usize) {
         Value::Array(items) => items.iter_mut().for_each(|item| cut_texts(item, others, others)),
         Value::Object(fields) => {
             for (name, field) in fields.iter_mut() {
-                let longest = if name == "message" { message.min(others.max(message)) } else { others };
+                let longest =
+                    if name == "message" { message.min(others.max(message)) } else { others };
                 cut_texts(field, longest, longest);
             }
         }

@@ -45,8 +45,10 @@ pub(crate) fn router(intake: Intake, port: u16) -> Router {
 
 /// Names us on every answer, and turns web pages away: a browser must not write telemetry.
 async fn identify(request: Request, next: Next, state: HeaderValue) -> Response {
-    let cross_site =
-        request.headers().get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site");
+    let cross_site = request
+        .headers()
+        .get("sec-fetch-site")
+        .is_some_and(|site| site.as_bytes() == b"cross-site");
     let mut response = if cross_site {
         (StatusCode::FORBIDDEN, "requests from other web sites are not taken\n").into_response()
     } else {

@@ -85,14 +85,21 @@ mod tests {
 
     #[test]
     fn what_tracers_send_unasked_is_never_an_error() {
-        for path in ["/v0.6/stats", "/telemetry/proxy/api/v2/apmtelemetry", "/v0.7/config", "/v0.4/services"] {
+        for path in [
+            "/v0.6/stats",
+            "/telemetry/proxy/api/v2/apmtelemetry",
+            "/v0.7/config",
+            "/v0.4/services",
+        ] {
             assert!(!matches!(manner(path), Manner::Missing(_)), "{path}");
         }
     }
 
     #[test]
     fn what_a_user_asked_for_and_we_lack_is_said_to_be_missing() {
-        for path in ["/profiling/v1/input", "/evp_proxy/v4/api/v2/llmobs", "/v0.7/traces", "/v1.0/traces"] {
+        for path in
+            ["/profiling/v1/input", "/evp_proxy/v4/api/v2/llmobs", "/v0.7/traces", "/v1.0/traces"]
+        {
             assert!(matches!(manner(path), Manner::Missing(_)), "{path}");
         }
     }

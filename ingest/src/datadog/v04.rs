@@ -60,15 +60,19 @@ pub(super) fn split(body: &Bytes) -> Result<Split, Refusal> {
     }
     let mut written = 0usize;
     for group in &groups {
+        let before = split.messages.len();
         let mut writer = Writer { id: group.id, parts: Vec::new(), size: SLACK, split: &mut split };
         for chunk in &group.chunks {
             writer.chunk(chunk)?;
         }
         writer.flush();
-        written = split.messages.iter().map(|message| message.payload.len()).sum();
-    }
-    if written > MAX_DECOMPRESSED_BYTES {
-        return Err(Refusal::too_large(format!("the traces are {written} bytes after splitting")));
+        let new = split.messages.iter().skip(before);
+        written += new.map(|message| message.payload.len()).sum::<usize>();
+        if written > MAX_DECOMPRESSED_BYTES {
+            return Err(Refusal::too_large(format!(
+                "the traces are more than {MAX_DECOMPRESSED_BYTES} bytes after splitting"
+            )));
+        }
     }
     Ok(split)
 }

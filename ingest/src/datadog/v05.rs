@@ -95,7 +95,8 @@ fn read(body: &[u8]) -> Result<Parsed<'_>, Refusal> {
     }
     let count = reader.array().map_err(refuse)?;
     bounded(count, MAX_ITEMS_PER_REQUEST, "strings")?;
-    let strings = (0..count).map(|_| reader.text()).collect::<Result<Vec<_>, _>>().map_err(refuse)?;
+    let strings =
+        (0..count).map(|_| reader.text()).collect::<Result<Vec<_>, _>>().map_err(refuse)?;
     let count = reader.array().map_err(refuse)?;
     bounded(count, MAX_TRACES_PER_REQUEST, "traces")?;
     let mut groups: Vec<Group<'_>> = Vec::new();
@@ -125,7 +126,9 @@ fn read(body: &[u8]) -> Result<Parsed<'_>, Refusal> {
 
 fn bounded(count: usize, limit: usize, what: &str) -> Result<(), Refusal> {
     if count > limit {
-        return Err(Refusal::too_large(format!("{count} {what} in one request; the limit is {limit}")));
+        return Err(Refusal::too_large(format!(
+            "{count} {what} in one request; the limit is {limit}"
+        )));
     }
     Ok(())
 }

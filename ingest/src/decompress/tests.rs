@@ -64,7 +64,8 @@ fn a_bomb_within_the_ratio_is_stopped_at_the_cap() {
 fn output_is_charged_to_the_lease() {
     let admission = Admission::new(1 << 20);
     let packed = Bytes::from(pack("gzip", &vec![7u8; 2 << 20]));
-    let refusal = decompress(&[Coding::Gzip], packed, &mut admission.lease()).expect_err("no budget");
+    let refusal =
+        decompress(&[Coding::Gzip], packed, &mut admission.lease()).expect_err("no budget");
     assert_eq!(refusal.kind, Kind::Busy);
     assert_eq!(admission.free(), 1 << 20);
 }

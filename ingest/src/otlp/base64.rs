@@ -36,7 +36,15 @@ mod tests {
 
     #[test]
     fn rfc_4648_vectors_in_both_alphabets() {
-        for (text, bytes) in [("", &b""[..]), ("Zg==", b"f"), ("Zm8", b"fo"), ("Zm9v", b"foo"), ("Zm9vYmE=", b"fooba"), ("-_8", &[0xfb, 0xff]), ("+/8=", &[0xfb, 0xff])] {
+        for (text, bytes) in [
+            ("", &b""[..]),
+            ("Zg==", b"f"),
+            ("Zm8", b"fo"),
+            ("Zm9v", b"foo"),
+            ("Zm9vYmE=", b"fooba"),
+            ("-_8", &[0xfb, 0xff]),
+            ("+/8=", &[0xfb, 0xff]),
+        ] {
             assert_eq!(decode(text).as_deref(), Some(bytes), "{text}");
         }
         assert_eq!(decode("Z"), None);

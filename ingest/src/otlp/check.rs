@@ -30,12 +30,9 @@ pub(super) fn check(message: &Message, bytes: &[u8], depth: usize) -> Result<(),
 
 fn fits(kind: Kind, value: Value<'_>) -> bool {
     match kind {
-        Kind::Bool
-        | Kind::Uint32
-        | Kind::Int64
-        | Kind::Uint64
-        | Kind::Sint32
-        | Kind::Enum(_) => matches!(value, Value::Varint(_)),
+        Kind::Bool | Kind::Uint32 | Kind::Int64 | Kind::Uint64 | Kind::Sint32 | Kind::Enum(_) => {
+            matches!(value, Value::Varint(_))
+        }
         Kind::Fixed32 => matches!(value, Value::Fixed32(_)),
         Kind::Fixed64 | Kind::Sfixed64 | Kind::Double => matches!(value, Value::Fixed64(_)),
         Kind::Text | Kind::Bytes | Kind::Id | Kind::Message(_) => matches!(value, Value::Bytes(_)),

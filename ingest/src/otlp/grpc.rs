@@ -47,7 +47,8 @@ async fn call(
         .get(CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"));
     if !is_grpc || method != Method::POST {
-        let text = "this port speaks OTLP over gRPC; OTLP over HTTP is on the port of intake.otlp_http\n";
+        let text =
+            "this port speaks OTLP over gRPC; OTLP over HTTP is on the port of intake.otlp_http\n";
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
     }
     let shape = match uri.path() {
@@ -164,7 +165,12 @@ mod tests {
         let unframe = |bytes: &'static [u8]| unframe(Bytes::from_static(bytes));
         assert_eq!(unframe(&[0, 0, 0, 0, 1, 7]), Ok((false, Bytes::from_static(&[7]))));
         assert_eq!(unframe(&[1, 0, 0, 0, 0]), Ok((true, Bytes::new())));
-        for bad in [&[0u8, 0, 0, 0][..], &[0, 0xff, 0xff, 0xff, 0xff, 1], &[0, 0, 0, 0, 0, 0], &[2, 0, 0, 0, 0]] {
+        for bad in [
+            &[0u8, 0, 0, 0][..],
+            &[0, 0xff, 0xff, 0xff, 0xff, 1],
+            &[0, 0, 0, 0, 0, 0],
+            &[2, 0, 0, 0, 0],
+        ] {
             assert!(unframe(bad).is_err(), "{bad:?}");
         }
     }

@@ -137,7 +137,8 @@ impl FieldSeed<'_> {
     /// An integer into whatever number the field holds.
     fn integer<E: Error>(mut self, value: i128) -> Result<(), E> {
         let wrong = || E::invalid_value(Unexpected::Other("number out of range"), &self.field.name);
-        let unsigned = |max: u64| u64::try_from(value).ok().filter(|value| *value <= max).ok_or_else(wrong);
+        let unsigned =
+            |max: u64| u64::try_from(value).ok().filter(|value| *value <= max).ok_or_else(wrong);
         let signed = || i64::try_from(value).map_err(|_| wrong());
         let small = || i32::try_from(value).map_err(|_| wrong());
         match self.field.kind {
@@ -260,21 +261,26 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
         match self.field.kind {
             Kind::Text => put_bytes(self.out, number, text.as_bytes()),
             Kind::Bytes => {
-                let bytes = base64::decode(text)
-                    .ok_or_else(|| E::invalid_value(Unexpected::Other("text that is not base64"), &self.field.name))?;
+                let bytes = base64::decode(text).ok_or_else(|| {
+                    E::invalid_value(Unexpected::Other("text that is not base64"), &self.field.name)
+                })?;
                 put_bytes(self.out, number, &bytes);
             }
             // One byte is an id of no valid length.
             Kind::Id => put_bytes(self.out, number, &hex(text).unwrap_or_else(|| vec![0])),
             Kind::Bool => {
-                let value = text.parse::<bool>().map_err(|_| E::invalid_value(Unexpected::Str(text), &self.field.name))?;
+                let value = text
+                    .parse::<bool>()
+                    .map_err(|_| E::invalid_value(Unexpected::Str(text), &self.field.name))?;
                 self.varint(u64::from(value));
             }
             Kind::Enum(names) => match names.iter().find(|(name, _)| *name == text) {
                 Some((_, value)) => return self.integer(i128::from(*value)),
                 None => return self.numeral(text),
             },
-            Kind::Message(_) => return Err(E::invalid_type(Unexpected::Str(text), &self.field.name)),
+            Kind::Message(_) => {
+                return Err(E::invalid_type(Unexpected::Str(text), &self.field.name));
+            }
             _ => return self.numeral(text),
         }
         Ok(())
@@ -284,11 +290,13 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
         if !self.field.repeated || self.place != Place::Field {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self.field.name));
         }
-        let delimited = matches!(self.field.kind, Kind::Text | Kind::Bytes | Kind::Id | Kind::Message(_));
+        let delimited =
+            matches!(self.field.kind, Kind::Text | Kind::Bytes | Kind::Id | Kind::Message(_));
         let place = if delimited { Place::Element } else { Place::Packed };
         let start = self.out.len();
         loop {
-            let seed = FieldSeed { field: self.field, out: &mut *self.out, depth: self.depth, place };
+            let seed =
+                FieldSeed { field: self.field, out: &mut *self.out, depth: self.depth, place };
             if array.next_element_seed(seed)?.is_none() {
                 break;
             }

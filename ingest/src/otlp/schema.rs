@@ -86,7 +86,8 @@ static ANY_VALUE: Message = Message {
     ],
 };
 static ARRAY_VALUE: Message = Message { fields: &[many("values", 1, Kind::Message(&ANY_VALUE))] };
-static KEY_VALUE_LIST: Message = Message { fields: &[many("values", 1, Kind::Message(&KEY_VALUE))] };
+static KEY_VALUE_LIST: Message =
+    Message { fields: &[many("values", 1, Kind::Message(&KEY_VALUE))] };
 static KEY_VALUE: Message =
     Message { fields: &[one("key", 1, Kind::Text), one("value", 2, Kind::Message(&ANY_VALUE))] };
 static ENTITY_REF: Message = Message {
@@ -259,7 +260,8 @@ static EXPONENTIAL_HISTOGRAM: Message = Message {
         one("aggregation_temporality", 2, Kind::Enum(TEMPORALITIES)),
     ],
 };
-static SUMMARY: Message = Message { fields: &[many("data_points", 1, Kind::Message(&SUMMARY_POINT))] };
+static SUMMARY: Message =
+    Message { fields: &[many("data_points", 1, Kind::Message(&SUMMARY_POINT))] };
 static NUMBER_POINT: Message = Message {
     fields: &[
         one("start_time_unix_nano", 2, Kind::Fixed64),

@@ -18,8 +18,14 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 async fn traces_are_answered_with_rates_and_stand_in_kafka_by_trace() {
     let (running, recorder) = intake().await;
     let to = running.addresses().datadog;
-    let traces = json!([[{"trace_id": 1, "meta": {"_dd.p.tid": "00000000000000aa"}}], [{"trace_id": 2}]]);
-    let headers = [MSGPACK, ("datadog-meta-lang", "python"), ("datadog-container-id", "c1"), ("x-datadog-trace-count", "2")];
+    let traces =
+        json!([[{"trace_id": 1, "meta": {"_dd.p.tid": "00000000000000aa"}}], [{"trace_id": 2}]]);
+    let headers = [
+        MSGPACK,
+        ("datadog-meta-lang", "python"),
+        ("datadog-container-id", "c1"),
+        ("x-datadog-trace-count", "2"),
+    ];
     for (head, body, format) in [
         ("PUT /v0.4/traces", v04(&traces), Format::DatadogV04),
         ("POST /v0.4/traces", v04(&traces), Format::DatadogV04),
@@ -34,7 +40,13 @@ async fn traces_are_answered_with_rates_and_stand_in_kafka_by_trace() {
         assert_eq!(keys, [TraceId::from_halves(0xaa, 1), TraceId::from_halves(0, 2)], "{head}");
         for message in &messages {
             assert_eq!((message.topic, message.format), (Signal::Spans, format));
-            assert_eq!(message.headers, [("datadog-meta-lang", "python".to_owned()), ("datadog-container-id", "c1".to_owned())]);
+            assert_eq!(
+                message.headers,
+                [
+                    ("datadog-meta-lang", "python".to_owned()),
+                    ("datadog-container-id", "c1".to_owned())
+                ]
+            );
         }
     }
     let answer = request(to, "PUT /v0.3/traces", &headers, &v04(&traces)).await;
@@ -47,7 +59,13 @@ async fn traces_are_answered_with_rates_and_stand_in_kafka_by_trace() {
 async fn json_traces_become_msgpack() {
     let (running, recorder) = intake().await;
     let traces = json!([[{"trace_id": 18_446_744_073_709_551_615u64, "name": "n"}]]);
-    let answer = request(running.addresses().datadog, "POST /v0.4/traces", &[JSON], traces.to_string().as_bytes()).await;
+    let answer = request(
+        running.addresses().datadog,
+        "POST /v0.4/traces",
+        &[JSON],
+        traces.to_string().as_bytes(),
+    )
+    .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let messages = recorder.take();
     let read: serde_json::Value = rmp_serde::from_slice(&messages[0].payload).expect("msgpack");
@@ -61,10 +79,22 @@ async fn rates_a_client_holds_are_not_repeated() {
     let (running, _recorder) = intake().await;
     let to = running.addresses().datadog;
     let body = v04(&json!([]));
-    let first = request(to, "POST /v0.4/traces", &[MSGPACK, ("datadog-rates-payload-version", "old")], &body).await;
+    let first = request(
+        to,
+        "POST /v0.4/traces",
+        &[MSGPACK, ("datadog-rates-payload-version", "old")],
+        &body,
+    )
+    .await;
     let version = first.headers["datadog-rates-payload-version"].as_str();
     assert!(first.text().contains("rate_by_service"));
-    let second = request(to, "POST /v0.4/traces", &[MSGPACK, ("datadog-rates-payload-version", version)], &body).await;
+    let second = request(
+        to,
+        "POST /v0.4/traces",
+        &[MSGPACK, ("datadog-rates-payload-version", version)],
+        &body,
+    )
+    .await;
     assert_eq!((second.status, second.text().as_str()), (200, "{}"));
 }
 
@@ -109,13 +139,17 @@ async fn info_names_what_is_kept_and_its_digest_is_on_every_answer() {
     assert_eq!(document["client_drop_p0s"], false);
     assert_eq!(document["span_events"], true);
     assert_eq!(document["span_meta_structs"], true);
-    let endpoints: Vec<String> = serde_json::from_value(document["endpoints"].clone()).expect("list");
+    let endpoints: Vec<String> =
+        serde_json::from_value(document["endpoints"].clone()).expect("list");
     assert!(endpoints.contains(&"/v0.5/traces".to_owned()));
     assert!(!endpoints.iter().any(|path| path.starts_with("/evp_proxy") || path == "/v0.6/stats"));
-    let digest: String = sha2::Sha256::digest(&info.body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest: String =
+        sha2::Sha256::digest(&info.body).iter().map(|byte| format!("{byte:02x}")).collect();
     let traces = request(to, "POST /v0.4/traces", &[MSGPACK], &v04(&json!([]))).await;
     assert_eq!(traces.headers["datadog-agent-state"], digest);
-    for path in ["POST /telemetry/proxy/api/v2/apmtelemetry", "POST /v0.6/stats", "POST /v0.7/config"] {
+    for path in
+        ["POST /telemetry/proxy/api/v2/apmtelemetry", "POST /v0.6/stats", "POST /v0.7/config"]
+    {
         let answer = request(to, path, &[JSON], b"{}").await;
         assert!(answer.status < 300, "{path}: {}", answer.status);
     }
@@ -134,18 +168,29 @@ async fn logs_are_taken_in_every_documented_form() {
     let messages = recorder.take();
     assert_eq!((messages[0].topic, messages[0].format), (Signal::Logs, Format::DatadogLogs));
     assert_eq!(messages[0].payload, &array[..]);
-    let headers = [("ddsource", "nginx"), ("ddtags", "env:prod,team:a"), ("hostname", "h1"), ("service", "web")];
+    let headers = [
+        ("ddsource", "nginx"),
+        ("ddtags", "env:prod,team:a"),
+        ("hostname", "h1"),
+        ("service", "web"),
+    ];
     assert_eq!(messages[0].headers, headers.map(|(name, value)| (name, value.to_owned())));
 
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(br#"{"message":"one"}"#).expect("memory");
     let packed = packed.finish().expect("memory");
     let gzip = [JSON, ("content-encoding", "gzip")];
-    assert_eq!(request(to, "POST /v1/input/0123456789abcdef0123456789abcdef", &gzip, &packed).await.status, 200);
+    assert_eq!(
+        request(to, "POST /v1/input/0123456789abcdef0123456789abcdef", &gzip, &packed).await.status,
+        200
+    );
     assert_eq!(recorder.take()[0].payload, &br#"{"message":"one"}"#[..]);
 
     let text = [("content-type", "text/plain")];
-    assert_eq!(request(to, "POST /api/v2/logs?service=s", &text, b"line 1\nline 2\n").await.status, 202);
+    assert_eq!(
+        request(to, "POST /api/v2/logs?service=s", &text, b"line 1\nline 2\n").await.status,
+        202
+    );
     assert_eq!(recorder.take()[0].payload, &br#"[{"message":"line 1"},{"message":"line 2"}]"#[..]);
 
     for probe in [&b""[..], b"{}"] {
@@ -161,7 +206,9 @@ async fn refused_logs_say_why_in_json() {
     let to = running.addresses().datadog;
     let v2 = request(to, "POST /api/v2/logs", &[JSON], b"[{").await;
     assert_eq!(v2.status, 400);
-    assert!(v2.json()["errors"][0]["detail"].as_str().is_some_and(|text| text.contains("invalid JSON")));
+    assert!(
+        v2.json()["errors"][0]["detail"].as_str().is_some_and(|text| text.contains("invalid JSON"))
+    );
     let v1 = request(to, "POST /v1/input", &[JSON], b"[{").await;
     assert_eq!((v1.status, v1.json()["code"].as_u64()), (400, Some(400)));
     recorder.fail(Some(SendError::Busy));

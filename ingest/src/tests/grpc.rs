@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use tonic::codec::CompressionEncoding;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -15,7 +17,8 @@ use crate::sink::SendError;
 
 fn spans(ids: &[u8]) -> ExportTraceServiceRequest {
     let span = |id: &u8| Span { trace_id: vec![*id; 16], span_id: vec![1; 8], ..Span::default() };
-    let scope_spans = vec![ScopeSpans { spans: ids.iter().map(span).collect(), ..ScopeSpans::default() }];
+    let scope_spans =
+        vec![ScopeSpans { spans: ids.iter().map(span).collect(), ..ScopeSpans::default() }];
     ExportTraceServiceRequest {
         resource_spans: vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }],
     }
@@ -99,7 +102,13 @@ async fn many_calls_share_a_connection() {
 #[tokio::test]
 async fn http_on_the_grpc_port_is_told_where_to_go() {
     let (running, _recorder) = intake().await;
-    let answer = request(running.addresses().otlp_grpc, "POST /v1/traces", &[("content-type", "application/x-protobuf")], b"").await;
+    let answer = request(
+        running.addresses().otlp_grpc,
+        "POST /v1/traces",
+        &[("content-type", "application/x-protobuf")],
+        b"",
+    )
+    .await;
     assert_eq!(answer.status, 415);
     assert!(answer.text().contains("intake.otlp_http"));
 }

@@ -13,7 +13,10 @@ const PROTO: (&str, &str) = ("content-type", "application/x-protobuf");
 const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
 
 fn spans(ids: &[&str]) -> serde_json::Value {
-    let spans: Vec<_> = ids.iter().map(|id| json!({"traceId": id, "spanId": "0000000000000001", "name": "n"})).collect();
+    let spans: Vec<_> = ids
+        .iter()
+        .map(|id| json!({"traceId": id, "spanId": "0000000000000001", "name": "n"}))
+        .collect();
     json!({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]})
 }
 
@@ -23,7 +26,8 @@ const GOOD: &str = "5b8efff798038103d269b633813fc60c";
 async fn json_and_protobuf_are_taken_and_answered_in_kind() {
     let (running, recorder) = intake().await;
     let to = running.addresses().otlp_http;
-    let answer = request(to, "POST /v1/traces", &[JSON], spans(&[GOOD]).to_string().as_bytes()).await;
+    let answer =
+        request(to, "POST /v1/traces", &[JSON], spans(&[GOOD]).to_string().as_bytes()).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "{}"));
     assert_eq!(answer.headers["content-type"], "application/json");
     let messages = recorder.take();
@@ -31,14 +35,23 @@ async fn json_and_protobuf_are_taken_and_answered_in_kind() {
     assert_eq!(messages[0].key.map(|key| key.hex().to_string()).as_deref(), Some(GOOD));
 
     let zstd = zstd::encode_all(&messages[0].payload[..], 1).expect("memory");
-    let answer = request(to, "POST /v1/traces", &[PROTO, ("content-encoding", "zstd")], &zstd).await;
+    let answer =
+        request(to, "POST /v1/traces", &[PROTO, ("content-encoding", "zstd")], &zstd).await;
     assert_eq!((answer.status, answer.body.len()), (200, 0));
     assert_eq!(answer.headers["content-type"], "application/x-protobuf");
     assert_eq!(recorder.take()[0].payload, messages[0].payload);
 
     for (path, body, signal) in [
-        ("POST /v1/logs", r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}"#, Signal::Logs),
-        ("POST /v1/metrics", r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}"#, Signal::Metrics),
+        (
+            "POST /v1/logs",
+            r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":{"stringValue":"x"}}]}]}]}"#,
+            Signal::Logs,
+        ),
+        (
+            "POST /v1/metrics",
+            r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"m","gauge":{"dataPoints":[{"asInt":"1"}]}}]}]}]}"#,
+            Signal::Metrics,
+        ),
     ] {
         assert_eq!(request(to, path, &[JSON], body.as_bytes()).await.status, 200);
         assert_eq!(recorder.take()[0].topic, signal);
@@ -55,7 +68,11 @@ async fn rejected_spans_are_a_partial_success() {
     let answer = request(to, "POST /v1/traces", &[JSON], body.as_bytes()).await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.json()["partialSuccess"]["rejectedSpans"], "2");
-    assert!(answer.json()["partialSuccess"]["errorMessage"].as_str().is_some_and(|text| text.contains("all zeros")));
+    assert!(
+        answer.json()["partialSuccess"]["errorMessage"]
+            .as_str()
+            .is_some_and(|text| text.contains("all zeros"))
+    );
     assert_eq!(recorder.take().len(), 1);
     let proto = crate::otlp::transcode_traces(body.as_bytes());
     let answer = request(to, "POST /v1/traces", &[PROTO], &proto).await;
@@ -76,7 +93,9 @@ async fn refusals_are_a_status_in_the_encoding_of_the_request() {
     assert_eq!((answer.status, fields[0].value), (400, Value::Varint(3)));
 
     let good = spans(&[GOOD]).to_string();
-    for (error, status) in [(SendError::Busy, 429), (SendError::Unavailable("down".to_owned()), 503)] {
+    for (error, status) in
+        [(SendError::Busy, 429), (SendError::Unavailable("down".to_owned()), 503)]
+    {
         recorder.fail(Some(error));
         let answer = request(to, "POST /v1/traces", &[JSON], good.as_bytes()).await;
         assert_eq!((answer.status, answer.json()["code"].as_i64()), (status, Some(14)));
@@ -84,9 +103,15 @@ async fn refusals_are_a_status_in_the_encoding_of_the_request() {
     }
     recorder.fail(None);
     assert_eq!(request(to, "GET /v1/traces", &[], b"").await.status, 405);
-    assert_eq!(request(to, "POST /v1/traces", &[("content-type", "text/plain")], b"x").await.status, 415);
+    assert_eq!(
+        request(to, "POST /v1/traces", &[("content-type", "text/plain")], b"x").await.status,
+        415
+    );
     assert_eq!(request(to, "POST /v1/traces", &[], b"x").await.status, 415);
-    assert_eq!(request(to, "POST /v1/traces", &[PROTO, ("content-encoding", "br")], b"x").await.status, 415);
+    assert_eq!(
+        request(to, "POST /v1/traces", &[PROTO, ("content-encoding", "br")], b"x").await.status,
+        415
+    );
     assert_eq!(request(to, "POST /v1/other", &[PROTO], b"").await.status, 404);
     let bomb = zstd::encode_all(&vec![0u8; 65 << 20][..], 1).expect("memory");
     let answer = request(to, "POST /v1/logs", &[PROTO, ("content-encoding", "zstd")], &bomb).await;

@@ -63,7 +63,9 @@ fn more_than_a_thousand_entries_are_too_many() {
 #[test]
 fn what_is_no_json_of_logs_is_malformed() {
     let deep = format!("[{}1{}]", "[".repeat(5_000), "]".repeat(5_000));
-    for text in ["[", "{", "[{]", "nope", "\"text\"", "1", "[{\"a\":1}]x", "{\"a\":1} {}", deep.as_str()] {
+    for text in
+        ["[", "{", "[{]", "nope", "\"text\"", "1", "[{\"a\":1}]x", "{\"a\":1} {}", deep.as_str()]
+    {
         assert_eq!(split_str(text).expect_err(text).kind, Kind::Malformed);
     }
     let invalid = Bytes::from_static(b"[{\"message\":\"\xff\"}]");
@@ -73,7 +75,8 @@ fn what_is_no_json_of_logs_is_malformed() {
 #[test]
 fn a_log_above_the_limit_is_cut_and_marked() {
     let long = "\u{20ac}".repeat(700_000);
-    let text = serde_json::json!([{"message": long, "service": "s"}, {"message": "short"}]).to_string();
+    let text =
+        serde_json::json!([{"message": long, "service": "s"}, {"message": "short"}]).to_string();
     let split = split_str(&text).expect("valid");
     assert_eq!((split.cut, split.records), (1, 2));
     let all: Vec<Value> = split.messages.iter().flat_map(entries).collect();

@@ -42,7 +42,9 @@ fn every_span_of_the_real_payloads_is_in_exactly_one_message() {
 
 #[test]
 fn a_body_of_one_trace_is_passed_on_as_it_came() {
-    let body = Bytes::from(v04(&json!([[{"trace_id": 7, "meta": {"_dd.p.tid": "00000000000000ff"}}], [{"trace_id": 7, "meta": {"_dd.p.tid": "00000000000000ff"}}]])));
+    let body = Bytes::from(v04(
+        &json!([[{"trace_id": 7, "meta": {"_dd.p.tid": "00000000000000ff"}}], [{"trace_id": 7, "meta": {"_dd.p.tid": "00000000000000ff"}}]]),
+    ));
     let split = split(&body).expect("valid");
     let [message] = split.messages.as_slice() else { panic!("one message") };
     assert_eq!(message.payload, body);
@@ -68,7 +70,8 @@ fn parts_of_a_large_chunk_keep_the_high_half_of_the_id() {
 
 #[test]
 fn a_chunk_that_mixes_traces_is_taken_apart() {
-    let traces = json!([[{"trace_id": 1, "a": 1}, {"trace_id": 2, "a": 2}, {"trace_id": 1, "a": 3}]]);
+    let traces =
+        json!([[{"trace_id": 1, "a": 1}, {"trace_id": 2, "a": 2}, {"trace_id": 1, "a": 3}]]);
     let split = split_all(&traces);
     assert_eq!(split.messages.len(), 2);
     assert_eq!(chunks(&split.messages[0])[0].len(), 2);
@@ -86,7 +89,9 @@ fn a_span_above_the_message_limit_is_cut_and_not_lost() {
 
 #[test]
 fn what_is_no_trace_payload_is_malformed() {
-    for value in [json!(1), json!("x"), json!({"a": 1}), json!([1]), json!([[1]]), json!([[{"meta": 1}]])] {
+    for value in
+        [json!(1), json!("x"), json!({"a": 1}), json!([1]), json!([[1]]), json!([[{"meta": 1}]])]
+    {
         assert!(split(&Bytes::from(v04(&value))).is_err(), "{value}");
     }
     let mut trailing = v04(&json!([]));
@@ -97,7 +102,9 @@ fn what_is_no_trace_payload_is_malformed() {
 
 #[test]
 fn a_body_cut_at_any_byte_is_malformed() {
-    let body = v04(&json!([[{"trace_id": 7, "meta": {"a": "b"}, "metrics": {"m": 1.5}}], [{"trace_id": 8}]]));
+    let body = v04(
+        &json!([[{"trace_id": 7, "meta": {"a": "b"}, "metrics": {"m": 1.5}}], [{"trace_id": 8}]]),
+    );
     for cut in 0..body.len() {
         assert!(split(&Bytes::copy_from_slice(&body[..cut])).is_err(), "cut at {cut}");
     }

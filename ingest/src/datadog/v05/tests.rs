@@ -82,7 +82,9 @@ fn strings_shared_by_many_traces_do_not_become_a_bomb() {
 fn wrong_shapes_and_indexes_beyond_the_table_are_malformed() {
     let good = v05(&json!([[{"trace_id": 1, "name": "n"}]]));
     assert!(split(&Bytes::from(good.clone())).is_ok());
-    assert!(split(&Bytes::from_static(&[0x92, 0x91, 0xa0, 0x90])).expect("empty").messages.is_empty());
+    assert!(
+        split(&Bytes::from_static(&[0x92, 0x91, 0xa0, 0x90])).expect("empty").messages.is_empty()
+    );
     for cut in 0..good.len() {
         assert!(split(&Bytes::copy_from_slice(&good[..cut])).is_err(), "cut at {cut}");
     }

@@ -117,7 +117,8 @@ fn spans_with_invalid_ids_are_rejected_and_the_others_taken() {
     let mut bad = vec![span(1, 1), span(0, 2), span(1, 3), span(1, 4), span(2, 5)];
     bad[2].trace_id = vec![1; 8];
     bad[3].span_id = Vec::new();
-    let split = split(&TRACES, &Bytes::from(traces(vec![vec![bad]]).encode_to_vec())).expect("valid");
+    let split =
+        split(&TRACES, &Bytes::from(traces(vec![vec![bad]]).encode_to_vec())).expect("valid");
     assert_eq!((split.records, split.rejected), (2, 3));
     assert_eq!(split.reason.as_deref(), Some("a span's trace_id is all zeros"));
     assert_eq!(split.messages.len(), 2);
@@ -135,11 +136,15 @@ fn a_string_that_is_not_utf8_costs_its_span_only() {
 
 #[test]
 fn logs_are_keyed_by_their_trace_or_stay_together() {
-    let log = |trace: Vec<u8>| LogRecord { trace_id: trace, severity_number: 9, ..LogRecord::default() };
-    let logs = vec![log(vec![]), log(vec![3; 16]), log(vec![0; 16]), log(vec![3; 16]), log(vec![9; 5])];
+    let log =
+        |trace: Vec<u8>| LogRecord { trace_id: trace, severity_number: 9, ..LogRecord::default() };
+    let logs =
+        vec![log(vec![]), log(vec![3; 16]), log(vec![0; 16]), log(vec![3; 16]), log(vec![9; 5])];
     let scope_logs = vec![ScopeLogs { log_records: logs, ..ScopeLogs::default() }];
-    let resource_logs = vec![ResourceLogs { resource: resource("s"), scope_logs, ..ResourceLogs::default() }];
-    let split = split(&LOGS, &Bytes::from(LogsData { resource_logs }.encode_to_vec())).expect("valid");
+    let resource_logs =
+        vec![ResourceLogs { resource: resource("s"), scope_logs, ..ResourceLogs::default() }];
+    let split =
+        split(&LOGS, &Bytes::from(LogsData { resource_logs }.encode_to_vec())).expect("valid");
     let found: Vec<(bool, usize)> = split
         .messages
         .iter()
@@ -166,13 +171,20 @@ fn a_metric_above_the_message_limit_is_parted_by_its_points() {
         ..Metric::default()
     };
     let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..ScopeMetrics::default() }];
-    let resource_metrics = vec![ResourceMetrics { resource: resource("s"), scope_metrics, ..ResourceMetrics::default() }];
-    let split = split(&METRICS, &Bytes::from(MetricsData { resource_metrics }.encode_to_vec())).expect("valid");
+    let resource_metrics = vec![ResourceMetrics {
+        resource: resource("s"),
+        scope_metrics,
+        ..ResourceMetrics::default()
+    }];
+    let split = split(&METRICS, &Bytes::from(MetricsData { resource_metrics }.encode_to_vec()))
+        .expect("valid");
     let mut times = Vec::new();
     for message in &split.messages {
         assert!(message.payload.len() <= MAX_MESSAGE_BYTES);
         let part = MetricsData::decode(message.payload.clone()).expect("MetricsData");
-        for metric in part.resource_metrics.iter().flat_map(|r| &r.scope_metrics).flat_map(|s| &s.metrics) {
+        for metric in
+            part.resource_metrics.iter().flat_map(|r| &r.scope_metrics).flat_map(|s| &s.metrics)
+        {
             assert_eq!((metric.name.as_str(), metric.unit.as_str()), ("m", "u"));
             let Some(Data::Gauge(gauge)) = &metric.data else { panic!("gauge") };
             times.extend(gauge.data_points.iter().map(|point| point.time_unix_nano));
@@ -186,7 +198,9 @@ fn a_metric_above_the_message_limit_is_parted_by_its_points() {
 fn a_span_above_the_message_limit_is_cut_and_not_lost() {
     let mut large = span(1, 1);
     large.attributes = vec![attribute("big", &"y".repeat(1_500_000)), attribute("small", "s")];
-    let split = split(&TRACES, &Bytes::from(traces(vec![vec![vec![large, span(2, 2)]]]).encode_to_vec())).expect("valid");
+    let split =
+        split(&TRACES, &Bytes::from(traces(vec![vec![vec![large, span(2, 2)]]]).encode_to_vec()))
+            .expect("valid");
     assert_eq!((split.records, split.cut, split.messages.len()), (2, 1, 2));
     let part = TracesData::decode(split.messages[0].payload.clone()).expect("TracesData");
     let attributes = &part.resource_spans[0].scope_spans[0].spans[0].attributes;
@@ -211,8 +225,14 @@ fn deep_values_and_wrong_types_are_malformed() {
         value = AnyValue { value: Some(Any::ArrayValue(values)) };
     }
     let mut deep = span(1, 1);
-    deep.attributes = vec![KeyValue { key: "k".to_owned(), value: Some(value), ..KeyValue::default() }];
-    for bytes in [traces(vec![vec![vec![deep]]]).encode_to_vec(), vec![0x08, 0x01], vec![0x0a, 0x02, 0x10, 0x01], vec![0xff]] {
+    deep.attributes =
+        vec![KeyValue { key: "k".to_owned(), value: Some(value), ..KeyValue::default() }];
+    for bytes in [
+        traces(vec![vec![vec![deep]]]).encode_to_vec(),
+        vec![0x08, 0x01],
+        vec![0x0a, 0x02, 0x10, 0x01],
+        vec![0xff],
+    ] {
         assert_eq!(split(&TRACES, &Bytes::from(bytes)).expect_err("bad").kind, Kind::Malformed);
     }
 }
