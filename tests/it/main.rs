@@ -4,6 +4,8 @@
 //!
 //! Kept quick; real clients and longer runs are in `tests/clients`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod contracts;
 mod harness;
 mod http;

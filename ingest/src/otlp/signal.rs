@@ -23,11 +23,14 @@ pub(super) struct Shape {
     /// Looks at a checked item.
     pub(super) examine: fn(&[u8]) -> Result<Found, Malformed>,
     /// Takes an item that is too large apart into smaller ones, each with its number of records.
-    pub(super) parts: fn(&[u8], usize) -> Result<Vec<(Vec<u8>, usize)>, Malformed>,
+    pub(super) parts: fn(&[u8], usize) -> Result<Vec<Piece>, Malformed>,
     /// In counters.
     pub(super) grpc: Endpoint,
     pub(super) http: Endpoint,
 }
+
+/// A smaller item cut from one that was too large, and its number of records.
+pub(super) type Piece = (Vec<u8>, usize);
 
 /// What an item turned out to be.
 pub(super) struct Found {

@@ -33,8 +33,7 @@ impl ScalarUDFImpl for Attr {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
-            [holder @ DataType::Map(..), key]
-                if matches!(key, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) =>
+            [holder @ DataType::Map(..), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View] =>
             {
                 Ok(vec![holder.clone(), DataType::Utf8])
             }

@@ -33,11 +33,10 @@ impl ScalarUDFImpl for Tag {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
-            [holder @ (DataType::Map(..) | DataType::List(_)), key]
-                if matches!(key, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) =>
-            {
-                Ok(vec![holder.clone(), DataType::Utf8])
-            }
+            [
+                holder @ (DataType::Map(..) | DataType::List(_)),
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+            ] => Ok(vec![holder.clone(), DataType::Utf8]),
             _ => plan_err!("tag takes a tags column and a key: tag(tags, 'team')"),
         }
     }

@@ -62,7 +62,7 @@ impl<'b> Buckets<'b> {
 }
 
 /// Counts as signed numbers whose sum is exact.
-fn checked<'b>(arena: &'b Bump, counts: impl Iterator<Item = u64>) -> Result<&'b [i64], Bad> {
+fn checked(arena: &Bump, counts: impl Iterator<Item = u64>) -> Result<&[i64], Bad> {
     let mut sum = 0u64;
     let mut signed = BumpVec::new_in(arena);
     for count in counts {

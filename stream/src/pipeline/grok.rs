@@ -60,7 +60,7 @@ struct Rule {
 
 #[derive(Debug)]
 enum Body {
-    Straight(program::Program),
+    Straight(Box<program::Program>),
     Regex(fallback::Fallback),
 }
 
@@ -71,7 +71,7 @@ impl Grok {
         let mut errors = Vec::new();
         for rule in rules::expand(match_rules, support_rules)? {
             let body = match straight::compile(&rule.pieces) {
-                Ok(program) => Ok(Body::Straight(program)),
+                Ok(program) => Ok(Body::Straight(Box::new(program))),
                 Err(straight::Unsupported) => fallback::compile(&rule.pieces).map(Body::Regex),
             };
             match body {

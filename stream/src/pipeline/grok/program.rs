@@ -50,7 +50,7 @@ enum Follow {
     /// The end of the text.
     End,
     /// This text; `inside` if its first character may belong to the run.
-    Literal { text: Box<str>, finder: Finder<'static>, inside: bool },
+    Literal { text: Box<str>, finder: Box<Finder<'static>>, inside: bool },
     /// A run of at least one character of another class, none of which may belong to this run.
     Disjoint,
 }
@@ -314,7 +314,7 @@ fn follow(ops: &[Op], index: usize) -> Follow {
             Some(Op::Literal(text)) => {
                 let inside = text.chars().next().is_some_and(|first| run.class.contains(first));
                 let finder = Finder::new(text.as_bytes()).into_owned();
-                return Follow::Literal { text: text.clone(), finder, inside };
+                return Follow::Literal { text: text.clone(), finder: Box::new(finder), inside };
             }
             Some(Op::Run(other)) if other.min > 0 && run.max == usize::MAX => {
                 let mut both = run.class.clone().negated();
@@ -334,10 +334,12 @@ fn required(ops: &[Op]) -> Option<Finder<'static>> {
         match op {
             Op::Split { second, .. } => branch_end = branch_end.max(*second),
             Op::Jump(target) => branch_end = branch_end.max(*target),
-            Op::Literal(text) if index >= branch_end && index > 0 => {
-                if longest.is_none_or(|longest| text.len() > longest.len()) {
-                    longest = Some(text);
-                }
+            Op::Literal(text)
+                if index >= branch_end
+                    && index > 0
+                    && longest.is_none_or(|longest| text.len() > longest.len()) =>
+            {
+                longest = Some(text);
             }
             _ => {}
         }

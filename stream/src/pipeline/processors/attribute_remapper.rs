@@ -45,12 +45,12 @@ impl AttributeRemapper {
     /// Moves or copies.
     pub(super) fn apply<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
         match self.config.source_type {
-            Place::Tag => self.from_tag(arena, event),
-            Place::Attribute => self.from_attribute(arena, event),
+            Place::Tag => self.move_tag(arena, event),
+            Place::Attribute => self.move_attribute(arena, event),
         }
     }
 
-    fn from_tag<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+    fn move_tag<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
         let found = self.config.sources.iter().find_map(|key| Some((key, event.tag(key)?)));
         let Some((key, text)) = found else { return };
         if !self.config.preserve_source {
@@ -59,7 +59,7 @@ impl AttributeRemapper {
         self.write(arena, event, Value::Str(text));
     }
 
-    fn from_attribute<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+    fn move_attribute<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
         for name in &self.config.sources {
             if let Some(value) = source::read(arena, event, name) {
                 if !self.config.preserve_source {

@@ -18,10 +18,10 @@ impl ServiceRemapper {
         if *applied {
             return;
         }
-        let read = |name: &Box<str>| {
+        let read = |name: &str| {
             Some(source::read(arena, event, name)?.text(arena)).filter(|text| !text.is_empty())
         };
-        if let Some(service) = self.sources.iter().find_map(read) {
+        if let Some(service) = self.sources.iter().find_map(|name| read(name)) {
             event.service = service;
             *applied = true;
         }

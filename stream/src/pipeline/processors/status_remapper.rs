@@ -18,8 +18,8 @@ impl StatusRemapper {
         if *applied {
             return;
         }
-        let read = |name: &Box<str>| preprocess::status(&source::read(arena, event, name)?);
-        if let Some(status) = self.sources.iter().find_map(read) {
+        let read = |name: &str| preprocess::status(&source::read(arena, event, name)?);
+        if let Some(status) = self.sources.iter().find_map(|name| read(name)) {
             event.status = Some(status);
             *applied = true;
         }

@@ -185,7 +185,7 @@ fn typed(value: &str) -> Option<Value<'_>> {
     let digits = value.trim_start_matches(['-', '+']);
     let code = digits.len() > 1
         && digits.starts_with('0')
-        && digits.bytes().nth(1).is_some_and(|byte| byte.is_ascii_digit());
+        && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
     let numeric = digits.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'.');
     match value {
         "" | "null" => None,
