@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, ops::Range};
 
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -122,7 +122,7 @@ impl ObjectStore for DurableStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        sorted(self.inner.list(prefix))
     }
 
     fn list_with_offset(
@@ -130,7 +130,7 @@ impl ObjectStore for DurableStore {
         prefix: Option<&Path>,
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        sorted(self.inner.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -156,6 +156,19 @@ impl ObjectStore for DurableStore {
             }
         }
     }
+}
+
+/// A listing in the order of its keys, as object stores give it and Delta readers expect it; a
+/// directory has no order of its own.
+fn sorted(
+    listing: BoxStream<'static, Result<ObjectMeta>>,
+) -> BoxStream<'static, Result<ObjectMeta>> {
+    let collect = async move {
+        let mut found: Vec<ObjectMeta> = listing.try_collect().await?;
+        found.sort_unstable_by(|a, b| a.location.cmp(&b.location));
+        Ok::<_, Error>(futures::stream::iter(found.into_iter().map(Ok)))
+    };
+    futures::stream::once(collect).try_flatten().boxed()
 }
 
 /// Which directories are known to be reachable after a power cut.

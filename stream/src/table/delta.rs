@@ -221,10 +221,11 @@ impl PublishedTable {
     }
 }
 
-/// A log store over our own store. The `file` scheme makes the kernel sort listings itself, which
-/// a local directory needs and no other store minds; the URL names no real path.
+/// A log store over our own store. The URL is only a name below it: with `file` Delta would look
+/// for a real directory of that name, with `memory` it takes the store as it is and relies on
+/// sorted listings, which every store of [`crate::store`] gives.
 fn log_store(store: Arc<dyn ObjectStore>, table: Table) -> Result<LogStoreRef, DeltaTableError> {
-    let url = Url::parse(&format!("file:///{}/", table.path()))
+    let url = Url::parse(&format!("memory:///{}/", table.path()))
         .map_err(|error| DeltaTableError::generic(error.to_string()))?;
     logstore_with(store, &url, StorageConfig::default())
 }
