@@ -343,10 +343,9 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => runtime
-            .spawn_blocking(work)
-            .await
-            .map_err(|source| Error::JoinError { source })?,
+        Ok(runtime) => {
+            runtime.spawn_blocking(work).await.map_err(|source| Error::JoinError { source })?
+        }
         Err(_) => work(),
     }
 }
@@ -357,9 +356,7 @@ fn failed(path: &FsPath, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: error.into() },
         io::ErrorKind::NotFound => Error::NotFound { path, source: error.into() },
-        io::ErrorKind::PermissionDenied => {
-            Error::PermissionDenied { path, source: error.into() }
-        }
+        io::ErrorKind::PermissionDenied => Error::PermissionDenied { path, source: error.into() },
         _ => Error::Generic { store: "DurableStore", source: format!("{path}: {error}").into() },
     }
 }
