@@ -23,12 +23,9 @@ demo: ## Build, start everything, send ten minutes of a shop, answer six questio
 test: ## Everything that must hold: unit, property and integration tests, then real clients
 	$(if $(LINT),$(MAKE) lint)
 	$(CARGO) build --bin tidemill
-	$(CARGO) test --workspace
-	@if [ -x tests/clients/run.sh ]; then \
-		TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" tests/clients/run.sh; \
-	else \
-		echo "tests/clients/run.sh is missing: no real client was run" >&2; \
-	fi
+	$(CARGO) test --workspace --no-run
+	scripts/with-real-kafka.sh $(CARGO) test --workspace
+	TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh
 
 lint: ## Formatting and lints, warnings refused
 	$(CARGO) fmt --all --check

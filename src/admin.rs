@@ -1,9 +1,12 @@
 //! Health of the process itself: `GET /` and `GET /metrics` on 13133, the OpenTelemetry Collector's
-//! health port. 200 when ready, 503 while starting and draining, always with a JSON status.
+//! health port. 200 when ready, 503 while starting and draining, always with a JSON status: what the
+//! intake took and refused, where the worker stands.
+
+mod metrics;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
@@ -62,9 +65,33 @@ struct State {
     phase: AtomicU8,
     role: &'static str,
     started: Instant,
+    intake: OnceLock<ingest::CounterReader>,
+    worker: OnceLock<stream::worker::StatusReader>,
+}
+
+/// What is known at one moment; absent roles are absent.
+#[derive(Debug)]
+struct Report {
+    phase: Phase,
+    role: &'static str,
+    version: &'static str,
+    uptime_seconds: u64,
+    intake: Option<Vec<ingest::Counter>>,
+    worker: Option<stream::worker::Status>,
 }
 
 impl State {
+    fn report(&self) -> Report {
+        Report {
+            phase: self.phase(),
+            role: self.role,
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            intake: self.intake.get().map(ingest::CounterReader::read),
+            worker: self.worker.get().map(stream::worker::StatusReader::read),
+        }
+    }
+
     fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Starting,
@@ -84,7 +111,13 @@ impl Admin {
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let phase = AtomicU8::new(Phase::Starting as u8);
-        let state = Arc::new(State { phase, role, started: Instant::now() });
+        let state = Arc::new(State {
+            phase,
+            role,
+            started: Instant::now(),
+            intake: OnceLock::new(),
+            worker: OnceLock::new(),
+        });
         let accept = tokio::spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { state, address, accept })
     }
@@ -97,6 +130,17 @@ impl Admin {
     /// Says so from now on.
     pub fn phase(&self, phase: Phase) {
         self.state.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Shows the intake's counters from now on.
+    pub fn show_intake(&self, reader: ingest::CounterReader) {
+        // A process has one intake; a second reader would say the same.
+        let _ = self.state.intake.set(reader);
+    }
+
+    /// Shows the worker's status from now on.
+    pub fn show_worker(&self, reader: stream::worker::StatusReader) {
+        let _ = self.state.worker.set(reader);
     }
 
     /// Closes the port.
@@ -145,36 +189,49 @@ fn respond(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> 
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n".to_owned());
     }
-    let phase = state.phase();
-    let status =
-        if phase == Phase::Ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match request.uri().path() {
         "/" | "/health" | "/health/status" => {
-            let body = serde_json::json!({
-                "status": phase.name(),
-                "role": state.role,
-                "version": env!("CARGO_PKG_VERSION"),
-                "uptime_seconds": state.started.elapsed().as_secs(),
-            });
-            answer(status, "application/json", format!("{body}\n"))
+            let report = state.report();
+            let status = match report.phase {
+                Phase::Ready => StatusCode::OK,
+                Phase::Starting | Phase::Draining => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            answer(status, "application/json", format!("{}\n", json(&report)))
         }
-        "/metrics" => answer(StatusCode::OK, "text/plain; version=0.0.4", metrics(state)),
+        "/metrics" => {
+            answer(StatusCode::OK, "text/plain; version=0.0.4", metrics::render(&state.report()))
+        }
         _ => answer(StatusCode::NOT_FOUND, "text/plain", "try / or /metrics\n".to_owned()),
     }
 }
 
-/// Prometheus text format.
-fn metrics(state: &State) -> String {
-    format!(
-        "# HELP tidemill_ready Whether every role runs.\n# TYPE tidemill_ready gauge\n\
-         tidemill_ready{{role=\"{role}\",version=\"{version}\"}} {ready}\n\
-         # HELP tidemill_uptime_seconds Seconds since the start.\n# TYPE tidemill_uptime_seconds gauge\n\
-         tidemill_uptime_seconds {uptime}\n",
-        role = state.role,
-        version = env!("CARGO_PKG_VERSION"),
-        ready = u8::from(state.phase() == Phase::Ready),
-        uptime = state.started.elapsed().as_secs(),
-    )
+/// The status document. Counters at zero are left out: a person reads it.
+fn json(report: &Report) -> serde_json::Value {
+    let intake = report.intake.as_ref().map(|counters| {
+        let mut endpoints = serde_json::Map::new();
+        for counter in counters.iter().filter(|counter| counter.count > 0) {
+            let endpoint = endpoints
+                .entry(counter.endpoint)
+                .or_insert_with(|| serde_json::Value::Object(serde_json::Map::new()));
+            if let Some(endpoint) = endpoint.as_object_mut() {
+                endpoint.insert(counter.outcome.to_owned(), counter.count.into());
+            }
+        }
+        endpoints
+    });
+    let mut body = serde_json::json!({
+        "status": report.phase.name(),
+        "role": report.role,
+        "version": report.version,
+        "uptime_seconds": report.uptime_seconds,
+    });
+    if let (Some(intake), Some(body)) = (intake, body.as_object_mut()) {
+        body.insert("intake".to_owned(), intake.into());
+    }
+    if let (Some(worker), Some(body)) = (&report.worker, body.as_object_mut()) {
+        body.insert("worker".to_owned(), serde_json::json!(worker));
+    }
+    body
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {

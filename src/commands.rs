@@ -53,12 +53,42 @@ fn tracing(command: &Command) {
         }
         Command::Sql(_) | Command::Config(_) | Command::Demo(_) => "error",
     };
-    let filter =
-        EnvFilter::try_from_env("TIDEMILL_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = log_filter(std::env::var("TIDEMILL_LOG").ok().as_deref(), default);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
         .init();
+}
+
+/// The filter asked for, else the default. The embedded broker's own lines are held back by
+/// directives before those of the user, who may ask for them by name.
+fn log_filter(asked: Option<&str>, default: &str) -> EnvFilter {
+    #[cfg(feature = "embedded-broker")]
+    let broker = ingest::broker::LOG_DIRECTIVES.join(",");
+    #[cfg(not(feature = "embedded-broker"))]
+    let broker = "";
+    let own = format!("{broker},{default}");
+    let asked = asked.filter(|text| !text.trim().is_empty());
+    // A later directive replaces an equal one, so what the user names is what counts.
+    asked
+        .and_then(|asked| EnvFilter::try_new(format!("{broker},{asked}")).ok())
+        .unwrap_or_else(|| EnvFilter::new(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::log_filter;
+
+    #[cfg(feature = "embedded-broker")]
+    #[test]
+    fn the_embedded_broker_stays_quiet_unless_it_is_named() {
+        for asked in [None, Some("info"), Some("debug,stream=trace"), Some("not=a=filter"), Some("")] {
+            let filter = log_filter(asked, "warn").to_string();
+            assert!(filter.contains("nisshi_storage=warn"), "{asked:?}: {filter}");
+        }
+        let named = log_filter(Some("info,nisshi_storage=debug"), "warn").to_string();
+        assert!(named.contains("nisshi_storage=debug") && !named.contains("nisshi_storage=warn"));
+    }
 }

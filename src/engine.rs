@@ -172,7 +172,11 @@ impl Engine {
             if self.roles.needs_kafka() { self.kafka(config).await? } else { String::new() };
         if self.roles.has(Roles::Worker) {
             let settings = worker_settings(config, brokers.clone())?;
-            self.worker = Some(stream::worker::start(settings).await?);
+            let worker = stream::worker::start(settings).await?;
+            if let Some(admin) = &self.admin {
+                admin.show_worker(worker.status_reader());
+            }
+            self.worker = Some(worker);
             tracing::info!(store = %config.storage.url, "worker started");
         }
         if self.roles.has(Roles::Ingest) {
@@ -182,7 +186,11 @@ impl Engine {
                 otlp_http: config.intake.otlp_http,
                 kafka: config.producer(brokers),
             };
-            self.intake = Some(ingest::start(settings).await?);
+            let intake = ingest::start(settings).await?;
+            if let Some(admin) = &self.admin {
+                admin.show_intake(intake.counter_reader());
+            }
+            self.intake = Some(intake);
             tracing::info!(datadog = %config.intake.datadog, otlp_grpc = %config.intake.otlp_grpc,
                 otlp_http = %config.intake.otlp_http, "intake started");
         }
@@ -266,7 +274,7 @@ fn open_store(config: &Config) -> Result<Arc<dyn ObjectStore>, stream::store::Er
 fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::Config, StartError> {
     Ok(stream::worker::Config {
         brokers,
-        properties: config.kafka.properties.clone(),
+        properties: consumer_properties(config),
         topics: config.worker_topics(),
         store: open_store(config)?,
         store_name: config.storage.url.clone(),
@@ -274,6 +282,18 @@ fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::C
         epoch: config.worker.epoch,
         threads: config.worker.threads,
     })
+}
+
+/// What the embedded broker needs of its consumers, then the user's properties, which win.
+fn consumer_properties(config: &Config) -> Vec<(String, String)> {
+    let mut properties = Vec::new();
+    #[cfg(feature = "embedded-broker")]
+    if is_embedded(config) {
+        let needed = ingest::broker::CONSUMER_PROPERTIES;
+        properties.extend(needed.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+    properties.extend(config.kafka.properties.iter().cloned());
+    properties
 }
 
 /// What the query service gets; also used when `tidemill sql` reads the tables by itself.

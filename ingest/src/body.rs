@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
-use schemas::limits::MAX_DECOMPRESSED_BYTES;
+use schemas::limits::{MAX_DECOMPRESSED_BYTES, MAX_DISCARDED_BODY_BYTES};
 use tokio::time::{Instant, timeout_at};
 
 use crate::admission::Lease;
@@ -31,15 +31,34 @@ pub(crate) async fn read(
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<u64>().ok());
-    if declared.is_some_and(|declared| declared > limit as u64) {
-        return Err(above(limit));
+    let slow = |_| Refusal::slow("the request body did not arrive in time");
+    let mut body = body;
+    let read = if declared.is_some_and(|declared| declared > limit as u64) {
+        Err(above(limit))
+    } else {
+        timeout_at(deadline, collect(&mut body, limit, lease)).await.map_err(slow)?
+    };
+    // A client that waits for `100 Continue` sends nothing more once it is refused.
+    if read.is_err() && !headers.contains_key(EXPECT) {
+        let _ = timeout_at(deadline, discard(body)).await;
     }
-    timeout_at(deadline, collect(body, limit, lease))
-        .await
-        .map_err(|_| Refusal::slow("the request body did not arrive in time"))?
+    read
 }
 
-async fn collect(mut body: Body, limit: usize, lease: &mut Lease) -> Result<Bytes, Refusal> {
+/// Reads on for a while and keeps nothing: most clients read their answer only after they have sent
+/// everything, and would see a broken connection in place of the reason.
+async fn discard(mut body: Body) {
+    let mut left = MAX_DISCARDED_BODY_BYTES;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.into_data().map_or(0, |data| data.len());
+        left = left.saturating_sub(bytes);
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+async fn collect(body: &mut Body, limit: usize, lease: &mut Lease) -> Result<Bytes, Refusal> {
     let mut first = Bytes::new();
     let mut all = BytesMut::new();
     let mut total = 0usize;

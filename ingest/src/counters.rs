@@ -2,6 +2,7 @@
 //!
 //! Both sets are closed enums, so the memory is fixed whatever clients send.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::refusal::Kind;
@@ -74,6 +75,17 @@ const OUTCOMES: [(Outcome, &str); 13] = [
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     cells: [[AtomicU64; OUTCOMES.len()]; ENDPOINTS.len()],
+}
+
+/// Goes on reading the counters while the intake runs or drains; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct CounterReader(pub(crate) Arc<Counters>);
+
+impl CounterReader {
+    /// What was taken and refused since the start, per endpoint and reason, zeros included.
+    pub fn read(&self) -> Vec<Counter> {
+        self.0.snapshot()
+    }
 }
 
 /// One line of a snapshot.

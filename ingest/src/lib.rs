@@ -27,7 +27,7 @@ mod protobuf;
 mod refusal;
 pub mod sink;
 
-pub use counters::Counter;
+pub use counters::{Counter, CounterReader};
 use intake::Intake;
 use listener::Listener;
 use sink::Sink;
@@ -130,6 +130,11 @@ impl Running {
     /// What was taken and refused since the start, per endpoint and reason, zeros included.
     pub fn counters(&self) -> Vec<Counter> {
         self.intake.counters.snapshot()
+    }
+
+    /// A reader of the same counters that may outlive this handle.
+    pub fn counter_reader(&self) -> CounterReader {
+        CounterReader(Arc::clone(&self.intake.counters))
     }
 
     /// Resolves only when the intake can not go on.

@@ -9,6 +9,7 @@ mod guarded_parser;
 mod parameters;
 mod parse_hook;
 mod rows;
+pub(crate) mod search_path;
 pub(crate) mod server;
 mod service;
 mod settings;
@@ -19,8 +20,7 @@ use crate::error::QueryError;
 
 /// The failure as PostgreSQL says it.
 fn wire_error(error: QueryError) -> PgWireError {
-    let mut info =
-        ErrorInfo::new("ERROR".to_owned(), error.code.sqlstate().to_owned(), error.message);
+    let mut info = ErrorInfo::new("ERROR".to_owned(), error.code.sqlstate().to_owned(), error.message);
     info.hint = error.hint;
     PgWireError::UserError(Box::new(info))
 }

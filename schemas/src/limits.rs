@@ -6,6 +6,9 @@ const MIB: usize = 1 << 20;
 
 // ---- Intake: requests ----------------------------------------------------------------------------
 
+/// Bytes of a refused body that are still read, and thrown away, so that the client gets to read why.
+/// Twice the largest body taken, which covers clients that are wrong by a little.
+pub const MAX_DISCARDED_BODY_BYTES: usize = 128 * MIB;
 /// Bytes of a trace request body as sent. The Datadog agent's own limit.
 pub const MAX_TRACE_BODY_BYTES: usize = 25 * MIB;
 /// Bytes of a Datadog logs body as sent; the uncompressed limit of the public API is 5 MB.

@@ -34,6 +34,23 @@ async fn health_says_503_until_ready_and_again_while_draining() {
     assert!(String::from_utf8_lossy(&metrics.body).contains("tidemill_ready{"));
 }
 
+#[cfg(feature = "embedded-broker")]
+#[test]
+fn consumers_of_the_embedded_broker_get_its_properties_before_the_users() {
+    let dir = tempfile::tempdir().expect("temp");
+    let mut config = config(dir.path());
+    config.kafka.properties = vec![("fetch.wait.max.ms".to_owned(), "7".to_owned())];
+    let properties = super::consumer_properties(&config);
+    let value = |name: &str| {
+        let last = properties.iter().rev().find(|(key, _)| key == name);
+        last.map(|(_, value)| value.as_str())
+    };
+    assert_eq!(value("fetch.max.bytes"), Some("2097152"));
+    assert_eq!(value("fetch.wait.max.ms"), Some("7"));
+    config.kafka.brokers = Brokers::Cluster("127.0.0.1:9".to_owned());
+    assert_eq!(super::consumer_properties(&config), config.kafka.properties);
+}
+
 #[tokio::test]
 async fn a_health_port_in_use_names_its_setting() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("free port");

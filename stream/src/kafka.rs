@@ -223,6 +223,23 @@ impl KafkaSource {
             thread::sleep(LOOK_AGAIN);
         }
     }
+
+    /// The metadata of a topic made a moment ago names leaders that do not lead yet, and leaders
+    /// change: both pass.
+    fn wait_for_watermarks(
+        &self,
+        partition: &TopicPartition,
+        end: Duration,
+    ) -> Result<(i64, i64), SourceError> {
+        loop {
+            match watermarks(&self.consumer, partition) {
+                Err(error) if self.clock.monotonic() >= end => return Err(error),
+                Err(error) => tracing::debug!(%error, "asking again"),
+                found => return found,
+            }
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
 }
 
 /// The oldest offset of a partition, and one past its newest.
@@ -243,7 +260,7 @@ impl Source for KafkaSource {
         let mut found = Vec::new();
         for topic in topics {
             for partition in self.wait_for_topic(topic, end)? {
-                let (low, high) = watermarks(&self.consumer, &partition)?;
+                let (low, high) = self.wait_for_watermarks(&partition, end)?;
                 found.push(PartitionInfo { partition, low, high });
             }
         }

@@ -104,6 +104,17 @@ pub struct Running {
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
+/// Goes on reading the status while the worker runs or drains; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct StatusReader(Arc<status::Board>);
+
+impl StatusReader {
+    /// Where the worker stands now.
+    pub fn read(&self) -> Status {
+        self.0.read()
+    }
+}
+
 /// Probes the store, recovers from the commit log, takes the partitions and starts; ready when it
 /// returns.
 pub async fn start(config: Config) -> Result<Running, Error> {
@@ -174,6 +185,11 @@ impl Running {
     /// Where it stands now.
     pub fn status(&self) -> Status {
         self.status.read()
+    }
+
+    /// A reader of the same status that may outlive this handle.
+    pub fn status_reader(&self) -> StatusReader {
+        StatusReader(Arc::clone(&self.status))
     }
 
     /// Stops consuming, commits one last unit, publishes it.

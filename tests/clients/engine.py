@@ -97,7 +97,9 @@ def request(method, url, body=None, headers=None, timeout=60):
 class Engine:
     """One `tidemill up` with its own data directory. It can be killed and started again."""
 
-    def __init__(self, directory=None, pipeline=HERE / "pipeline.yaml", epoch="1s"):
+    def __init__(self, directory=None, pipeline=HERE / "pipeline.yaml", epoch="1s", storage=None, cluster=None, suffix=""):
+        """`storage` is that part of the configuration (default: the data directory), `cluster` a real
+        Kafka in place of the embedded one, `suffix` ends the names of all topics, so that runs can share a cluster."""
         self._owned = None
         if directory is None:
             self._owned = tempfile.TemporaryDirectory(prefix="tidemill-clients-")
@@ -105,7 +107,7 @@ class Engine:
         self.dir = pathlib.Path(directory)
         self.data = self.dir / "data"
         self.log = self.dir / "stderr.log"
-        self.epoch = epoch
+        self.epoch, self.storage, self.cluster, self.suffix = epoch, storage, cluster, suffix
         self.pipeline = pathlib.Path(pipeline).read_text() if pipeline else ""
         self.port = dict(zip(PORTS.values(), free_ports(len(PORTS)), strict=True))
         self.process = None
@@ -120,7 +122,11 @@ class Engine:
 
     @property
     def kafka(self):
-        return self.address("kafka")
+        return self.cluster or self.address("kafka")
+
+    def topic(self, name):
+        """The name of a topic in this engine's Kafka."""
+        return name + self.suffix
 
     @property
     def dsn(self):
@@ -135,8 +141,11 @@ class Engine:
     def config(self):
         """The configuration file's text."""
         sources = "".join(
-            f"    - {{topic: {topic}, signal: {signal}, format: {fmt}}}\n" for topic, (signal, fmt) in SOURCES.items()
+            f"    - {{topic: {self.topic(topic)}, signal: {signal}, format: {fmt}}}\n" for topic, (signal, fmt) in SOURCES.items()
         )
+        own = "".join(f"    {signal}: {self.topic(f'tidemill.{signal}')}\n" for signal in ("logs", "spans", "metrics"))
+        embedded = "" if self.cluster else f'  embedded:\n    listen: "{self.address("kafka")}"\n'
+        storage = f"storage: {json.dumps(self.storage)}\n" if self.storage else ""
         pipeline = "".join(f"  {line}\n" for line in self.pipeline.splitlines())
         return (
             "intake:\n"
@@ -148,9 +157,9 @@ class Engine:
             f'  postgres: "{self.address("postgres")}"\n'
             "health:\n"
             f'  listen: "{self.address("health")}"\n'
-            "kafka:\n"
-            "  embedded:\n"
-            f'    listen: "{self.address("kafka")}"\n'
+            f"{storage}"
+            f"kafka:\n{embedded}"
+            f"  topics:\n{own}"
             f"  sources:\n{sources}"
             "worker:\n"
             f'  epoch: "{self.epoch}"\n' + (f"pipeline:\n{pipeline}" if pipeline else "")
@@ -162,6 +171,7 @@ class Engine:
         file = self.dir / "tidemill.yaml"
         file.write_text(self.config())
         command = [str(binary()), "up", "--data-dir", str(self.data), "--config", str(file)]
+        command += ["--kafka", self.cluster] if self.cluster else []
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         return self.process

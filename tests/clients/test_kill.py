@@ -123,7 +123,13 @@ def test_every_record_exactly_once_through_kill_9(own):
     own.wait_for("SELECT count(DISTINCT attributes['n']) AS n FROM logs WHERE service = 'kill-http'", lambda rows: rows[0]["n"] >= http.accepted, 60)
     rows = rows_of_kafka(own, kafka.sent)
     assert len(rows) == kafka.sent, f"{len(rows)} rows, {kafka.sent} sent"
-    assert rows == {(place, number) for number, place in kafka.stored.items()}
+    assert {number for _, number in rows} == set(kafka.stored)
+    # A batch whose first acknowledgement was lost is answered "duplicate" the second time: stored, but
+    # the producer then knows only its partition.
+    told = {(place, number) for number, place in kafka.stored.items() if place[1] is not None and place[1] >= 0}
+    assert told <= rows, sorted(told - rows)[:5]
+    assert {(place[0], number) for place, number in rows} == {(place[0], number) for number, place in kafka.stored.items()}
+    assert len(told) > len(rows) / 2, "most offsets were told"
     ledger.check(own)
     ledger.check_rows(own)
 

@@ -92,7 +92,7 @@ def test_logs_arrive_with_their_trace(engine, mark, transport):
     provider = LoggerProvider(resource=resource(mark))
     provider.add_log_record_processor(BatchLogRecordProcessor(exporter(engine, transport, "Log")))
     logger = provider.get_logger("it")
-    levels = [(SeverityNumber.DEBUG, "debug"), (SeverityNumber.INFO, "info"), (SeverityNumber.WARN, "warning"), (SeverityNumber.ERROR, "error")]
+    levels = [(SeverityNumber.DEBUG, "debug"), (SeverityNumber.INFO, "info"), (SeverityNumber.WARN, "warn"), (SeverityNumber.ERROR, "error")]
     with spans.start_as_current_span("work") as span:
         for number, (severity, _) in enumerate(levels):
             logger.emit(

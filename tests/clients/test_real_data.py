@@ -62,7 +62,7 @@ def test_train_ticket_logs_join_their_spans(fresh_engine, data):
 
     levels = collections.Counter(re.match(r"\S+ (\w+)", json.loads(row["Log"])["log"])[1].lower() for row in logs)
     statuses = {row["status"]: row["n"] for row in engine.sql("SELECT status, count(*) AS n FROM logs WHERE env = 'tt' GROUP BY 1")}
-    assert statuses == {"info": levels["info"], "warning": levels["warn"], "error": levels["error"]}
+    assert statuses == {"info": levels["info"], "warn": levels["warn"], "error": levels["error"]}
     first = min(int(row["TimeUnixNano"]) for row in logs)
     assert abs(engine.value("SELECT min(timestamp_ns) FROM logs WHERE env = 'tt'") - first) < 1_000_000, "the runtime's UTC time"
 

@@ -1,7 +1,9 @@
 //! `GET /info`: what this intake is, in the words of the Datadog agent.
 //!
-//! Tracers turn features on and off by it, so it names exactly what is kept here. What is not named
-//! (client statistics, remote configuration, the event proxy) tracers do not use.
+//! Tracers turn features on and off by it, so it names what is kept here. What is not named (client
+//! statistics, remote configuration, the event proxy) tracers do not use. The exception is the
+//! debugger: ddtrace warns at every start of an agent that does not name it, though it sends nothing
+//! unless its user turned that feature on. What it then sends is taken and discarded, and counted.
 
 use std::fmt::Write;
 
@@ -26,7 +28,10 @@ pub(super) struct Info {
 pub(super) fn info(port: u16) -> Info {
     let document = serde_json::json!({
         "version": VERSION,
-        "endpoints": ["/v0.3/traces", "/v0.4/traces", "/v0.5/traces", "/api/v2/logs", "/v1/input"],
+        "endpoints": [
+            "/v0.3/traces", "/v0.4/traces", "/v0.5/traces", "/api/v2/logs", "/v1/input",
+            "/debugger/v1/diagnostics", "/debugger/v2/input",
+        ],
         "feature_flags": [],
         // Tracers shall send every trace: what is dropped is decided here, and is recorded.
         "client_drop_p0s": false,

@@ -1,5 +1,7 @@
-//! What tracers call besides traces. What would only disturb their users if it failed is answered
-//! politely and not kept; what a user asked for and we do not have is said to be missing.
+//! What tracers call besides traces. It is answered as the agent answers it and not kept: a refusal
+//! would only make tracers retry and log errors in their users' programs. `discarded` of the counter
+//! `datadog_other` says how much that was. Paths that carry telemetry we would have to keep, and
+//! unknown ones, are said to be missing.
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -22,8 +24,8 @@ enum Manner {
     Json(StatusCode),
     /// 200 and `OK`.
     Ok,
-    /// 404: tracers then turn the feature off.
-    Missing(&'static str),
+    /// 404: tracers then use another version, or turn the feature off.
+    Missing,
 }
 
 /// `GET /info`.
@@ -46,7 +48,7 @@ pub(super) async fn other(
         intake.refused(Endpoint::DatadogOther, &refusal);
         return (status(refusal.kind), format!("{refusal}\n")).into_response();
     }
-    if !matches!(manner, Manner::Missing(_)) {
+    if manner != Manner::Missing {
         intake.counters.add(Endpoint::DatadogOther, Outcome::Discarded, 1);
     }
     let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
@@ -54,11 +56,24 @@ pub(super) async fn other(
         Manner::Empty => StatusCode::OK.into_response(),
         Manner::Json(status) => (status, json, "{}").into_response(),
         Manner::Ok => "OK\n".into_response(),
-        Manner::Missing(what) => {
-            (StatusCode::NOT_FOUND, format!("{what} is not supported here\n")).into_response()
-        }
+        Manner::Missing => (
+            StatusCode::NOT_FOUND,
+            format!("{} is not supported here; GET /info names what is\n", uri.path()),
+        )
+            .into_response(),
     }
 }
+
+/// Products whose data we do not keep; the agent passes them on and answers 200 or 202.
+const DISCARDED: [&str; 7] = [
+    "/telemetry/proxy/",
+    "/profiling/v1/",
+    "/evp_proxy/",
+    "/debugger/",
+    "/symdb/v1/",
+    "/tracer_flare/",
+    "/dogstatsd/",
+];
 
 fn manner(path: &str) -> Manner {
     match path {
@@ -68,14 +83,10 @@ fn manner(path: &str) -> Manner {
         // No configuration for this client.
         "/v0.7/config" => Manner::Json(StatusCode::OK),
         "/v0.3/services" | "/v0.4/services" | "/v0.5/services" | "/v0.7/services" => Manner::Ok,
-        "/tracer_flare/v1" => Manner::Missing("a tracer flare"),
-        _ if path.starts_with("/telemetry/proxy/") => Manner::Json(StatusCode::ACCEPTED),
-        _ if path.starts_with("/profiling/") => Manner::Missing("profiling"),
-        _ if path.starts_with("/evp_proxy/") => Manner::Missing("the event proxy"),
-        _ if path.starts_with("/debugger/") => Manner::Missing("dynamic instrumentation"),
-        _ if path.starts_with("/symdb/") => Manner::Missing("the symbol database"),
-        _ if path.starts_with("/dogstatsd/") => Manner::Missing("statsd over HTTP"),
-        _ => Manner::Missing("this path"),
+        _ if DISCARDED.iter().any(|prefix| path.starts_with(prefix)) => {
+            Manner::Json(StatusCode::ACCEPTED)
+        }
+        _ => Manner::Missing,
     }
 }
 
@@ -90,17 +101,22 @@ mod tests {
             "/telemetry/proxy/api/v2/apmtelemetry",
             "/v0.7/config",
             "/v0.4/services",
+            "/profiling/v1/input",
+            "/evp_proxy/v4/api/v2/llmobs",
+            "/debugger/v1/diagnostics",
+            "/debugger/v2/input",
+            "/symdb/v1/input",
+            "/tracer_flare/v1",
+            "/dogstatsd/v2/proxy",
         ] {
-            assert!(!matches!(manner(path), Manner::Missing(_)), "{path}");
+            assert_ne!(manner(path), Manner::Missing, "{path}");
         }
     }
 
     #[test]
-    fn what_a_user_asked_for_and_we_lack_is_said_to_be_missing() {
-        for path in
-            ["/profiling/v1/input", "/evp_proxy/v4/api/v2/llmobs", "/v0.7/traces", "/v1.0/traces"]
-        {
-            assert!(matches!(manner(path), Manner::Missing(_)), "{path}");
+    fn traces_of_unknown_versions_are_never_discarded_politely() {
+        for path in ["/v0.7/traces", "/v1.0/traces", "/v2/input", "/profiling"] {
+            assert_eq!(manner(path), Manner::Missing, "{path}");
         }
     }
 }

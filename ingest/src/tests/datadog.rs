@@ -141,20 +141,26 @@ async fn info_names_what_is_kept_and_its_digest_is_on_every_answer() {
     assert_eq!(document["span_meta_structs"], true);
     let endpoints: Vec<String> =
         serde_json::from_value(document["endpoints"].clone()).expect("list");
-    assert!(endpoints.contains(&"/v0.5/traces".to_owned()));
+    for path in ["/v0.5/traces", "/debugger/v1/diagnostics", "/debugger/v2/input"] {
+        assert!(endpoints.iter().any(|known| known == path), "{path}");
+    }
     assert!(!endpoints.iter().any(|path| path.starts_with("/evp_proxy") || path == "/v0.6/stats"));
     let digest: String =
         sha2::Sha256::digest(&info.body).iter().map(|byte| format!("{byte:02x}")).collect();
     let traces = request(to, "POST /v0.4/traces", &[MSGPACK], &v04(&json!([]))).await;
     assert_eq!(traces.headers["datadog-agent-state"], digest);
-    for path in
-        ["POST /telemetry/proxy/api/v2/apmtelemetry", "POST /v0.6/stats", "POST /v0.7/config"]
-    {
+    for path in [
+        "POST /telemetry/proxy/api/v2/apmtelemetry",
+        "POST /v0.6/stats",
+        "POST /v0.7/config",
+        "POST /debugger/v1/diagnostics",
+        "POST /debugger/v2/input",
+    ] {
         let answer = request(to, path, &[JSON], b"{}").await;
         assert!(answer.status < 300, "{path}: {}", answer.status);
     }
     assert_eq!(request(to, "POST /v0.7/traces", &[MSGPACK], b"\x80").await.status, 404);
-    assert_eq!(counted(&running, "datadog_other", "discarded"), 3);
+    assert_eq!(counted(&running, "datadog_other", "discarded"), 5);
 }
 
 #[tokio::test]

@@ -41,8 +41,7 @@ impl ScalarUDFImpl for CurrentSetting {
         let Some(names) = arrays.first() else {
             return Err(DataFusionError::Internal("current_setting takes a name".to_owned()));
         };
-        let values: StringArray =
-            names.as_string::<i32>().iter().map(|name| name.and_then(setting)).collect();
+        let values: StringArray = names.as_string::<i32>().iter().map(|name| name.and_then(setting)).collect();
         Ok(ColumnarValue::Array(Arc::new(values) as ArrayRef))
     }
 }
@@ -52,12 +51,10 @@ fn setting(name: &str) -> Option<&'static str> {
     match name.to_ascii_lowercase().as_str() {
         "server_version_num" => Some("160006"),
         "server_version" => Some("16.6"),
-        "search_path" => Some("public"),
+        "search_path" => Some(crate::postgres::search_path::SEARCH_PATH),
         "timezone" => Some("UTC"),
         "server_encoding" | "client_encoding" => Some("UTF8"),
-        "default_transaction_read_only"
-        | "transaction_read_only"
-        | "standard_conforming_strings" => Some("on"),
+        "default_transaction_read_only" | "transaction_read_only" | "standard_conforming_strings" => Some("on"),
         "max_index_keys" => Some("32"),
         _ => None,
     }

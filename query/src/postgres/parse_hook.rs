@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use datafusion::common::{DFSchema, ParamValues};
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan};
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
 use datafusion_postgres::QueryHook;
 use datafusion_postgres::hooks::HookClient;
@@ -17,7 +16,7 @@ use pgwire::error::PgWireResult;
 
 use crate::engine::Engine;
 
-use super::settings;
+use super::{search_path, settings};
 use super::wire_error;
 
 /// Answers the parse step; the other two steps are in [`super::service`].
@@ -41,12 +40,10 @@ impl QueryHook for ParseHook {
         client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
         if settings::is_setting(statement) {
-            let described =
-                SetShowHook.handle_extended_parse_query(statement, context, client).await;
+            let described = SetShowHook.handle_extended_parse_query(statement, context, client).await;
             return Some(described.unwrap_or_else(|| Ok(nothing())));
         }
-        let statement = Statement::Statement(Box::new(statement.clone()));
-        Some(self.0.plan(statement).await.map_err(wire_error))
+        Some(self.0.plan(search_path::filled(statement.clone())).await.map_err(wire_error))
     }
 
     async fn handle_extended_query(
@@ -63,8 +60,5 @@ impl QueryHook for ParseHook {
 
 /// A plan without columns: what a statement that returns nothing is described by.
 fn nothing() -> LogicalPlan {
-    LogicalPlan::EmptyRelation(EmptyRelation {
-        produce_one_row: false,
-        schema: Arc::new(DFSchema::empty()),
-    })
+    LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(DFSchema::empty()) })
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
-use datafusion_postgres::DfSessionService;
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use datafusion_postgres::DfSessionService;
 use futures::Sink;
 use pgwire::api::auth::StartupHandler;
 use pgwire::api::auth::noop::NoopStartupHandler;
@@ -29,7 +28,7 @@ use crate::guard;
 
 use super::guarded_parser::GuardedParser;
 use super::parse_hook::ParseHook;
-use super::{parameters, rows, settings, wire_error};
+use super::{parameters, rows, search_path, settings, wire_error};
 
 /// The handlers of all connections.
 pub(super) struct Handlers {
@@ -41,18 +40,12 @@ pub(super) struct Handlers {
 impl Handlers {
     pub(super) fn new(engine: Engine) -> Self {
         let context = engine.idle_context();
-        let hooks: Vec<Arc<dyn datafusion_postgres::QueryHook>> =
-            vec![Arc::new(ParseHook(engine.clone()))];
+        let hooks: Vec<Arc<dyn datafusion_postgres::QueryHook>> = vec![Arc::new(ParseHook(engine.clone()))];
         let parser = DfSessionService::new_with_hooks(Arc::clone(&context), hooks).query_parser();
         let parser = Arc::new(GuardedParser(parser));
         let connections = Arc::new(ConnectionManager::new());
         Self {
-            service: Arc::new(Service {
-                engine,
-                context,
-                parser,
-                statements: PostgresCompatibilityParser::new(),
-            }),
+            service: Arc::new(Service { engine, context, parser, statements: PostgresCompatibilityParser::new() }),
             startup: Arc::new(Startup(Arc::clone(&connections))),
             cancel: Arc::new(DefaultCancelHandler::new(connections)),
         }
@@ -119,7 +112,7 @@ impl SimpleQueryHandler for Service {
                 continue;
             }
             refuse_in_failed_transaction(client)?;
-            let work = Work::Wire(Box::new(Statement::Statement(Box::new(statement))), None);
+            let work = Work::Wire(Box::new(search_path::filled(statement)), None);
             let limits = Limits { max_rows: None, timeout: settings::timeout(client) };
             let answer = self.engine.run(work, limits).await.map_err(wire_error)?;
             responses.push(Response::Query(rows::respond(answer, &Format::UnifiedText).await?));
@@ -158,7 +151,7 @@ impl ExtendedQueryHandler for Service {
         let advertised = self.parser.get_parameter_types(prepared)?;
         let values = parameters::decode(portal, plan, &advertised)?;
         // Planned again at each execution: a prepared statement must see the tables as they are now.
-        let statement = Statement::Statement(Box::new(statement.clone()));
+        let statement = search_path::filled(statement.clone());
         let work = Work::Wire(Box::new(statement), Some(values));
         let limits = Limits { max_rows: None, timeout: settings::timeout(client) };
         let answer = self.engine.run(work, limits).await.map_err(wire_error)?;
@@ -171,8 +164,7 @@ fn refuse_in_failed_transaction<C: ClientInfo>(client: &C) -> PgWireResult<()> {
         return Err(PgWireError::UserError(Box::new(ErrorInfo::new(
             "ERROR".to_owned(),
             "25P02".to_owned(),
-            "current transaction is aborted, commands ignored until end of transaction block"
-                .to_owned(),
+            "current transaction is aborted, commands ignored until end of transaction block".to_owned(),
         ))));
     }
     Ok(())

@@ -33,8 +33,8 @@ pub(super) fn decode<'b>(arena: &'b Bump, record: &'b Record) -> Result<Decoded<
             return Ok(finish(batch, payload));
         }
     }
-    for line in lines(payload) {
-        let line = line.trim_ascii();
+    for whole in lines(payload) {
+        let line = whole.trim_ascii();
         if line.is_empty() {
             continue;
         }
@@ -46,7 +46,8 @@ pub(super) fn decode<'b>(arena: &'b Bump, record: &'b Record) -> Result<Decoded<
                 batch.push(event);
             }
             Err(error) => {
-                batch.refuse(event.index, json_reason(&error), format_args!("{error}"), line);
+                // As it came, blanks included: a dead letter can be sent again.
+                batch.refuse(event.index, json_reason(&error), format_args!("{error}"), whole);
             }
         }
     }

@@ -233,3 +233,16 @@ fn properties_that_break_promises_are_refused() {
     assert!(error.contains("no.such.property"), "{error}");
     connect(&mock, &[("fetch.wait.max.ms", "20"), ("auto.offset.reset", "error")]).unwrap();
 }
+
+#[test]
+fn a_partition_whose_leader_does_not_lead_yet_is_asked_again() {
+    let mock = mock(2);
+    produce(&mock, 0, (0..3).map(|n| n.to_string()));
+    let not_yet = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    // Each look asks twice, for either end; librdkafka itself asks again but a few times.
+    mock.request_errors(rdkafka::types::RDKafkaApiKey::ListOffsets, &[not_yet; 12]);
+    let source = connect(&mock, &[]).unwrap();
+    let infos = source.partitions(&["t".to_owned()], SOON).unwrap();
+    assert_eq!(infos.iter().map(|info| info.high).collect::<Vec<_>>(), [3, 0]);
+    source.stop();
+}

@@ -1,0 +1,172 @@
+//! `GET /metrics`: the process, the intake and the worker in Prometheus' text format, version 0.0.4.
+//!
+//! Labels are closed sets, and topic names from the configuration, so the number of series is bounded
+//! by the configuration and not by what clients send.
+
+use std::fmt::{self, Write as _};
+
+use ingest::Counter;
+use stream::worker::Status;
+
+use super::Report;
+
+/// The whole document.
+pub(super) fn render(report: &Report) -> String {
+    let mut text = Text::default();
+    text.family("tidemill_ready", "gauge", "Whether every role runs.");
+    let ready = u8::from(report.phase == super::Phase::Ready);
+    text.sample(&[("role", report.role), ("version", report.version)], ready);
+    text.family("tidemill_uptime_seconds", "gauge", "Seconds since the start.");
+    text.sample(&[], report.uptime_seconds);
+    if let Some(counters) = &report.intake {
+        intake(&mut text, counters);
+    }
+    if let Some(status) = &report.worker {
+        worker(&mut text, status);
+        partitions(&mut text, status);
+    }
+    text.0
+}
+
+/// One family per unit: requests, records, messages and bytes must not be added up.
+fn intake(text: &mut Text, counters: &[Counter]) {
+    let requests = |outcome: &'static str| match outcome {
+        "accepted" | "discarded" => Some(outcome),
+        _ => outcome.starts_with("refused_").then_some(outcome),
+    };
+    let records = |outcome: &'static str| match outcome {
+        "records" => Some("accepted"),
+        "records_rejected" => Some("rejected"),
+        "records_cut" => Some("cut"),
+        _ => None,
+    };
+    let messages = |outcome: &'static str| (outcome == "messages").then_some("acknowledged");
+    let bytes = |outcome: &'static str| (outcome == "bytes").then_some("acknowledged");
+    type Pick<'a> = &'a dyn Fn(&'static str) -> Option<&'static str>;
+    let families: [(&str, &str, Pick<'_>); 4] = [
+        ("requests", "Requests by what became of them.", &requests),
+        ("records", "Spans, logs and metrics by what became of them.", &records),
+        ("messages", "Messages acknowledged by Kafka.", &messages),
+        ("bytes", "Payload bytes acknowledged by Kafka.", &bytes),
+    ];
+    for (name, help, pick) in families {
+        text.family(&format!("tidemill_intake_{name}_total"), "counter", help);
+        for counter in counters {
+            if let Some(outcome) = pick(counter.outcome) {
+                let labels = [("endpoint", counter.endpoint), ("outcome", outcome)];
+                text.sample(&labels, counter.count);
+            }
+        }
+    }
+}
+
+fn worker(text: &mut Text, status: &Status) {
+    text.family("tidemill_worker_units_total", "counter", "Units committed since the start.");
+    text.sample(&[], status.units);
+    text.family("tidemill_worker_dead_letters_total", "counter", "Records refused by the worker.");
+    text.sample(&[], status.dead_letters);
+    let missing = "Offsets that never came: compaction, transaction markers.";
+    text.family("tidemill_worker_missing_offsets_total", "counter", missing);
+    text.sample(&[], status.missing_offsets);
+    text.family("tidemill_worker_rows_total", "counter", "Rows committed since the start.");
+    for (table, rows) in &status.rows {
+        text.sample(&[("table", table)], rows);
+    }
+    if let Some(seq) = status.committed_seq {
+        text.family("tidemill_worker_committed_seq", "gauge", "Last record of the commit log.");
+        text.sample(&[], seq);
+    }
+    text.family("tidemill_worker_published_seq", "gauge", "Last seq a table contains.");
+    for (table, seq) in &status.published_seq {
+        if let Some(seq) = seq {
+            text.sample(&[("table", table)], seq);
+        }
+    }
+}
+
+fn partitions(text: &mut Text, status: &Status) {
+    text.family("tidemill_worker_lag", "gauge", "Messages of a partition not yet committed.");
+    for held in &status.partitions {
+        let partition = held.partition.to_string();
+        text.sample(&[("topic", &held.topic), ("partition", &partition)], held.lag);
+    }
+    text.family("tidemill_worker_next_offset", "gauge", "First offset not yet committed.");
+    for held in &status.partitions {
+        let partition = held.partition.to_string();
+        text.sample(&[("topic", &held.topic), ("partition", &partition)], held.next_offset);
+    }
+}
+
+/// The document so far, and the name of the family that is being written.
+#[derive(Default)]
+struct Text(String, String);
+
+impl Text {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        name.clone_into(&mut self.1);
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, labels: &[(&str, &str)], value: impl fmt::Display) {
+        self.0.push_str(&self.1);
+        for (number, (name, value)) in labels.iter().enumerate() {
+            let before = if number == 0 { '{' } else { ',' };
+            let value = value.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n");
+            let _ = write!(self.0, "{before}{name}=\"{value}\"");
+        }
+        let close = if labels.is_empty() { "" } else { "}" };
+        let _ = writeln!(self.0, "{close} {value}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stream::worker::PartitionStatus;
+
+    use super::*;
+    use crate::admin::Phase;
+
+    #[test]
+    fn every_sample_belongs_to_the_family_above_it_and_labels_are_escaped() {
+        let held = PartitionStatus {
+            topic: "odd\"topic\\".to_owned(),
+            partition: 3,
+            next_offset: 7,
+            high: 9,
+            lag: 2,
+        };
+        let counter = |outcome, count| Counter { endpoint: "datadog_logs", outcome, count };
+        let report = Report {
+            phase: Phase::Ready,
+            role: "up",
+            version: "1",
+            uptime_seconds: 5,
+            intake: Some(vec![
+                counter("accepted", 4),
+                counter("records_cut", 1),
+                counter("refused_busy", 2),
+            ]),
+            worker: Some(Status { partitions: vec![held], ..Status::default() }),
+        };
+        let text = render(&report);
+        let mut family = "";
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                family = rest.split(' ').next().unwrap_or_default();
+            } else if !line.starts_with('#') {
+                assert!(line.starts_with(family), "{line}");
+            }
+        }
+        for line in [
+            r#"tidemill_ready{role="up",version="1"} 1"#,
+            "tidemill_uptime_seconds 5",
+            r#"tidemill_intake_requests_total{endpoint="datadog_logs",outcome="accepted"} 4"#,
+            r#"tidemill_intake_requests_total{endpoint="datadog_logs",outcome="refused_busy"} 2"#,
+            r#"tidemill_intake_records_total{endpoint="datadog_logs",outcome="cut"} 1"#,
+            r#"tidemill_worker_lag{topic="odd\"topic\\",partition="3"} 2"#,
+        ] {
+            assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
+        }
+    }
+}

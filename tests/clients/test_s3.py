@@ -1,0 +1,102 @@
+"""The whole engine on an S3-compatible store: moto, an unmodified server that checks conditional writes.
+
+Requests are signed by real S3 clients on both sides. moto honours `If-None-Match` in signed requests
+alone, which also gives the one store the engine must refuse: one that overwrites what is there.
+"""
+
+import subprocess
+import sys
+import time
+
+import ledger
+import pytest
+import wire
+from deltalake import DeltaTable
+from engine import START_DEADLINE, Engine, free_ports, request
+
+BUCKET = "telemetry"
+
+
+@pytest.fixture(scope="module")
+def store():
+    """A running S3 server with one bucket; gives its URL."""
+    (port,) = free_ports(1)
+    run = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + START_DEADLINE
+        while True:
+            try:
+                assert request("PUT", f"{url}/{BUCKET}")[0] == 200
+                break
+            except OSError:
+                assert time.monotonic() < end and process.poll() is None, "the S3 server does not answer"
+                time.sleep(0.1)
+        yield url
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def options(store):
+    return {
+        "aws_endpoint": store,
+        "aws_region": "us-east-1",
+        "aws_access_key_id": "it",
+        "aws_secret_access_key": "not a secret",
+        "aws_allow_http": "true",
+    }
+
+
+def storage(store, prefix, **more):
+    return {"url": f"s3://{BUCKET}/{prefix}", "options": options(store) | more}
+
+
+def test_rows_through_s3_are_there_exactly_once_across_kill_9(store):
+    own = Engine(storage=storage(store, "some/prefix"))
+    try:
+        own.start()
+        for part in range(3):
+            own.send_logs([{"message": f"line {part} {n}", "service": "s3", "n": n} for n in range(100)])
+            own.send_traces(wire.v04([[wire.dd_span("s3")] for _ in range(20)]), traces=20)
+            own.wait_for("SELECT count(*) AS n FROM logs", lambda rows, part=part: rows[0]["n"] >= 100 * part + 1)
+            own.kill()
+            own.start()
+        own.wait_count(300, "logs WHERE service = 's3'")
+        own.wait_count(60, "spans WHERE service = 's3'")
+        ledger.check(own)
+        ledger.check_rows(own)
+        assert own.stop() == 0
+        own.start()
+        own.wait_count(300, "logs WHERE service = 's3'")
+        ledger.check_rows(own)
+
+        for table in ("logs", "spans", "ledger"):
+            read = DeltaTable(f"s3://{BUCKET}/some/prefix/tables/{table}", storage_options=options(store)).to_pyarrow_table()
+            assert read.num_rows == own.value(f"SELECT count(*) FROM {table}") > 0, table
+        assert not own.table("logs").exists(), "nothing beside the bucket"
+    finally:
+        own.close()
+
+
+def test_a_store_that_overwrites_is_refused(store):
+    own = Engine(storage=storage(store, "careless", aws_skip_signature="true"))
+    try:
+        process = own.spawn()
+        assert process.wait(START_DEADLINE) not in (0, 101)
+        told = own.tail()
+        assert f"s3://{BUCKET}/careless" in told and "panicked" not in told, told
+    finally:
+        own.close()
+
+
+def test_a_missing_bucket_is_named(store):
+    own = Engine(storage={"url": "s3://nowhere/x", "options": options(store)})
+    try:
+        process = own.spawn()
+        assert process.wait(START_DEADLINE) not in (0, 101)
+        told = own.tail()
+        assert "s3://nowhere/x" in told and "panicked" not in told, told
+    finally:
+        own.close()
