@@ -11,10 +11,10 @@ DEMO_ARGS := $(if $(EXIT),--exit) $(if $(filter free,$(PORTS)),--free-ports) $(i
 # `make test LINT=` leaves the linter out.
 LINT ?= 1
 
-.PHONY: demo test lint bench help
+.PHONY: demo test lint bench bench-kafka help
 
 help: ## Show this
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: ## Build, start everything, send ten minutes of a shop, answer six questions [EXIT=1] [PORTS=free]
 	$(CARGO) build --bin tidemill
@@ -33,3 +33,6 @@ lint: ## Formatting and lints, warnings refused
 
 bench: ## Measurements, in the release profile (a long first build)
 	$(CARGO) bench --workspace
+
+bench-kafka: ## The whole chain against raw consumption, on a real Apache Kafka (needs Java and Maven)
+	scripts/bench-kafka.sh $(CARGO) bench --bench kafka

@@ -4,6 +4,9 @@
 //! `cargo bench --bench pipeline`. The runs alternate and the best of each counts, so that a busy
 //! machine slows both. Both sides must agree on every field before anything is timed.
 
+#[path = "payloads/lines.rs"]
+mod lines;
+
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::time::Instant;
@@ -11,48 +14,12 @@ use std::time::Instant;
 use bumpalo::Bump;
 use schemas::time::EventTime;
 use stream::event::LogEvent;
-use stream::pipeline::{MetricWindows, Pipeline, config::Config};
+use stream::pipeline::{MetricWindows, Pipeline};
 
 /// Lines of one run.
 const LINES: usize = 20_000;
 /// Alternating runs.
 const RUNS: usize = 7;
-
-const CONFIG: &str = r#"
-pipelines:
-  - name: app
-    filter: {query: "service:checkout"}
-    processors:
-      - type: grok-parser
-        grok:
-          match_rules: |
-            rule %{date("yyyy-MM-dd HH:mm:ss"):timestamp} %{word:level} \[%{word:logger}\] %{data:text}: host=%{notSpace:db} duration=%{integer:duration_ms}ms
-      - {type: date-remapper, sources: [timestamp]}
-      - {type: status-remapper, sources: [level]}
-metrics:
-  - name: requests
-    filter: {query: "*"}
-    compute: {aggregation_type: count}
-    group_by: [{path: service}, {path: "@level", tag_name: level}]
-indexes:
-  - name: main
-    exclusion_filters:
-      - {name: debug, filter: {query: "@level:DEBUG"}}
-"#;
-
-fn lines() -> Vec<String> {
-    let levels = ["INFO", "WARN", "ERROR", "DEBUG"];
-    (0..LINES)
-        .map(|n| {
-            let (level, host, millis) = (levels[n % 4], n % 16, n % 5_000);
-            format!(
-                r#"{{"service":"checkout","hostname":"node-{host}","ddsource":"java","dd":{{"env":"prod","version":"1.4.2"}},"user":"u{n}","message":"2024-04-27 12:{:02}:{:02} {level} [app] Connection timeout: host=db{host:02} duration={millis}ms"}}"#,
-                n / 60 % 60,
-                n % 60,
-            )
-        })
-        .collect()
-}
 
 /// Our chain: kept events and the sum of their durations.
 fn ours(pipeline: &Pipeline, lines: &[String]) -> (usize, i64) {
@@ -114,13 +81,13 @@ fn naive(regex: &regex::Regex, lines: &[String]) -> (usize, i64) {
 }
 
 fn main() {
-    let config: Config = serde_yaml_ng::from_str(CONFIG).expect("the bench's configuration");
-    let pipeline = Pipeline::compile(&config).expect("compiles");
+    let pipeline = lines::pipeline();
     let regex = regex::Regex::new(
         r"(?s)\A(?P<timestamp>\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}) (?P<level>\w+) \[(?P<logger>\w+)\] (?P<text>.*?): host=(?P<db>\S+) duration=(?P<duration_ms>[+-]?\d+)ms\z",
     )
     .expect("the naive expression");
-    let lines = lines();
+    let payloads = lines::records(LINES, 250).into_iter().map(|record| record.payload);
+    let lines: Vec<_> = payloads.map(|bytes| String::from_utf8(bytes).expect("text")).collect();
     let bytes = lines.iter().map(String::len).sum::<usize>() / lines.len();
     assert_eq!(ours(&pipeline, &lines), naive(&regex, &lines), "both chains agree");
     let (mut best_ours, mut best_naive) = (f64::MAX, f64::MAX);

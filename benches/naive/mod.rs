@@ -16,7 +16,7 @@ use stream::record::Record;
 const TEXTS: usize = 16;
 
 /// Columns as anyone would build them.
-struct Table {
+pub(crate) struct Table {
     timestamp: TimestampMicrosecondBuilder,
     duration: Int64Builder,
     texts: [StringBuilder; TEXTS],
@@ -25,7 +25,7 @@ struct Table {
 }
 
 impl Table {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             timestamp: Default::default(),
             duration: Default::default(),
@@ -35,7 +35,7 @@ impl Table {
         }
     }
 
-    fn push(
+    pub(crate) fn push(
         &mut self,
         time: i64,
         duration: i64,
@@ -60,7 +60,7 @@ impl Table {
         self.metrics.append(true).expect("keys and values match");
     }
 
-    fn finish(mut self) -> usize {
+    pub(crate) fn finish(mut self) -> usize {
         let mut columns: Vec<(String, arrow::array::ArrayRef)> = vec![
             ("timestamp".to_owned(), Arc::new(self.timestamp.finish())),
             ("duration".to_owned(), Arc::new(self.duration.finish())),
@@ -101,7 +101,12 @@ fn json_row(table: &mut Table, value: &serde_json::Value) {
     table.push(0, 0, &[], &pairs, &[]);
 }
 
-fn flatten(prefix: &str, value: &serde_json::Value, pairs: &mut Vec<(String, String)>) {
+/// Dotted paths and texts of an object.
+pub(crate) fn flatten(
+    prefix: &str,
+    value: &serde_json::Value,
+    pairs: &mut Vec<(String, String)>,
+) {
     for (key, value) in value.as_object().into_iter().flatten() {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         match value {
