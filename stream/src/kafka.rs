@@ -18,6 +18,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::limits;
 
@@ -56,6 +57,8 @@ const ADDRESS: [&str; 2] = ["bootstrap.servers", "metadata.broker.list"];
 const ANSWER: Duration = Duration::from_secs(10);
 /// Pause between two looks at metadata while a topic is missing.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Events of the asking consumer that are looked at before each question.
+const MAX_EVENTS_AT_ONCE: usize = 1_000;
 /// Longest wait for the poll thread's end. Closing a consumer can hang while no broker answers.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -150,6 +153,9 @@ enum Command {
 pub struct KafkaSource {
     // First: the poll thread must hold the last reference, for it alone may close the consumer.
     consumer: Arc<Consumer>,
+    /// Asks about topics and offsets over connections of its own: on the reading consumer's, each
+    /// question would wait for the fetch before it.
+    asking: Consumer,
     router: Arc<Router>,
     commands: SyncSender<Command>,
     ended: Receiver<()>,
@@ -169,10 +175,17 @@ impl KafkaSource {
     /// A property that librdkafka or our promises refuse; no thread to be had.
     pub fn connect(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
         let native = client_config(config)?;
-        let consumer: Consumer = native
-            .create_with_context(Callbacks)
-            .map_err(|error| SourceError::Config(format!("{error}; check kafka.properties")))?;
-        let consumer = Arc::new(consumer);
+        let create = |native: &ClientConfig| -> Result<Consumer, SourceError> {
+            native
+                .create_with_context(Callbacks)
+                .map_err(|error| SourceError::Config(format!("{error}; check kafka.properties")))
+        };
+        let consumer = Arc::new(create(&native)?);
+        let mut asking = native.clone();
+        asking.set("client.id", "tidemill-worker-asking");
+        // In no group, so that closing it waits for nobody.
+        asking.remove("group.id");
+        let asking = create(&asking)?;
         let router = Arc::new(Router::default());
         let (commands, inbox) = sync_channel(1);
         let (end, ended) = sync_channel(1);
@@ -186,12 +199,12 @@ impl KafkaSource {
             .name("kafka-poll".to_owned())
             .spawn(run)
             .map_err(|error| SourceError::Config(format!("can not start a thread: {error}")))?;
-        Ok(Self { consumer, router, commands, ended, clock })
+        Ok(Self { consumer, asking, router, commands, ended, clock })
     }
 
     /// The partitions of one topic; `None` while it is missing or has no leader.
     fn topic(&self, topic: &str) -> Result<Option<Vec<TopicPartition>>, KafkaError> {
-        let metadata = self.consumer.fetch_metadata(Some(topic), ANSWER)?;
+        let metadata = self.asking.fetch_metadata(Some(topic), ANSWER)?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
             return Ok(None);
         };
@@ -226,13 +239,13 @@ impl KafkaSource {
 
     /// The metadata of a topic made a moment ago names leaders that do not lead yet, and leaders
     /// change: both pass.
-    fn wait_for_watermarks(
+    fn wait_for_ranges(
         &self,
-        partition: &TopicPartition,
+        partitions: &[TopicPartition],
         end: Duration,
-    ) -> Result<(i64, i64), SourceError> {
+    ) -> Result<Vec<(i64, i64)>, SourceError> {
         loop {
-            match watermarks(&self.consumer, partition) {
+            match ranges(&self.asking, partitions) {
                 Err(error) if self.clock.monotonic() >= end => return Err(error),
                 Err(error) => tracing::debug!(%error, "asking again"),
                 found => return found,
@@ -240,6 +253,48 @@ impl KafkaSource {
             thread::sleep(LOOK_AGAIN);
         }
     }
+}
+
+/// [`watermarks`] of many partitions in two requests per broker. A broker answers what comes over one
+/// connection in turn, after the fetch that waits there for new records: one request per partition
+/// would take that wait for each of them.
+fn ranges(
+    consumer: &Consumer,
+    partitions: &[TopicPartition],
+) -> Result<Vec<(i64, i64)>, SourceError> {
+    let failed = |error: KafkaError| SourceError::Unavailable(format!("offsets: {error}"));
+    let ask = |edge: Offset| -> Result<TopicPartitionList, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for TopicPartition { topic, partition } in partitions {
+            list.add_partition_offset(topic, *partition, edge)?;
+        }
+        // The protocol has one request for both: the beginning and the end are special times.
+        let list = consumer.offsets_for_times(list, ANSWER)?;
+        list.elements().iter().try_for_each(TopicPartitionListElem::error)?;
+        Ok(list)
+    };
+    if partitions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let low = ask(Offset::Beginning).map_err(failed)?;
+    let high = ask(Offset::End).map_err(failed)?;
+    let (low, high) = (low.elements(), high.elements());
+    let mut found = Vec::with_capacity(partitions.len());
+    for (partition, (low, high)) in partitions.iter().zip(low.iter().zip(&high)) {
+        let is_this = |answer: &TopicPartitionListElem<'_>| {
+            answer.topic() == &*partition.topic && answer.partition() == partition.partition
+        };
+        match (low.offset(), high.offset()) {
+            (Offset::Offset(low_offset), Offset::Offset(high_offset))
+                if is_this(low) && is_this(high) =>
+            {
+                found.push((low_offset, high_offset));
+            }
+            // Not told in this form: one by one then.
+            _ => found.push(watermarks(consumer, partition)?),
+        }
+    }
+    Ok(found)
 }
 
 /// The oldest offset of a partition, and one past its newest.
@@ -256,16 +311,18 @@ impl Source for KafkaSource {
         topics: &[String],
         deadline: Duration,
     ) -> Result<Vec<PartitionInfo>, SourceError> {
+        // It reads nothing, but its events (lost connections) would pile up.
+        let quiet = |_: &usize| self.asking.poll(Duration::ZERO).is_none();
+        (0..MAX_EVENTS_AT_ONCE).find(quiet);
         let end = self.clock.monotonic() + deadline;
         let mut found = Vec::new();
         for topic in topics {
-            for partition in self.wait_for_topic(topic, end)? {
-                let (low, high) = self.wait_for_watermarks(&partition, end)?;
-                found.push(PartitionInfo { partition, low, high });
-            }
+            found.extend(self.wait_for_topic(topic, end)?);
         }
-        found.sort_by(|a, b| a.partition.cmp(&b.partition));
-        Ok(found)
+        found.sort();
+        let ranges = self.wait_for_ranges(&found, end)?;
+        let info = |(partition, (low, high))| PartitionInfo { partition, low, high };
+        Ok(found.into_iter().zip(ranges).map(info).collect())
     }
 
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {
@@ -296,12 +353,13 @@ impl Source for KafkaSource {
     }
 
     fn cluster_id(&self) -> Option<String> {
-        self.consumer.client().fetch_cluster_id(ANSWER)
+        self.asking.client().fetch_cluster_id(ANSWER)
     }
 
     fn stop(self: Box<Self>) {
-        let Self { consumer, router, commands, ended, .. } = *self;
+        let Self { consumer, asking, router, commands, ended, .. } = *self;
         drop(consumer);
+        drop(asking);
         // Fails only when the thread is gone or about to be: the channel then closes as well.
         commands.try_send(Command::Stop).ok();
         drop(commands);

@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use schemas::limits::MAX_BATCH_MESSAGES;
 use schemas::time::EventTime;
 
-use super::{Command, Consumer, SourceError, watermarks};
+use super::{Command, Consumer, SourceError, ranges, watermarks};
 use crate::record::{Record, TopicPartition};
 use crate::source::{Event, Router, Start};
 
@@ -144,9 +144,8 @@ impl Poller {
 
     /// Replaces the assignment. Nothing changes when a watermark can not be had.
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {
-        let ranges: Result<Vec<(i64, i64)>, SourceError> =
-            starts.iter().map(|start| watermarks(&self.consumer, &start.partition)).collect();
-        let ranges = ranges?;
+        let partitions: Vec<_> = starts.iter().map(|start| start.partition.clone()).collect();
+        let ranges = ranges(&self.consumer, &partitions)?;
         self.positions.clear();
         self.index.clear();
         for (Start { partition, offset }, (low, high)) in starts.into_iter().zip(ranges) {
