@@ -22,6 +22,12 @@ use crate::unit::Unit;
 /// Notices that may wait; lanes repeat what does not fit.
 const NOTICES: usize = 64;
 
+/// Longest wait for the broker to say what is stored, when a drain begins.
+const CATCH_UP_ANSWER: Duration = Duration::from_secs(2);
+/// Pauses between two looks whether that has come, in milliseconds; about three seconds together. Each
+/// look may make a unit, so they become longer.
+const CATCH_UP_MILLIS: [u64; 6] = [50, 100, 200, 400, 800, 1_600];
+
 /// What the committer is asked to do.
 #[derive(Debug)]
 pub(super) enum Work {
@@ -38,6 +44,8 @@ pub(super) struct Coordinator {
     source: SharedSource,
     lanes: Vec<SyncSender<Command>>,
     held: BTreeMap<TopicPartition, usize>,
+    /// First offset of each partition that no unit has.
+    next: BTreeMap<TopicPartition, i64>,
     notices: mpsc::Receiver<Notice>,
     work: mpsc::Sender<Work>,
     board: Arc<Board>,
@@ -68,6 +76,7 @@ impl Coordinator {
             source,
             lanes,
             held: BTreeMap::new(),
+            next: BTreeMap::new(),
             notices,
             work,
             board,
@@ -88,7 +97,10 @@ impl Coordinator {
         loop {
             tokio::select! {
                 biased;
-                () = drain.cancelled() => return self.finish().await,
+                () = drain.cancelled() => {
+                    self.catch_up().await?;
+                    return self.finish().await;
+                }
                 // The committer reports why.
                 () = work.closed() => return Ok(()),
                 notice = self.notices.recv() => match notice {
@@ -107,6 +119,26 @@ impl Coordinator {
                 _ = refresh.tick() => self.look_for_partitions().await?,
             }
         }
+    }
+
+    /// Records reach a consumer a moment after their producers were told that they are stored. What was
+    /// stored when the drain began shall be in the tables when it ends: waits for it, but not for long.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        let names = self.topics.iter().map(|topic| topic.name.clone()).collect();
+        let asked = tokio::time::timeout(CATCH_UP_ANSWER, ask_partitions(&self.source, names)).await;
+        // Without a broker nothing comes any more.
+        let Ok(Ok(infos)) = asked else { return Ok(()) };
+        for pause in CATCH_UP_MILLIS {
+            self.cut().await?;
+            let is_behind = |info: &PartitionInfo| {
+                self.next.get(&info.partition).is_some_and(|next| *next < info.high)
+            };
+            if self.work.is_closed() || !infos.iter().any(is_behind) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+        }
+        Ok(())
     }
 
     /// The last unit; then the source is stopped.
@@ -139,6 +171,9 @@ impl Coordinator {
             parts.push(part.map_err(|error| Error(format!("cannot build columns: {error}")))?);
         }
         if let Some(unit) = Unit::assemble(parts) {
+            for range in &unit.ranges {
+                self.next.insert(range.partition.clone(), range.to);
+            }
             // Closed means the committer has failed, and says why itself.
             drop(self.work.send(Work::Commit(unit)).await);
         }
@@ -185,6 +220,7 @@ impl Coordinator {
             let topic = self.topics.iter().find(|topic| *topic.name == *start.partition.topic);
             let (Some(topic), Some(share)) = (topic, shares.get_mut(number)) else { continue };
             self.held.insert(start.partition.clone(), number);
+            self.next.insert(start.partition.clone(), start.offset);
             share.push(Assigned {
                 partition: start.partition,
                 signal: topic.signal,
