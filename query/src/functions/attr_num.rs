@@ -7,7 +7,9 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Builder};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::map_lookup::each_value;
 
@@ -52,7 +54,9 @@ impl ScalarUDFImpl for AttrNum {
             return Err(DataFusionError::Internal("attr_num takes two arguments".to_owned()));
         };
         let mut values = Float64Builder::with_capacity(holder.len());
-        each_value(holder, keys.as_string::<i32>(), |value| values.append_option(value.and_then(|text| text.trim().parse().ok())))?;
+        each_value(holder, keys.as_string::<i32>(), |value| {
+            values.append_option(value.and_then(|text| text.trim().parse().ok()))
+        })?;
         Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
     }
 }

@@ -137,7 +137,8 @@ async fn life(store: &Arc<FaultStore>, log: &MemoryLog) -> bool {
     committed.await;
     produce(log, 0, 5);
     let last = log_end(log);
-    let committed = || running.status().partitions.iter().any(|p| p.partition == 0 && p.next_offset == last);
+    let committed =
+        || running.status().partitions.iter().any(|p| p.partition == 0 && p.next_offset == last);
     until("commit or death", || store.dead() || committed()).await;
     let death = until("death", || store.dead());
     tokio::select! {
