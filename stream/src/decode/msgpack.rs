@@ -120,7 +120,19 @@ impl<'b> Reader<'b> {
     }
 
     /// The bytes of a text or binary value; nil counts as empty text.
+    #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'b [u8]> {
+        // Nearly every text is short: one of fewer than 32 bytes has its length in its marker.
+        if let [marker @ 0xa0..=0xbf, rest @ ..] = self.rest
+            && let Some((text, rest)) = rest.split_at_checked(usize::from(marker & 0x1f))
+        {
+            self.rest = rest;
+            return Ok(text);
+        }
+        self.bytes_of_any_length()
+    }
+
+    fn bytes_of_any_length(&mut self) -> Result<&'b [u8]> {
         let before = *self;
         let count = match self.marker()? {
             Marker::FixStr(count) => usize::from(count),
@@ -135,6 +147,20 @@ impl<'b> Reader<'b> {
 
     pub(super) fn text(&mut self, arena: &'b Bump) -> Result<&'b str> {
         Ok(wire::text(arena, self.bytes()?))
+    }
+
+    /// An index into a table; what is none (negative, too large) is `None`.
+    #[inline]
+    pub(super) fn index(&mut self) -> Result<Option<usize>> {
+        // The three forms of all but the largest tables, without a detour over 128 bits.
+        let (index, rest) = match self.rest {
+            [small @ 0..0x80, rest @ ..] => (usize::from(*small), rest),
+            [0xcc, byte, rest @ ..] => (usize::from(*byte), rest),
+            [0xcd, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+            _ => return Ok(usize::try_from(self.int()?).ok()),
+        };
+        self.rest = rest;
+        Ok(Some(index))
     }
 
     /// A whole number of any width; nil counts as zero.
@@ -245,6 +271,9 @@ impl<'b> Reader<'b> {
     pub(super) fn value(&mut self, arena: &'b Bump, depth: usize) -> Result<Value<'b>> {
         if depth >= MAX_DEPTH {
             return Err(self.error("too_deep", "nested deeper than any real value"));
+        }
+        if matches!(self.rest.first(), Some(0xa0..=0xbf)) {
+            return Ok(Value::Str(self.text(arena)?));
         }
         let before = *self;
         let marker = self.marker()?;

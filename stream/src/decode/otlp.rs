@@ -210,6 +210,11 @@ pub(super) fn attribute<'b>(
     field: &Field<'b>,
     depth: usize,
 ) -> Result<(), WireError> {
+    if let Some((key, text)) = short_text_pair(field.bytes()?) {
+        let path = join(arena, prefix, wire::text(arena, key));
+        attributes.set(path, Value::Str(wire::text(arena, text)));
+        return Ok(());
+    }
     let (key, value) = key_value(arena, field)?;
     let path = join(arena, prefix, key);
     match value {
@@ -219,6 +224,20 @@ pub(super) fn attribute<'b>(
             Ok(())
         }
     }
+}
+
+/// Key and value of `KeyValue{key, value: AnyValue{string_value}}` where every length takes one byte
+/// and the fields stand in their order: nearly every attribute, read without a walk over fields.
+fn short_text_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let short = |bytes: &'_ [u8], tag: u8| match bytes {
+        [found, length @ 0..0x80, ..] if *found == tag => Some(usize::from(*length)),
+        _ => None,
+    };
+    let (key, rest) = pair.get(2..)?.split_at_checked(short(pair, 0x0a)?)?;
+    let value = rest.get(2..)?;
+    let text = value.get(2..)?;
+    let whole = short(rest, 0x12)? == value.len() && short(value, 0x0a)? == text.len();
+    whole.then_some((key, text))
 }
 
 /// Sets an `AnyValue` at `path`.
