@@ -249,3 +249,34 @@ impl<'b> Attributes<'b> {
         self.dropped
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn attributes_are_a_map_whatever_their_paths(
+            steps in prop::collection::vec(("[abc.]{0,3}", any::<i64>(), any::<bool>()), 0..60),
+        ) {
+            let arena = Bump::new();
+            let (mut attributes, mut map) = (Attributes::new_in(&arena), BTreeMap::new());
+            for (path, number, remove) in &steps {
+                if *remove {
+                    let removed = attributes.remove(path);
+                    prop_assert_eq!(removed, map.remove(path.as_str()).map(Value::Int));
+                } else {
+                    attributes.set(path, Value::Int(*number));
+                    map.insert(path.as_str(), *number);
+                }
+                prop_assert_eq!(attributes.get(path), map.get(path.as_str()).copied().map(Value::Int));
+            }
+            prop_assert_eq!(attributes.len(), map.len());
+            let copy = attributes.copy_in(&arena, 1);
+            prop_assert!(map.iter().all(|(path, n)| copy.get(path) == Some(Value::Int(*n))));
+        }
+    }
+}

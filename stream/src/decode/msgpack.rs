@@ -357,6 +357,18 @@ mod tests {
         }
 
         #[test]
+        fn an_index_is_the_number_it_is_written_as(number in any::<i64>(), small in 0..70_000i64) {
+            for number in [number, small, small / 300] {
+                let bytes = rmp_serde::to_vec(&number).expect("encodes");
+                let mut reader = Reader::new(&bytes);
+                prop_assert_eq!(reader.index(), Ok(usize::try_from(number).ok()));
+                prop_assert!(reader.rest().is_empty());
+                let cut = Reader::new(&bytes[..bytes.len() - 1]).index();
+                prop_assert_eq!(cut.map_err(|error| error.reason), Err("truncated"));
+            }
+        }
+
+        #[test]
         fn what_rmp_serde_writes_is_read(text in ".*", number: i64, float: f64, flag: bool) {
             let arena = Bump::new();
             let bytes = rmp_serde::to_vec(&(&text, number, float, flag, [number])).expect("encodes");
