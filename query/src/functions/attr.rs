@@ -35,10 +35,10 @@ impl ScalarUDFImpl for Attr {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
-            [holder @ DataType::Map(..), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View] =>
-            {
-                Ok(vec![holder.clone(), DataType::Utf8])
-            }
+            [
+                holder @ DataType::Map(..),
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+            ] => Ok(vec![holder.clone(), DataType::Utf8]),
             _ => plan_err!("attr takes a map and a key: attr(attributes, 'http.route')"),
         }
     }

@@ -16,8 +16,8 @@ use pgwire::error::PgWireResult;
 
 use crate::engine::Engine;
 
-use super::{search_path, settings};
 use super::wire_error;
+use super::{search_path, settings};
 
 /// Answers the parse step; the other two steps are in [`super::service`].
 pub(super) struct ParseHook(pub(super) Engine);
