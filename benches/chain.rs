@@ -73,6 +73,9 @@ impl Feed {
     }
 }
 
+/// The naive way: rows of the payloads, as the other side counts them.
+type Naive = fn(&[Record]) -> usize;
+
 fn rows(part: &Part, table: Table) -> usize {
     let batches = part.batches.iter().filter(|batch| batch.table == table);
     batches.map(|batch| batch.rows.num_rows()).sum()
@@ -92,7 +95,7 @@ fn logs(size: Size, pipeline: &Arc<Pipeline>) -> Feed {
 
 fn spans(size: Size, pipeline: &Arc<Pipeline>) {
     let messages = 10 * size.scale;
-    let cases: [(Format, Vec<Record>, fn(&[Record]) -> usize); 2] = [
+    let cases: [(Format, Vec<Record>, Naive); 2] = [
         (Format::DatadogV04, payloads::datadog_v04(messages), naive::datadog_v04),
         (Format::OtlpProto, payloads::otlp_traces(messages), naive::otlp_traces),
     ];

@@ -15,6 +15,9 @@ use stream::decode::{Items, decode};
 use stream::record::Record;
 
 /// Our way: decode into an arena that is used again, push, finish.
+/// The naive way: rows of the payloads, as the other side counts them.
+type Naive = fn(&[Record]) -> usize;
+
 fn ours(records: &[Record], signal: Signal, format: Format) -> usize {
     let lineage = Lineage { topic: "bench", partition: 0, offset: 0, pipeline_version: "bench" };
     let (mut logs, mut spans) = (LogColumns::default(), SpanColumns::default());
@@ -37,7 +40,7 @@ fn ours(records: &[Record], signal: Signal, format: Format) -> usize {
 fn main() {
     let size = Size::from_arguments();
     let messages = 10 * size.scale;
-    let cases: [(Format, Signal, Vec<Record>, fn(&[Record]) -> usize); 6] = [
+    let cases: [(Format, Signal, Vec<Record>, Naive); 6] = [
         (Format::Json, Signal::Logs, payloads::json_lines(messages), naive::json),
         (Format::DatadogLogs, Signal::Logs, payloads::datadog_logs(messages), naive::datadog_logs),
         (Format::DatadogV04, Signal::Spans, payloads::datadog_v04(messages), naive::datadog_v04),

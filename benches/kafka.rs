@@ -48,7 +48,10 @@ fn main() {
             Case { records: 250_000, bytes: 2_000, rounds: 3 },
         ]
     } else {
-        [Case { records: 2_000, bytes: 250, rounds: 1 }, Case { records: 500, bytes: 2_000, rounds: 1 }]
+        [
+            Case { records: 2_000, bytes: 250, rounds: 1 },
+            Case { records: 500, bytes: 2_000, rounds: 1 },
+        ]
     };
     cases.into_iter().for_each(|case| measure(&address, case));
 }

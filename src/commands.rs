@@ -84,7 +84,9 @@ mod tests {
     #[cfg(feature = "embedded-broker")]
     #[test]
     fn the_embedded_broker_stays_quiet_unless_it_is_named() {
-        for asked in [None, Some("info"), Some("debug,stream=trace"), Some("not=a=filter"), Some("")] {
+        for asked in
+            [None, Some("info"), Some("debug,stream=trace"), Some("not=a=filter"), Some("")]
+        {
             let filter = log_filter(asked, "warn").to_string();
             assert!(filter.contains("nisshi_storage=warn"), "{asked:?}: {filter}");
         }

@@ -33,7 +33,8 @@ impl Size {
 
 /// Whether the command line asks for this case: `cargo bench --bench decode -- json`.
 pub(crate) fn wanted(name: &str) -> bool {
-    let mut names = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    let mut names =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
     names.peek().is_none() || names.any(|wanted| name.contains(&wanted))
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::lines;
@@ -30,9 +30,7 @@ impl Topic {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos();
         let name = format!("tidemill-bench-{size}-{now}");
         let topic = NewTopic::new(&name, PARTITIONS, TopicReplication::Fixed(1));
-        let created = admin(address, |client, options| {
-            Box::pin(async move { client.create_topics([&topic], options).await })
-        });
+        let created = wait(client(address).create_topics([&topic], &options()));
         created.expect("the topic is created");
         let (bytes, packed) = produce(address, &name, records, size);
         Self { name, bytes, packed }
@@ -41,25 +39,22 @@ impl Topic {
 
 /// Removes a topic; failures leave it to whoever started the broker.
 pub(crate) fn delete(address: &str, name: &str) {
-    let deleted = admin(address, |client, options| {
-        Box::pin(async move { client.delete_topics(&[name], options).await })
-    });
-    if let Err(error) = deleted {
+    if let Err(error) = wait(client(address).delete_topics(&[name], &options())) {
         eprintln!("kafka: topic {name} stays: {error}");
     }
 }
 
-type Client = AdminClient<DefaultClientContext>;
-type Answer<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T, KafkaError>> + 'a>>;
+fn client(address: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", address).create().expect("a client")
+}
 
-fn admin<T>(
-    address: &str,
-    ask: impl for<'a> FnOnce(&'a Client, &'a AdminOptions) -> Answer<'a, T>,
-) -> Result<T, KafkaError> {
-    let client: Client = ClientConfig::new().set("bootstrap.servers", address).create()?;
-    let options = AdminOptions::new().operation_timeout(Some(DEADLINE));
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(DEADLINE))
+}
+
+fn wait<T>(answer: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(ask(&client, &options))
+    runtime.expect("a runtime").block_on(answer)
 }
 
 fn produce(address: &str, topic: &str, records: usize, size: usize) -> (usize, usize) {
@@ -73,10 +68,10 @@ fn produce(address: &str, topic: &str, records: usize, size: usize) -> (usize, u
         .expect("a producer");
     let mut packer = zstd::Encoder::new(Counter(0), 3).expect("an encoder");
     let mut bytes = 0;
-    for n in 0..records {
-        let line = lines::line(n, size);
+    for (n, record) in lines::records(records, size).into_iter().enumerate() {
+        let line = record.payload;
         bytes += line.len();
-        std::io::Write::write_all(&mut packer, line.as_bytes()).expect("packs");
+        std::io::Write::write_all(&mut packer, &line).expect("packs");
         std::io::Write::write_all(&mut packer, b"\n").expect("packs");
         let partition = (n / 500) as i32 % PARTITIONS;
         let mut record = BaseRecord::<(), _>::to(topic).payload(&line).partition(partition);

@@ -60,7 +60,9 @@ pub(crate) fn run(side: &str, topic: &str, records: usize) -> Cost {
     let text = String::from_utf8(output.stdout).expect("numbers");
     let numbers: Vec<f64> =
         text.split_whitespace().map(|number| number.parse().expect("a number")).collect();
-    let [seconds, processor, peak_kib, stored] = numbers[..] else { panic!("four numbers: {text}") };
+    let [seconds, processor, peak_kib, stored] = numbers[..] else {
+        panic!("four numbers: {text}")
+    };
     Cost { seconds, processor, peak_kib, stored }
 }
 

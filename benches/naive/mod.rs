@@ -102,11 +102,7 @@ fn json_row(table: &mut Table, value: &serde_json::Value) {
 }
 
 /// Dotted paths and texts of an object.
-pub(crate) fn flatten(
-    prefix: &str,
-    value: &serde_json::Value,
-    pairs: &mut Vec<(String, String)>,
-) {
+pub(crate) fn flatten(prefix: &str, value: &serde_json::Value, pairs: &mut Vec<(String, String)>) {
     for (key, value) in value.as_object().into_iter().flatten() {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         match value {

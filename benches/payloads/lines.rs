@@ -50,7 +50,8 @@ pub(crate) fn line(n: usize, bytes: usize) -> String {
         if line.len() + 60 > bytes {
             break;
         }
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let word = WORDS[(random >> 61) as usize];
         // Writing to a string can not fail.
         let _ = write!(line, r#","context_{field}":"{word} {:016x} {}""#, random, random >> 50);

@@ -21,7 +21,7 @@ pub(crate) fn records(payloads: impl Iterator<Item = Vec<u8>>) -> Vec<Record> {
 /// One JSON log of about 250 bytes.
 fn log(n: u64) -> serde_json::Value {
     json!({
-        "timestamp": START / 1_000_000 + n, "level": if n % 20 == 0 { "error" } else { "info" },
+        "timestamp": START / 1_000_000 + n, "level": if n.is_multiple_of(20) { "error" } else { "info" },
         "service": format!("svc-{}", n % 8), "host": format!("node-{}", n % 16),
         "message": format!("GET /cart/{} took {} ms", n * 7919 % 100_000, n % 300),
         "http": {"method": "GET", "status_code": 200 + n % 5, "url": format!("/cart/{n}")},

@@ -118,7 +118,10 @@ impl Answer {
         }
         let event = match timeout_at(self.deadline + GRACE, self.events.recv()).await {
             Ok(Some(event)) => event,
-            Ok(None) => Event::Failed(QueryError::new(Code::Internal, "the query stopped without an answer")),
+            Ok(None) => Event::Failed(QueryError::new(
+                Code::Internal,
+                "the query stopped without an answer",
+            )),
             Err(_) => Event::Failed(timed_out()),
         };
         match event {

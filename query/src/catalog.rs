@@ -68,7 +68,10 @@ impl Pinned {
             let newest = files.column_by_name("max.timestamp")?;
             let newest = compute::cast(
                 newest,
-                &DataType::Timestamp(datafusion::arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into())),
+                &DataType::Timestamp(
+                    datafusion::arrow::datatypes::TimeUnit::Microsecond,
+                    Some("UTC".into()),
+                ),
             )
             .ok()?;
             compute::max(newest.as_primitive::<TimestampMicrosecondType>())
@@ -135,7 +138,10 @@ impl Tables {
         }
         let looked = Instant::now();
         let pinned = refresh(&mut cached, log, table).await.map_err(|error| {
-            DataFusionError::External(Box::new(TableUnreadable { table: table.name(), reason: error.to_string() }))
+            DataFusionError::External(Box::new(TableUnreadable {
+                table: table.name(),
+                reason: error.to_string(),
+            }))
         })?;
         cached.pinned = Some((Arc::clone(&pinned), looked));
         Ok(pinned)
@@ -149,7 +155,11 @@ fn log_store(store: &Arc<dyn ObjectStore>, table: Table) -> Result<LogStoreRef, 
     Ok(default_logstore(Arc::new(prefixed), Arc::clone(store), &url, &StorageConfig::default()))
 }
 
-async fn refresh(cached: &mut Cached, log: &LogStoreRef, table: Table) -> Result<Arc<Pinned>, DeltaTableError> {
+async fn refresh(
+    cached: &mut Cached,
+    log: &LogStoreRef,
+    table: Table,
+) -> Result<Arc<Pinned>, DeltaTableError> {
     let delta = match &mut cached.delta {
         Some(delta) => {
             if let Err(error) = delta.update_state().await {
@@ -177,8 +187,11 @@ async fn refresh(cached: &mut Cached, log: &LogStoreRef, table: Table) -> Result
     }
     let snapshot = state.snapshot().clone();
     let published_seq = state.transaction_version(log, app_id(LIVE_PIPELINE)).await?;
-    let scan = DeltaScanNext::new(snapshot.clone(), DeltaScanConfig::new().with_wrap_partition_values(false))
-        .map_err(|error| DeltaTableError::Generic(error.to_string()))?;
+    let scan = DeltaScanNext::new(
+        snapshot.clone(),
+        DeltaScanConfig::new().with_wrap_partition_values(false),
+    )
+    .map_err(|error| DeltaTableError::Generic(error.to_string()))?;
     Ok(Arc::new(Pinned {
         version: Some(state.version()),
         published_seq,

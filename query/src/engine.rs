@@ -117,12 +117,19 @@ impl Engine {
         };
         let threads = options
             .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
+            .unwrap_or_else(|| {
+                std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+            })
             .max(2);
-        let tables = Arc::new(Tables::new(&store).map_err(|error| internal("table address", &error))?);
-        let resources =
-            Resources { memory_bytes: options.memory_bytes, spill_dir: options.spill_dir.clone(), threads };
-        let template = Template::new(store, tables, &resources).map_err(|error| internal("session", &error))?;
+        let tables =
+            Arc::new(Tables::new(&store).map_err(|error| internal("table address", &error))?);
+        let resources = Resources {
+            memory_bytes: options.memory_bytes,
+            spill_dir: options.spill_dir.clone(),
+            threads,
+        };
+        let template = Template::new(store, tables, &resources)
+            .map_err(|error| internal("session", &error))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("query")
@@ -157,10 +164,9 @@ impl Engine {
             let session = inner.template.session()?;
             plan(&session, Work::Wire(Box::new(statement), None)).await
         };
-        self.runtime()?
-            .spawn(planning)
-            .await
-            .unwrap_or_else(|_| Err(QueryError::new(Code::Internal, "planning stopped without an answer")))
+        self.runtime()?.spawn(planning).await.unwrap_or_else(|_| {
+            Err(QueryError::new(Code::Internal, "planning stopped without an answer"))
+        })
     }
 
     /// Every table with its columns and what it covers now.
@@ -177,13 +183,16 @@ impl Engine {
                     tables.push((table, provider.schema()));
                 }
             }
-            let covered = session.schema.pinned().into_iter().map(|(table, pinned)| Coverage::of(table, &pinned));
+            let covered = session
+                .schema
+                .pinned()
+                .into_iter()
+                .map(|(table, pinned)| Coverage::of(table, &pinned));
             Ok(covered.zip(tables).map(|(coverage, (_, schema))| (coverage, schema)).collect())
         };
-        self.runtime()?
-            .spawn(looking)
-            .await
-            .unwrap_or_else(|_| Err(QueryError::new(Code::Internal, "the lookup stopped without an answer")))
+        self.runtime()?.spawn(looking).await.unwrap_or_else(|_| {
+            Err(QueryError::new(Code::Internal, "the lookup stopped without an answer"))
+        })
     }
 
     /// How many queries run now.
@@ -214,7 +223,8 @@ impl Engine {
         let inner = Arc::clone(&self.inner);
         let task = self.runtime()?.spawn(async move {
             let _permits = permits;
-            match timeout_at(deadline, execute(&inner.template, work, limit, ready, &events)).await {
+            match timeout_at(deadline, execute(&inner.template, work, limit, ready, &events)).await
+            {
                 Ok(Ok(())) => drop(events.send(Event::End).await),
                 Ok(Err(error)) => drop(events.send(Event::Failed(error)).await),
                 Err(_) => drop(events.send(Event::Failed(timed_out())).await),
@@ -255,8 +265,11 @@ impl Engine {
         deadline: tokio::time::Instant,
     ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), QueryError> {
         let busy = || {
-            QueryError::new(Code::Busy, format!("{MAX_CONCURRENT_QUERIES} queries are running and the line is full"))
-                .with_hint("try again in a moment")
+            QueryError::new(
+                Code::Busy,
+                format!("{MAX_CONCURRENT_QUERIES} queries are running and the line is full"),
+            )
+            .with_hint("try again in a moment")
         };
         let admitted = Arc::clone(&self.inner.admitted).try_acquire_owned().map_err(|_| busy())?;
         match timeout_at(deadline, Arc::clone(&self.inner.running).acquire_owned()).await {
@@ -271,7 +284,10 @@ impl Engine {
     }
 
     fn runtime(&self) -> Result<&Runtime, QueryError> {
-        self.inner.runtime.as_ref().ok_or_else(|| QueryError::new(Code::Cancelled, "the query service is stopping"))
+        self.inner
+            .runtime
+            .as_ref()
+            .ok_or_else(|| QueryError::new(Code::Cancelled, "the query service is stopping"))
     }
 }
 
@@ -295,7 +311,12 @@ async fn execute(
     let state = session.context.state();
     let physical = state.create_physical_plan(&plan).await?;
     let mut stream = datafusion::physical_plan::execute_stream(physical, state.task_ctx())?;
-    let coverage = session.schema.pinned().iter().map(|(table, pinned)| Coverage::of(*table, pinned)).collect();
+    let coverage = session
+        .schema
+        .pinned()
+        .iter()
+        .map(|(table, pinned)| Coverage::of(*table, pinned))
+        .collect();
     if ready.send((stream.schema(), coverage)).is_err() {
         return Ok(());
     }
@@ -319,7 +340,8 @@ async fn plan(session: &Session, work: Work) -> Result<LogicalPlan, QueryError> 
         Work::Wire(statement, parameters) => (*statement, parameters, true),
     };
     guard::check_statement(&statement)?;
-    let statement = if guard::is_show_tables(&statement) { show_tables(&state)? } else { statement };
+    let statement =
+        if guard::is_show_tables(&statement) { show_tables(&state)? } else { statement };
     let mut plan = state.statement_to_plan(statement).await?;
     guard::check_plan(&plan)?;
     if let Some(parameters) = parameters {
@@ -338,7 +360,10 @@ fn show_tables(state: &SessionState) -> Result<Statement, QueryError> {
 
 /// One row more than wanted, so that the answer knows whether it was cut.
 fn limited(plan: LogicalPlan, limit: usize) -> Result<LogicalPlan, QueryError> {
-    if matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)) {
+    if matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    ) {
         return Ok(plan);
     }
     Ok(LogicalPlanBuilder::from(plan).limit(0, Some(limit.saturating_add(1)))?.build()?)

@@ -110,9 +110,10 @@ impl From<DataFusionError> for QueryError {
         let code = code(&error);
         let message = message(error.find_root());
         let hint = hint.or_else(|| match code {
-            Code::ResourcesExhausted => {
-                Some("narrow the time range, select fewer columns or raise query.memory_bytes".to_owned())
-            }
+            Code::ResourcesExhausted => Some(
+                "narrow the time range, select fewer columns or raise query.memory_bytes"
+                    .to_owned(),
+            ),
             _ => None,
         });
         Self { code, message, hint }
@@ -139,7 +140,9 @@ fn code(error: &DataFusionError) -> Code {
         | DataFusionError::Configuration(_) => Code::InvalidSql,
         DataFusionError::ResourcesExhausted(_) => Code::ResourcesExhausted,
         DataFusionError::ObjectStore(_) | DataFusionError::IoError(_) => Code::StorageUnavailable,
-        DataFusionError::External(inner) if inner.is::<TableUnreadable>() => Code::StorageUnavailable,
+        DataFusionError::External(inner) if inner.is::<TableUnreadable>() => {
+            Code::StorageUnavailable
+        }
         DataFusionError::Internal(_) => Code::Internal,
         _ => Code::ExecutionFailed,
     }
@@ -156,7 +159,9 @@ fn message(root: &DataFusionError) -> String {
             }
         },
         DataFusionError::SchemaError(error, _) => match error.as_ref() {
-            SchemaError::FieldNotFound { field, .. } => format!("column {} does not exist", field.flat_name()),
+            SchemaError::FieldNotFound { field, .. } => {
+                format!("column {} does not exist", field.flat_name())
+            }
             other => other.to_string(),
         },
         other => other.strip_backtrace(),
@@ -165,7 +170,13 @@ fn message(root: &DataFusionError) -> String {
     if let Some((_, rest)) = text.split_once("coercion failed with: Error during planning: ") {
         return rest.split(". No function matches").next().unwrap_or(rest).to_owned();
     }
-    for prefix in ["Error during planning: ", "Execution error: ", "External error: ", "Arrow error: ", "This feature is not implemented: "] {
+    for prefix in [
+        "Error during planning: ",
+        "Execution error: ",
+        "External error: ",
+        "Arrow error: ",
+        "This feature is not implemented: ",
+    ] {
         if let Some(rest) = text.strip_prefix(prefix) {
             return rest.to_owned();
         }
@@ -178,16 +189,24 @@ fn hint(root: &DataFusionError) -> Option<String> {
     match root {
         DataFusionError::SchemaError(error, _) => match error.as_ref() {
             SchemaError::FieldNotFound { field, valid_fields } => {
-                let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+                let names: Vec<&str> =
+                    valid_fields.iter().map(|column| column.name.as_str()).collect();
                 nearest(&field.name, &names)
                     .map(|name| format!("did you mean {name}?"))
                     .or_else(|| Some(format!("columns here: {}", join_some(&names))))
             }
             _ => None,
         },
-        DataFusionError::Plan(text) if text.contains("not found") && text.starts_with("table '") => {
-            let names: Vec<&str> = schemas::table::Table::ALL.iter().map(|table| table.name()).collect();
-            let asked = text.split('\'').nth(1).and_then(|path| path.rsplit('.').next()).unwrap_or_default();
+        DataFusionError::Plan(text)
+            if text.contains("not found") && text.starts_with("table '") =>
+        {
+            let names: Vec<&str> =
+                schemas::table::Table::ALL.iter().map(|table| table.name()).collect();
+            let asked = text
+                .split('\'')
+                .nth(1)
+                .and_then(|path| path.rsplit('.').next())
+                .unwrap_or_default();
             Some(match nearest(asked, &names) {
                 Some(name) => format!("did you mean {name}? the tables are {}", names.join(", ")),
                 None => format!("the tables are {}", names.join(", ")),
@@ -239,7 +258,13 @@ mod tests {
 
     #[test]
     fn distance_counts_edits() {
-        for (a, b, edits) in [("", "", 0), ("a", "", 1), ("", "abc", 3), ("servce", "service", 1), ("kitten", "sitting", 3)] {
+        for (a, b, edits) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("", "abc", 3),
+            ("servce", "service", 1),
+            ("kitten", "sitting", 3),
+        ] {
             assert_eq!(distance(a, b), edits, "{a} {b}");
         }
     }

@@ -33,7 +33,9 @@ pub(crate) fn check_text(sql: &str) -> Result<(), QueryError> {
     if operators > MAX_SQL_OPERATORS {
         return Err(QueryError::new(
             Code::TooLarge,
-            format!("the statement has {operators} operators, more than the {MAX_SQL_OPERATORS} allowed"),
+            format!(
+                "the statement has {operators} operators, more than the {MAX_SQL_OPERATORS} allowed"
+            ),
         )
         .with_hint("replace a long chain of OR by IN (...)"));
     }
@@ -44,7 +46,10 @@ pub(crate) fn check_text(sql: &str) -> Result<(), QueryError> {
 fn weight(token: &Token) -> usize {
     match token {
         Token::Word(word)
-            if matches!(word.keyword, Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::JOIN) =>
+            if matches!(
+                word.keyword,
+                Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::JOIN
+            ) =>
         {
             MAX_SQL_OPERATORS / 100
         }

@@ -40,7 +40,8 @@ async fn wrong_method() -> Response {
 
 impl IntoResponse for QueryError {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.code.http_status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         respond(&self, status)
     }
 }

@@ -13,11 +13,11 @@ mod prune;
 mod scan;
 mod session;
 mod stores;
-mod yield_in_joins;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+mod yield_in_joins;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -100,7 +100,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let http = bind(config.http, "query.http").await?;
     let postgres = bind(config.postgres, "query.postgres").await?;
     let address = |listener: &TcpListener| {
-        listener.local_addr().map_err(|error| StartError::Engine(format!("no local address: {error}")))
+        listener
+            .local_addr()
+            .map_err(|error| StartError::Engine(format!("no local address: {error}")))
     };
     let addresses = Addresses { http: address(&http)?, postgres: address(&postgres)? };
     let options = Options {
@@ -109,7 +111,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         max_rows: config.max_rows,
         ..Options::default()
     };
-    let engine = Engine::open(config.store, options).map_err(|error| StartError::Engine(error.message))?;
+    let engine =
+        Engine::open(config.store, options).map_err(|error| StartError::Engine(error.message))?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
     let router = http::router(engine.clone(), addresses.http.ip().is_loopback());
@@ -147,6 +150,10 @@ impl Running {
         let finished = async { while self.servers.join_next().await.is_some() {} };
         let in_time = tokio::time::timeout(deadline, finished).await.is_ok();
         self.servers.shutdown().await;
-        if in_time { Ok(()) } else { Err(RunError(format!("queries were still running after {deadline:?}"))) }
+        if in_time {
+            Ok(())
+        } else {
+            Err(RunError(format!("queries were still running after {deadline:?}")))
+        }
     }
 }

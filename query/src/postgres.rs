@@ -20,7 +20,8 @@ use crate::error::QueryError;
 
 /// The failure as PostgreSQL says it.
 fn wire_error(error: QueryError) -> PgWireError {
-    let mut info = ErrorInfo::new("ERROR".to_owned(), error.code.sqlstate().to_owned(), error.message);
+    let mut info =
+        ErrorInfo::new("ERROR".to_owned(), error.code.sqlstate().to_owned(), error.message);
     info.hint = error.hint;
     PgWireError::UserError(Box::new(info))
 }

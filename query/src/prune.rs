@@ -44,7 +44,8 @@ impl Bounds {
     /// Predicates on `timestamp`, `date` and `hour` that every accepted row fulfils.
     pub(crate) fn predicates(self) -> Vec<Expr> {
         let mut predicates = Vec::with_capacity(5);
-        let micros = |value| lit(ScalarValue::TimestampMicrosecond(Some(value), Some("UTC".into())));
+        let micros =
+            |value| lit(ScalarValue::TimestampMicrosecond(Some(value), Some("UTC".into())));
         let day = |value: i64| i32::try_from(value.div_euclid(DAY)).ok();
         if self.low != i64::MIN {
             predicates.push(col(schemas::log::TIMESTAMP).gt_eq(micros(self.low)));
@@ -56,8 +57,10 @@ impl Bounds {
         }
         if self.low.div_euclid(DAY) == self.high.div_euclid(DAY) {
             let hour = |value: i64| i32::try_from(value.rem_euclid(DAY) / HOUR).ok();
-            predicates.extend(hour(self.low).map(|hour| col(schemas::table::HOUR).gt_eq(lit(hour))));
-            predicates.extend(hour(self.high).map(|hour| col(schemas::table::HOUR).lt_eq(lit(hour))));
+            predicates
+                .extend(hour(self.low).map(|hour| col(schemas::table::HOUR).gt_eq(lit(hour))));
+            predicates
+                .extend(hour(self.high).map(|hour| col(schemas::table::HOUR).lt_eq(lit(hour))));
         }
         predicates
     }
@@ -79,13 +82,15 @@ fn walk(filter: &Expr, depth: usize) -> Bounds {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
             walk(left, depth + 1).or(walk(right, depth + 1))
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (is_event_time(left), literal(right)) {
-            (true, Some(value)) => compare(*op, value),
-            _ => match (is_event_time(right), literal(left)) {
-                (true, Some(value)) => op.swap().map_or(Bounds::OPEN, |op| compare(op, value)),
-                _ => Bounds::OPEN,
-            },
-        },
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            match (is_event_time(left), literal(right)) {
+                (true, Some(value)) => compare(*op, value),
+                _ => match (is_event_time(right), literal(left)) {
+                    (true, Some(value)) => op.swap().map_or(Bounds::OPEN, |op| compare(op, value)),
+                    _ => Bounds::OPEN,
+                },
+            }
+        }
         Expr::Between(between) if !between.negated && is_event_time(&between.expr) => {
             let low = literal(&between.low).map_or(i64::MIN, |(floor, _)| floor);
             let high = literal(&between.high).map_or(i64::MAX, |(_, ceiling)| ceiling);
@@ -122,7 +127,8 @@ fn is_event_time(expr: &Expr) -> bool {
 /// and the session's own zone is UTC too, so the zone says nothing here.
 fn literal(expr: &Expr) -> Option<(i64, i64)> {
     let Expr::Literal(value, _) = expr else { return None };
-    let whole = |value: Option<i64>, factor: i64| value?.checked_mul(factor).map(|value| (value, value));
+    let whole =
+        |value: Option<i64>, factor: i64| value?.checked_mul(factor).map(|value| (value, value));
     match value {
         ScalarValue::TimestampSecond(value, _) => whole(*value, 1_000_000),
         ScalarValue::TimestampMillisecond(value, _) => whole(*value, 1_000),
@@ -134,7 +140,6 @@ fn literal(expr: &Expr) -> Option<(i64, i64)> {
         _ => None,
     }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -148,8 +153,14 @@ mod tests {
     fn comparisons_give_inclusive_bounds() {
         let bounds = Bounds::of(&col("timestamp").gt_eq(at(5)).and(col("timestamp").lt(at(9))));
         assert_eq!(bounds, Some(Bounds { low: 5, high: 9 }));
-        assert_eq!(Bounds::of(&at(7).lt(col("timestamp"))), Some(Bounds { low: 7, high: i64::MAX }));
-        assert_eq!(Bounds::of(&col("timestamp").between(at(1), at(2))), Some(Bounds { low: 1, high: 2 }));
+        assert_eq!(
+            Bounds::of(&at(7).lt(col("timestamp"))),
+            Some(Bounds { low: 7, high: i64::MAX })
+        );
+        assert_eq!(
+            Bounds::of(&col("timestamp").between(at(1), at(2))),
+            Some(Bounds { low: 1, high: 2 })
+        );
     }
 
     #[test]
@@ -170,9 +181,17 @@ mod tests {
     #[test]
     fn one_day_is_narrowed_to_hours() {
         let names = |bounds: Bounds| -> Vec<String> {
-            bounds.predicates().iter().map(ToString::to_string).filter(|text| text.starts_with("hour")).collect()
+            bounds
+                .predicates()
+                .iter()
+                .map(ToString::to_string)
+                .filter(|text| text.starts_with("hour"))
+                .collect()
         };
-        assert_eq!(names(Bounds { low: 3 * HOUR, high: 5 * HOUR }), ["hour >= Int32(3)", "hour <= Int32(5)"]);
+        assert_eq!(
+            names(Bounds { low: 3 * HOUR, high: 5 * HOUR }),
+            ["hour >= Int32(3)", "hour <= Int32(5)"]
+        );
         assert!(names(Bounds { low: 3 * HOUR, high: DAY }).is_empty());
         assert!(names(Bounds { low: 3 * HOUR, high: i64::MAX }).is_empty());
     }

@@ -34,7 +34,10 @@ impl TableProvider for EventTimeScan {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         let mut answers = self.inner.supports_filters_pushdown(filters)?;
         for (answer, filter) in answers.iter_mut().zip(filters) {
             if *answer == TableProviderFilterPushDown::Unsupported && Bounds::of(filter).is_some() {
@@ -62,7 +65,8 @@ impl TableProvider for EventTimeScan {
         let derived = filters.iter().filter_map(Bounds::of).flat_map(Bounds::predicates);
         pushed.extend(derived);
         // A limit may only be pushed when the scan applies every filter.
-        let all = supported.iter().all(|answer| *answer != TableProviderFilterPushDown::Unsupported);
+        let all =
+            supported.iter().all(|answer| *answer != TableProviderFilterPushDown::Unsupported);
         let limit = limit.filter(|_| all);
         self.inner.scan(state, projection, &pushed, limit).await
     }

@@ -4,14 +4,16 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::catalog::{CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList};
+use datafusion::catalog::SchemaProvider;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+};
 use datafusion::config::Dialect;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::catalog::SchemaProvider;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::setup_pg_catalog;
@@ -60,7 +62,11 @@ pub(crate) struct Session {
 
 impl Template {
     /// Prepares functions, catalogs and the runtime environment.
-    pub(crate) fn new(store: Arc<dyn ObjectStore>, tables: Arc<Tables>, resources: &Resources) -> Result<Self> {
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        tables: Arc<Tables>,
+        resources: &Resources,
+    ) -> Result<Self> {
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema(SCHEMA, Arc::new(LiveSchema(Arc::clone(&tables))))?;
         let catalog = Arc::new(catalog);
@@ -131,10 +137,16 @@ fn runtime(store: Arc<dyn ObjectStore>, resources: &Resources) -> Result<Runtime
         Some(dir) => DiskManagerMode::Directories(vec![dir.clone()]),
         None => DiskManagerMode::OsTmpDirectory,
     };
-    let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(QUERY_SPILL_BYTES);
-    let named = NonZeroUsize::new(5).ok_or_else(|| DataFusionError::Internal("five is not zero".to_owned()))?;
+    let disk = DiskManagerBuilder::default()
+        .with_mode(mode)
+        .with_max_temp_directory_size(QUERY_SPILL_BYTES);
+    let named = NonZeroUsize::new(5)
+        .ok_or_else(|| DataFusionError::Internal("five is not zero".to_owned()))?;
     RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(TrackConsumersPool::new(FairSpillPool::new(resources.memory_bytes), named)))
+        .with_memory_pool(Arc::new(TrackConsumersPool::new(
+            FairSpillPool::new(resources.memory_bytes),
+            named,
+        )))
         .with_disk_manager_builder(disk)
         .with_object_store_registry(Arc::new(OneStore(store)))
         .build()

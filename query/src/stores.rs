@@ -21,7 +21,11 @@ pub(crate) const HOST: &str = "store";
 pub(crate) struct OneStore(pub(crate) Arc<dyn ObjectStore>);
 
 impl ObjectStoreRegistry for OneStore {
-    fn register_store(&self, _url: &Url, _store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+    fn register_store(
+        &self,
+        _url: &Url,
+        _store: Arc<dyn ObjectStore>,
+    ) -> Option<Arc<dyn ObjectStore>> {
         None
     }
 

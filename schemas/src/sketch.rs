@@ -118,7 +118,11 @@ mod tests {
     fn merging_equals_adding_to_one() {
         let (mut a, mut b, mut both) = (Sketch::new(), Sketch::new(), Sketch::new());
         for value in 1..=1000 {
-            if value % 3 == 0 { a.add(f64::from(value), 1) } else { b.add(f64::from(value), 1) }
+            if value % 3 == 0 {
+                a.add(f64::from(value), 1)
+            } else {
+                b.add(f64::from(value), 1)
+            }
             both.add(f64::from(value), 1);
         }
         assert!(a.merge(&b).is_ok());

@@ -29,7 +29,9 @@ pub const LINEAGE_INDEX: &str = "_index";
 pub const LINEAGE_PIPELINE_VERSION: &str = "_pipeline_version";
 
 /// A table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Table {
     /// One row per indexed log.
@@ -99,7 +101,9 @@ impl Table {
         match self {
             Table::Logs => &[crate::log::SERVICE, crate::log::TIMESTAMP],
             Table::Spans => &[crate::span::TRACE_ID, crate::span::START_NS],
-            Table::Metrics => &[crate::metric::NAME, crate::metric::SERVICE, crate::metric::TIMESTAMP],
+            Table::Metrics => {
+                &[crate::metric::NAME, crate::metric::SERVICE, crate::metric::TIMESTAMP]
+            }
             Table::DeadLetters => &[crate::dead_letter::TIMESTAMP],
             Table::Ledger => &[crate::ledger::TIMESTAMP],
         }

@@ -38,7 +38,9 @@ pub const DD_LANG: &str = "datadog-meta-lang";
 pub const DD_CONTAINER: &str = "datadog-container-id";
 
 /// What a topic carries; decides which formats make sense and where refused records are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Signal {
     /// Log records.
@@ -141,7 +143,9 @@ impl fmt::Display for Format {
 
 /// A format name nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown format {0:?}; known: json, raw, datadog_logs, datadog_v04, datadog_v05, otlp_proto, otlp_json")]
+#[error(
+    "unknown format {0:?}; known: json, raw, datadog_logs, datadog_v04, datadog_v05, otlp_proto, otlp_json"
+)]
 pub struct UnknownFormat(pub String);
 
 impl FromStr for Format {

@@ -103,7 +103,7 @@ impl ObjectStore for FaultStore {
             drop(self.inner.put_opts(&location, payload, options).await);
         }
         let dead_at = self.dead_at.load(Ordering::SeqCst);
-        if write > dead_at || write == dead_at {
+        if write >= dead_at {
             return Err(fault());
         }
         for rule in &self.rules {

@@ -142,9 +142,10 @@ impl FileWriter {
 
     async fn write_one(&self, unit: &str, plan: FilePlan) -> Result<FileAdd, FileError> {
         let (table, hour) = (plan.table, plan.hour);
-        let encoded = tokio::task::spawn_blocking(move || encode(&plan)).await.map_err(|error| {
-            FileError::Panicked { table: table.name(), reason: error.to_string() }
-        })??;
+        let encoded =
+            tokio::task::spawn_blocking(move || encode(&plan)).await.map_err(|error| {
+                FileError::Panicked { table: table.name(), reason: error.to_string() }
+            })??;
         let path = relative_path(hour, unit, self.entropy.bits());
         let key = Path::from(format!("{}/{path}", table.path()));
         let size = i64::try_from(encoded.bytes.len()).unwrap_or(i64::MAX);

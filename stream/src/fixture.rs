@@ -16,7 +16,9 @@ use crate::unit::HourBatch;
 
 /// The pipeline of an empty configuration.
 pub(crate) fn pipeline() -> Arc<Pipeline> {
-    Arc::new(Pipeline::compile(&config::Config::default()).expect("the empty configuration compiles"))
+    Arc::new(
+        Pipeline::compile(&config::Config::default()).expect("the empty configuration compiles"),
+    )
 }
 
 /// A partition of the default logs topic.

@@ -42,9 +42,9 @@ pub fn open(config: &Config) -> Result<Arc<dyn ObjectStore>, Error> {
     let opened = match config.url.split_once("://") {
         Some(("s3" | "s3a", rest)) => open_s3(config, rest),
         Some(("file", path)) => open_local(config, path),
-        Some((scheme, _)) => Err(format!(
-            "unknown scheme {scheme:?}; use a directory or s3://bucket/prefix"
-        )),
+        Some((scheme, _)) => {
+            Err(format!("unknown scheme {scheme:?}; use a directory or s3://bucket/prefix"))
+        }
         None => open_local(config, &config.url),
     };
     opened.map_err(|reason| Error { url: config.url.clone(), reason })
@@ -62,8 +62,8 @@ fn open_local(config: &Config, path: &str) -> Result<Arc<dyn ObjectStore>, Strin
     create_private(root).map_err(|error| {
         format!("cannot create the directory: {error}; check the path and its owner")
     })?;
-    let store = DurableStore::open(root)
-        .map_err(|error| format!("cannot open the directory: {error}"))?;
+    let store =
+        DurableStore::open(root).map_err(|error| format!("cannot open the directory: {error}"))?;
     Ok(Arc::new(store))
 }
 

@@ -123,13 +123,17 @@ mod tests {
         tally.add(Action::Received, "", "", 1, 1);
         tally.add(Action::Indexed, "main", "b", 1, 1);
         tally.add(Action::Indexed, "main", "a", 1, 1);
-        let order: Vec<_> = tally.take().iter().map(|l| (l.action, l.service.to_string())).collect();
+        let order: Vec<_> =
+            tally.take().iter().map(|l| (l.action, l.service.to_string())).collect();
         let name = str::to_owned;
-        assert_eq!(order, [
-            (Action::Received, name("")),
-            (Action::Indexed, name("a")),
-            (Action::Indexed, name("b")),
-            (Action::DeadLetter, name("")),
-        ]);
+        assert_eq!(
+            order,
+            [
+                (Action::Received, name("")),
+                (Action::Indexed, name("a")),
+                (Action::Indexed, name("b")),
+                (Action::DeadLetter, name("")),
+            ]
+        );
     }
 }

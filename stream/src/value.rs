@@ -121,24 +121,48 @@ pub fn write_json_text(text: &str, out: &mut impl fmt::Write) -> fmt::Result {
 }
 
 /// Dotted paths and their values, in the order they came. A path occurs once.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Attributes<'b> {
     pairs: BumpVec<'b, (&'b str, Value<'b>)>,
+    /// The shapes of all paths that ever stood here: a path of another shape is not there, and most
+    /// look-ups and most insertions end with that.
+    shapes: u128,
     /// Pairs refused because of a limit.
     dropped: u32,
+}
+
+/// Room made at the first pair: growing step by step would copy most lists twice.
+const FIRST_PAIRS: usize = 16;
+
+/// One bit for a path, out of its length and three of its bytes.
+fn shape(path: &str) -> u128 {
+    let bytes = path.as_bytes();
+    let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return 1 };
+    let middle = bytes.get(bytes.len() / 2).unwrap_or(first);
+    let mixed = bytes.len() * 37
+        + usize::from(*first) * 5
+        + usize::from(*middle) * 11
+        + usize::from(*last) * 3;
+    1 << (mixed % 128)
+}
+
+impl PartialEq for Attributes<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.pairs == other.pairs && self.dropped == other.dropped
+    }
 }
 
 impl<'b> Attributes<'b> {
     /// None yet.
     pub fn new_in(arena: &'b Bump) -> Self {
-        Self { pairs: BumpVec::new_in(arena), dropped: 0 }
+        Self { pairs: BumpVec::new_in(arena), shapes: 0, dropped: 0 }
     }
 
     /// A copy with room for `more` further pairs.
     pub fn copy_in(&self, arena: &'b Bump, more: usize) -> Self {
         let mut pairs = BumpVec::with_capacity_in(self.pairs.len() + more, arena);
         pairs.extend_from_slice_copy(&self.pairs);
-        Self { pairs, dropped: self.dropped }
+        Self { pairs, shapes: self.shapes, dropped: self.dropped }
     }
 
     /// Counts pairs that were kept out before they could become attributes.
@@ -148,6 +172,9 @@ impl<'b> Attributes<'b> {
 
     /// The value at `path`.
     pub fn get(&self, path: &str) -> Option<Value<'b>> {
+        if self.shapes & shape(path) == 0 {
+            return None;
+        }
         self.pairs.iter().find(|(key, _)| *key == path).map(|(_, value)| *value)
     }
 
@@ -158,7 +185,9 @@ impl<'b> Attributes<'b> {
 
     /// Sets `path`, replacing what stood there. Over a limit, the pair is dropped and counted.
     pub fn set(&mut self, path: &'b str, value: Value<'b>) {
-        if let Some(pair) = self.pairs.iter_mut().find(|(key, _)| *key == path) {
+        if self.shapes & shape(path) != 0
+            && let Some(pair) = self.pairs.iter_mut().find(|(key, _)| *key == path)
+        {
             pair.1 = value;
         } else {
             self.push(path, value);
@@ -171,12 +200,19 @@ impl<'b> Attributes<'b> {
         if self.pairs.len() >= MAX_ATTRIBUTES || path.len() > MAX_ATTRIBUTE_KEY_BYTES {
             self.count_dropped(1);
         } else {
+            if self.pairs.capacity() == 0 {
+                self.pairs.reserve_exact(FIRST_PAIRS);
+            }
+            self.shapes |= shape(path);
             self.pairs.push((path, value));
         }
     }
 
     /// Removes `path`.
     pub fn remove(&mut self, path: &str) -> Option<Value<'b>> {
+        if self.shapes & shape(path) == 0 {
+            return None;
+        }
         let index = self.pairs.iter().position(|(key, _)| *key == path)?;
         Some(self.pairs.remove(index).1)
     }
@@ -211,5 +247,36 @@ impl<'b> Attributes<'b> {
     /// Pairs refused because of a limit.
     pub fn dropped(&self) -> u32 {
         self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn attributes_are_a_map_whatever_their_paths(
+            steps in prop::collection::vec(("[abc.]{0,3}", any::<i64>(), any::<bool>()), 0..60),
+        ) {
+            let arena = Bump::new();
+            let (mut attributes, mut map) = (Attributes::new_in(&arena), BTreeMap::new());
+            for (path, number, remove) in &steps {
+                if *remove {
+                    let removed = attributes.remove(path);
+                    prop_assert_eq!(removed, map.remove(path.as_str()).map(Value::Int));
+                } else {
+                    attributes.set(path, Value::Int(*number));
+                    map.insert(path.as_str(), *number);
+                }
+                prop_assert_eq!(attributes.get(path), map.get(path.as_str()).copied().map(Value::Int));
+            }
+            prop_assert_eq!(attributes.len(), map.len());
+            let copy = attributes.copy_in(&arena, 1);
+            prop_assert!(map.iter().all(|(path, n)| copy.get(path) == Some(Value::Int(*n))));
+        }
     }
 }

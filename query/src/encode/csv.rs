@@ -56,7 +56,8 @@ fn nested(data_type: &DataType) -> bool {
 
 /// Quotes what needs it. An empty text is quoted, so that it differs from null.
 fn cell(out: &mut Vec<u8>, text: &[u8]) {
-    let plain = !text.is_empty() && !text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+    let plain =
+        !text.is_empty() && !text.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
     if plain {
         out.extend_from_slice(text);
         return;
@@ -77,7 +78,13 @@ mod tests {
 
     #[test]
     fn cells_are_quoted_where_they_must_be() {
-        for (text, quoted) in [("a", "a"), ("", "\"\""), ("a,b", "\"a,b\""), ("say \"x\"", "\"say \"\"x\"\"\""), ("l\nm", "\"l\nm\"")] {
+        for (text, quoted) in [
+            ("a", "a"),
+            ("", "\"\""),
+            ("a,b", "\"a,b\""),
+            ("say \"x\"", "\"say \"\"x\"\"\""),
+            ("l\nm", "\"l\nm\""),
+        ] {
             let mut out = Vec::new();
             cell(&mut out, text.as_bytes());
             assert_eq!(out, quoted.as_bytes());

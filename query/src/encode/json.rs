@@ -58,8 +58,11 @@ pub(crate) async fn encode(mut answer: Answer) -> Result<Vec<u8>, QueryError> {
 
 /// What the answer covers.
 fn meta(answer: &Answer) -> Value {
-    let tables: Map<String, Value> =
-        answer.coverage().iter().map(|table| (table.table.name().to_owned(), coverage(table))).collect();
+    let tables: Map<String, Value> = answer
+        .coverage()
+        .iter()
+        .map(|table| (table.table.name().to_owned(), coverage(table)))
+        .collect();
     json!({
         "tables": tables,
         "rows": answer.rows(),

@@ -13,9 +13,10 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         DataType::Float16 | DataType::Float32 => "real".to_owned(),
         DataType::Float64 => "double".to_owned(),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            "binary".to_owned()
-        }
+        DataType::Binary
+        | DataType::LargeBinary
+        | DataType::BinaryView
+        | DataType::FixedSizeBinary(_) => "binary".to_owned(),
         DataType::Timestamp(..) => "timestamp".to_owned(),
         DataType::Date32 | DataType::Date64 => "date".to_owned(),
         DataType::Time32(_) | DataType::Time64(_) => "time".to_owned(),
@@ -32,14 +33,17 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
         | DataType::LargeListView(item) => format!("list<{}>", type_name(item.data_type())),
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(fields) => {
-                let names: Vec<String> = fields.iter().map(|field| type_name(field.data_type())).collect();
+                let names: Vec<String> =
+                    fields.iter().map(|field| type_name(field.data_type())).collect();
                 format!("map<{}>", names.join(", "))
             }
             _ => "map".to_owned(),
         },
         DataType::Struct(fields) => {
-            let names: Vec<String> =
-                fields.iter().map(|field| format!("{} {}", field.name(), type_name(field.data_type()))).collect();
+            let names: Vec<String> = fields
+                .iter()
+                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())))
+                .collect();
             format!("struct<{}>", names.join(", "))
         }
         other => other.to_string().to_lowercase(),

@@ -5,9 +5,9 @@
 use chrono::{DateTime, SecondsFormat};
 use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -29,7 +29,9 @@ pub(crate) fn write(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<
     }
     match array.data_type() {
         DataType::Null => out.extend_from_slice(b"null"),
-        DataType::Boolean => out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" }),
+        DataType::Boolean => {
+            out.extend_from_slice(if array.as_boolean().value(row) { b"true" } else { b"false" })
+        }
         DataType::Int8 => number!(Int8Type),
         DataType::Int16 => number!(Int16Type),
         DataType::Int32 => number!(Int32Type),
@@ -41,7 +43,9 @@ pub(crate) fn write(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<
         DataType::Float32 => float(out, f64::from(array.as_primitive::<Float32Type>().value(row))),
         DataType::Float64 => float(out, array.as_primitive::<Float64Type>().value(row)),
         DataType::Decimal128(..) => {
-            out.extend_from_slice(array.as_primitive::<Decimal128Type>().value_as_string(row).as_bytes());
+            out.extend_from_slice(
+                array.as_primitive::<Decimal128Type>().value_as_string(row).as_bytes(),
+            );
         }
         DataType::Utf8 => text(out, array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => text(out, array.as_string::<i64>().value(row)),
@@ -59,7 +63,9 @@ pub(crate) fn write(out: &mut Vec<u8>, array: &dyn Array, row: usize) -> Result<
         DataType::Map(..) => map(out, array, row)?,
         DataType::Struct(fields) => {
             out.push(b'{');
-            for (index, (field, column)) in fields.iter().zip(array.as_struct().columns()).enumerate() {
+            for (index, (field, column)) in
+                fields.iter().zip(array.as_struct().columns()).enumerate()
+            {
                 key(out, index, field.name());
                 write(out, column.as_ref(), row)?;
             }
@@ -98,21 +104,30 @@ fn binary(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
 }
 
-fn timestamp(out: &mut Vec<u8>, array: &dyn Array, row: usize, unit: TimeUnit) -> Result<(), ArrowError> {
+fn timestamp(
+    out: &mut Vec<u8>,
+    array: &dyn Array,
+    row: usize,
+    unit: TimeUnit,
+) -> Result<(), ArrowError> {
     let instant = match unit {
-        TimeUnit::Second => DateTime::from_timestamp(array.as_primitive::<TimestampSecondType>().value(row), 0),
-        TimeUnit::Millisecond => {
-            DateTime::from_timestamp_millis(array.as_primitive::<TimestampMillisecondType>().value(row))
+        TimeUnit::Second => {
+            DateTime::from_timestamp(array.as_primitive::<TimestampSecondType>().value(row), 0)
         }
-        TimeUnit::Microsecond => {
-            DateTime::from_timestamp_micros(array.as_primitive::<TimestampMicrosecondType>().value(row))
-        }
-        TimeUnit::Nanosecond => {
-            Some(DateTime::from_timestamp_nanos(array.as_primitive::<TimestampNanosecondType>().value(row)))
-        }
+        TimeUnit::Millisecond => DateTime::from_timestamp_millis(
+            array.as_primitive::<TimestampMillisecondType>().value(row),
+        ),
+        TimeUnit::Microsecond => DateTime::from_timestamp_micros(
+            array.as_primitive::<TimestampMicrosecondType>().value(row),
+        ),
+        TimeUnit::Nanosecond => Some(DateTime::from_timestamp_nanos(
+            array.as_primitive::<TimestampNanosecondType>().value(row),
+        )),
     };
-    let instant = instant.ok_or_else(|| ArrowError::CastError("an instant beyond the calendar".to_owned()))?;
-    let precision = if unit == TimeUnit::Nanosecond && instant.timestamp_subsec_nanos() % 1_000 != 0 {
+    let instant = instant
+        .ok_or_else(|| ArrowError::CastError("an instant beyond the calendar".to_owned()))?;
+    let precision = if unit == TimeUnit::Nanosecond && instant.timestamp_subsec_nanos() % 1_000 != 0
+    {
         SecondsFormat::Nanos
     } else {
         SecondsFormat::Micros

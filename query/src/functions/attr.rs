@@ -6,7 +6,9 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::map_lookup::each_value;
 
@@ -33,10 +35,10 @@ impl ScalarUDFImpl for Attr {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
-            [holder @ DataType::Map(..), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View] =>
-            {
-                Ok(vec![holder.clone(), DataType::Utf8])
-            }
+            [
+                holder @ DataType::Map(..),
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+            ] => Ok(vec![holder.clone(), DataType::Utf8]),
             _ => plan_err!("attr takes a map and a key: attr(attributes, 'http.route')"),
         }
     }

@@ -7,7 +7,9 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Builder};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::map_lookup::each_value;
 
@@ -34,10 +36,10 @@ impl ScalarUDFImpl for AttrNum {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
-            [holder @ DataType::Map(..), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View] =>
-            {
-                Ok(vec![holder.clone(), DataType::Utf8])
-            }
+            [
+                holder @ DataType::Map(..),
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+            ] => Ok(vec![holder.clone(), DataType::Utf8]),
             _ => plan_err!("attr_num takes a map and a key: attr_num(attributes, 'duration_ms')"),
         }
     }
@@ -52,7 +54,9 @@ impl ScalarUDFImpl for AttrNum {
             return Err(DataFusionError::Internal("attr_num takes two arguments".to_owned()));
         };
         let mut values = Float64Builder::with_capacity(holder.len());
-        each_value(holder, keys.as_string::<i32>(), |value| values.append_option(value.and_then(|text| text.trim().parse().ok())))?;
+        each_value(holder, keys.as_string::<i32>(), |value| {
+            values.append_option(value.and_then(|text| text.trim().parse().ok()))
+        })?;
         Ok(ColumnarValue::Array(Arc::new(values.finish()) as ArrayRef))
     }
 }

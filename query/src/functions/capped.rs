@@ -50,7 +50,11 @@ pub(crate) fn register(context: &SessionContext) {
         }
     }
     for name in ["range", "generate_series"] {
-        let inner = context.state().table_functions().get(name).map(|function| Arc::clone(function.function()));
+        let inner = context
+            .state()
+            .table_functions()
+            .get(name)
+            .map(|function| Arc::clone(function.function()));
         if let Some(inner) = inner {
             context.register_udtf(name, Arc::new(CappedSeries { name, inner }));
         }
@@ -109,12 +113,16 @@ impl Growth {
             Growth::Copies => sum(&counts(args, 1)?, &sizes(args, 0)?, rows),
             Growth::Length => sum(&counts(args, 1)?, &Column::One(8), rows),
             Growth::Series => {
-                let (first, last) =
-                    if args.args.len() > 1 { (counts(args, 0)?, counts(args, 1)?) } else { (Column::One(0), counts(args, 0)?) };
+                let (first, last) = if args.args.len() > 1 {
+                    (counts(args, 0)?, counts(args, 1)?)
+                } else {
+                    (Column::One(0), counts(args, 0)?)
+                };
                 let step = if args.args.len() > 2 { counts(args, 2)? } else { Column::One(1) };
                 let mut total = 0u64;
                 for row in 0..rows {
-                    let span = last.at(row).abs_diff(first.at(row)) / step.at(row).unsigned_abs().max(1);
+                    let span =
+                        last.at(row).abs_diff(first.at(row)) / step.at(row).unsigned_abs().max(1);
                     total = total.saturating_add(span.saturating_mul(8));
                 }
                 Ok(total)
@@ -166,7 +174,9 @@ fn counts(args: &ScalarFunctionArgs, index: usize) -> Result<Column> {
         }
         Some(ColumnarValue::Array(array)) if array.data_type().is_integer() => {
             let array = cast(array, &DataType::Int64)?;
-            Ok(Column::Each(array.as_primitive::<Int64Type>().iter().map(|value| value.unwrap_or(0)).collect()))
+            Ok(Column::Each(
+                array.as_primitive::<Int64Type>().iter().map(|value| value.unwrap_or(0)).collect(),
+            ))
         }
         _ => Ok(Column::One(0)),
     }
@@ -183,7 +193,13 @@ fn sizes(args: &ScalarFunctionArgs, index: usize) -> Result<Column> {
         Some(ColumnarValue::Array(array)) => match array.data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
                 let array = cast(array, &DataType::Utf8View)?;
-                Ok(Column::Each(array.as_string_view().iter().map(|text| size(text.map_or(0, str::len))).collect()))
+                Ok(Column::Each(
+                    array
+                        .as_string_view()
+                        .iter()
+                        .map(|text| size(text.map_or(0, str::len)))
+                        .collect(),
+                ))
             }
             _ => Ok(Column::One(size(array.get_array_memory_size() / array.len().max(1) + 1))),
         },
@@ -211,7 +227,10 @@ impl TableFunctionImpl for CappedSeries {
         };
         let values = last.abs_diff(first) / step.unsigned_abs().max(1);
         if values > MAX_SERIES_VALUES {
-            return plan_err!("{} would make {values} rows, more than the {MAX_SERIES_VALUES} allowed", self.name);
+            return plan_err!(
+                "{} would make {values} rows, more than the {MAX_SERIES_VALUES} allowed",
+                self.name
+            );
         }
         self.inner.call_with_args(args)
     }

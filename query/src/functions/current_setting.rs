@@ -41,7 +41,8 @@ impl ScalarUDFImpl for CurrentSetting {
         let Some(names) = arrays.first() else {
             return Err(DataFusionError::Internal("current_setting takes a name".to_owned()));
         };
-        let values: StringArray = names.as_string::<i32>().iter().map(|name| name.and_then(setting)).collect();
+        let values: StringArray =
+            names.as_string::<i32>().iter().map(|name| name.and_then(setting)).collect();
         Ok(ColumnarValue::Array(Arc::new(values) as ArrayRef))
     }
 }
@@ -54,7 +55,9 @@ fn setting(name: &str) -> Option<&'static str> {
         "search_path" => Some(crate::postgres::search_path::SEARCH_PATH),
         "timezone" => Some("UTC"),
         "server_encoding" | "client_encoding" => Some("UTF8"),
-        "default_transaction_read_only" | "transaction_read_only" | "standard_conforming_strings" => Some("on"),
+        "default_transaction_read_only"
+        | "transaction_read_only"
+        | "standard_conforming_strings" => Some("on"),
         "max_index_keys" => Some("32"),
         _ => None,
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 /// The scalar function.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -16,7 +18,12 @@ pub(crate) struct HasToken {
 
 impl HasToken {
     pub(crate) fn new() -> Self {
-        Self { signature: Signature::exact(vec![DataType::Utf8View, DataType::Utf8], Volatility::Immutable) }
+        Self {
+            signature: Signature::exact(
+                vec![DataType::Utf8View, DataType::Utf8],
+                Volatility::Immutable,
+            ),
+        }
     }
 }
 
@@ -39,7 +46,8 @@ impl ScalarUDFImpl for HasToken {
             return Err(DataFusionError::Internal("has_token takes two arguments".to_owned()));
         };
         let rows = texts.as_string_view().iter().zip(tokens.as_string::<i32>().iter());
-        let found: BooleanArray = rows.map(|(text, token)| Some(has_token(text?, token?))).collect();
+        let found: BooleanArray =
+            rows.map(|(text, token)| Some(has_token(text?, token?))).collect();
         Ok(ColumnarValue::Array(Arc::new(found) as ArrayRef))
     }
 }
@@ -55,7 +63,10 @@ fn has_token(text: &str, token: &str) -> bool {
     }
     text.windows(token.len()).enumerate().any(|(at, window)| {
         window.eq_ignore_ascii_case(token)
-            && !at.checked_sub(1).and_then(|before| text.get(before)).is_some_and(|byte| is_word(*byte))
+            && !at
+                .checked_sub(1)
+                .and_then(|before| text.get(before))
+                .is_some_and(|byte| is_word(*byte))
             && !text.get(at + token.len()).is_some_and(|byte| is_word(*byte))
     })
 }

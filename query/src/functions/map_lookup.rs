@@ -50,7 +50,9 @@ fn wanted<'a>(holder: &ArrayRef, keys: &'a StringArray, row: usize) -> Option<&'
 }
 
 fn range_of(offsets: &[i32]) -> std::ops::Range<usize> {
-    let at = |index: usize| offsets.get(index).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0);
+    let at = |index: usize| {
+        offsets.get(index).and_then(|offset| usize::try_from(*offset).ok()).unwrap_or(0)
+    };
     at(0)..at(1)
 }
 

@@ -15,7 +15,8 @@ use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatil
 use super::sketch_state::{SketchState, coerce};
 
 /// Names and the percentiles they stand for.
-pub(crate) const ALL: [(&str, u8); 5] = [("p50", 50), ("p75", 75), ("p90", 90), ("p95", 95), ("p99", 99)];
+pub(crate) const ALL: [(&str, u8); 5] =
+    [("p50", 50), ("p75", 75), ("p90", 90), ("p95", 95), ("p99", 99)];
 
 /// One of [`ALL`].
 #[derive(Debug, PartialEq, Eq, Hash)]

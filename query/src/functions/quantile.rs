@@ -34,7 +34,9 @@ impl AggregateUDFImpl for Quantile {
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
             [value, q] if q.is_numeric() => Ok(vec![coerce("quantile", value)?, DataType::Float64]),
-            _ => plan_err!("quantile takes two arguments: a sketch or a number, and a quantile from 0 to 1"),
+            _ => plan_err!(
+                "quantile takes two arguments: a sketch or a number, and a quantile from 0 to 1"
+            ),
         }
     }
 
@@ -51,7 +53,9 @@ impl AggregateUDFImpl for Quantile {
             Some(ScalarValue::Float64(Some(q))) if (0.0..=1.0).contains(q) => {
                 Ok(Box::new(QuantileAccumulator::new(*q)))
             }
-            _ => plan_err!("the second argument of quantile must be a number from 0 to 1, written out"),
+            _ => plan_err!(
+                "the second argument of quantile must be a number from 0 to 1, written out"
+            ),
         }
     }
 

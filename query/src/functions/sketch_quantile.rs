@@ -6,7 +6,9 @@ use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array};
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::plan_err;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 use schemas::sketch::Sketch;
 
 /// The scalar function.
@@ -32,10 +34,14 @@ impl ScalarUDFImpl for SketchQuantile {
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
         match given {
-            [DataType::Binary | DataType::LargeBinary | DataType::BinaryView, q] if q.is_numeric() => {
+            [DataType::Binary | DataType::LargeBinary | DataType::BinaryView, q]
+                if q.is_numeric() =>
+            {
                 Ok(vec![DataType::Binary, DataType::Float64])
             }
-            _ => plan_err!("sketch_quantile takes a sketch and a quantile: sketch_quantile(sketch, 0.99)"),
+            _ => plan_err!(
+                "sketch_quantile takes a sketch and a quantile: sketch_quantile(sketch, 0.99)"
+            ),
         }
     }
 
@@ -46,9 +52,12 @@ impl ScalarUDFImpl for SketchQuantile {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let [sketches, quantiles] = arrays.as_slice() else {
-            return Err(DataFusionError::Internal("sketch_quantile takes two arguments".to_owned()));
+            return Err(DataFusionError::Internal(
+                "sketch_quantile takes two arguments".to_owned(),
+            ));
         };
-        let rows = sketches.as_binary::<i32>().iter().zip(quantiles.as_primitive::<Float64Type>().iter());
+        let rows =
+            sketches.as_binary::<i32>().iter().zip(quantiles.as_primitive::<Float64Type>().iter());
         let values: Float64Array = rows
             .map(|(bytes, q)| match (bytes, q) {
                 (Some(bytes), Some(q)) => {

@@ -29,7 +29,8 @@ impl SketchState {
     /// Adds a column of sketches.
     pub(crate) fn merge(&mut self, values: &ArrayRef) -> Result<()> {
         for bytes in values.as_binary::<i32>().iter().flatten() {
-            let other = Sketch::from_bytes(bytes).map_err(|error| DataFusionError::Execution(error.to_string()))?;
+            let other = Sketch::from_bytes(bytes)
+                .map_err(|error| DataFusionError::Execution(error.to_string()))?;
             self.0.merge(&other).map_err(|error| DataFusionError::Execution(error.to_string()))?;
         }
         Ok(())

@@ -41,11 +41,17 @@ impl ScalarUDFImpl for TimeBucket {
                     DataType::Timestamp(..) => instant.clone(),
                     DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => utc(),
                     DataType::Date32 | DataType::Date64 | DataType::Null => utc(),
-                    other => return plan_err!("time_bucket takes an instant as its second argument, not {other}"),
+                    other => {
+                        return plan_err!(
+                            "time_bucket takes an instant as its second argument, not {other}"
+                        );
+                    }
                 };
                 Ok(vec![DataType::Interval(IntervalUnit::MonthDayNano), instant])
             }
-            _ => plan_err!("time_bucket takes a width and an instant: time_bucket('10 seconds', timestamp)"),
+            _ => plan_err!(
+                "time_bucket takes a width and an instant: time_bucket('10 seconds', timestamp)"
+            ),
         }
     }
 
@@ -61,6 +67,10 @@ impl ScalarUDFImpl for TimeBucket {
 fn is_width(given: &DataType) -> bool {
     matches!(
         given,
-        DataType::Interval(_) | DataType::Duration(_) | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+        DataType::Interval(_)
+            | DataType::Duration(_)
+            | DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Utf8View
     )
 }

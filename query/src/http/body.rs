@@ -60,7 +60,10 @@ fn unencodable(error: ArrowError) -> QueryError {
 
 /// The response. Waits for the first rows, so that most failures are still an error response; a
 /// failure after them, or a cut answer, breaks the connection: half an answer must not look whole.
-pub(super) async fn stream(mut answer: Answer, mut encoder: Encoder) -> Result<Response, QueryError> {
+pub(super) async fn stream(
+    mut answer: Answer,
+    mut encoder: Encoder,
+) -> Result<Response, QueryError> {
     let mut start = encoder.start(&answer);
     let mut done = false;
     match answer.next().await {
@@ -71,21 +74,26 @@ pub(super) async fn stream(mut answer: Answer, mut encoder: Encoder) -> Result<R
         }
     }
     let content_type = HeaderValue::from_static(encoder.content_type());
-    let rest = stream::unfold((answer, encoder, done), |(mut answer, mut encoder, done)| async move {
-        if done {
-            return None;
-        }
-        let (bytes, done) = match answer.next().await {
-            Some(Ok(batch)) => (encoder.batch(&batch), false),
-            Some(Err(error)) => (Err(error), true),
-            None if answer.truncated() && !answer.cut_was_asked_for() => (Err(cut(&answer)), true),
-            None => (encoder.finish(), true),
-        };
-        let failed = bytes.is_err();
-        Some((bytes, (answer, encoder, done || failed)))
-    });
+    let rest =
+        stream::unfold((answer, encoder, done), |(mut answer, mut encoder, done)| async move {
+            if done {
+                return None;
+            }
+            let (bytes, done) = match answer.next().await {
+                Some(Ok(batch)) => (encoder.batch(&batch), false),
+                Some(Err(error)) => (Err(error), true),
+                None if answer.truncated() && !answer.cut_was_asked_for() => {
+                    (Err(cut(&answer)), true)
+                }
+                None => (encoder.finish(), true),
+            };
+            let failed = bytes.is_err();
+            Some((bytes, (answer, encoder, done || failed)))
+        });
     let first = stream::once(async move { Ok(start) });
-    let bytes = futures::StreamExt::map(futures::StreamExt::chain(first, rest), |bytes| bytes.map(Bytes::from));
+    let bytes = futures::StreamExt::map(futures::StreamExt::chain(first, rest), |bytes| {
+        bytes.map(Bytes::from)
+    });
     let mut response = Response::new(Body::from_stream(bytes));
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     Ok(response)

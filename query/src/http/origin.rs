@@ -13,7 +13,8 @@ use super::respond;
 /// Refuses a `Host` that is no loopback name, when the port is a loopback port, and an `Origin`
 /// that is another host than the one addressed.
 pub(super) async fn check(State(loopback): State<bool>, request: Request, next: Next) -> Response {
-    let host = host_of(request.headers()).or_else(|| request.uri().authority().map(|a| a.as_str().to_owned()));
+    let host = host_of(request.headers())
+        .or_else(|| request.uri().authority().map(|a| a.as_str().to_owned()));
     match refusal(loopback, host.as_deref(), origin_of(request.headers())) {
         None => next.run(request).await,
         Some(error) => respond(&error, StatusCode::FORBIDDEN),
@@ -32,15 +33,27 @@ fn refusal(loopback: bool, host: Option<&str>, origin: Option<&str>) -> Option<Q
     let host = host.unwrap_or_default();
     if loopback && !is_loopback(name_of(host)) {
         return Some(
-            QueryError::new(Code::NotAllowed, format!("the host {} is not this service", printable(host)))
-                .with_hint("use localhost or 127.0.0.1, or set query.http to the address others reach it at"),
+            QueryError::new(
+                Code::NotAllowed,
+                format!("the host {} is not this service", printable(host)),
+            )
+            .with_hint(
+                "use localhost or 127.0.0.1, or set query.http to the address others reach it at",
+            ),
         );
     }
     let origin = origin?;
     let authority = origin.split_once("://").map_or("", |(_, rest)| rest);
-    let same = if loopback { is_loopback(name_of(authority)) } else { authority.eq_ignore_ascii_case(host) };
+    let same = if loopback {
+        is_loopback(name_of(authority))
+    } else {
+        authority.eq_ignore_ascii_case(host)
+    };
     (!same).then(|| {
-        QueryError::new(Code::NotAllowed, format!("pages from {} may not query this service", printable(origin)))
+        QueryError::new(
+            Code::NotAllowed,
+            format!("pages from {} may not query this service", printable(origin)),
+        )
     })
 }
 
@@ -68,10 +81,23 @@ mod tests {
 
     #[test]
     fn only_loopback_names_reach_a_loopback_port() {
-        for host in ["localhost", "localhost:8080", "LOCALHOST:1", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080"] {
+        for host in [
+            "localhost",
+            "localhost:8080",
+            "LOCALHOST:1",
+            "127.0.0.1:8080",
+            "127.9.9.9",
+            "[::1]:8080",
+        ] {
             assert!(refusal(true, Some(host), None).is_none(), "{host}");
         }
-        for host in ["evil.example", "127.0.0.1.evil.example:8080", "", "10.0.0.1", "localhost.evil.example"] {
+        for host in [
+            "evil.example",
+            "127.0.0.1.evil.example:8080",
+            "",
+            "10.0.0.1",
+            "localhost.evil.example",
+        ] {
             assert!(refusal(true, Some(host), None).is_some(), "{host}");
         }
     }

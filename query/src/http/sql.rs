@@ -35,10 +35,17 @@ enum Format {
     Arrow,
 }
 
-pub(super) async fn post(State(engine): State<Engine>, headers: HeaderMap, body: Body) -> Result<Response, QueryError> {
+pub(super) async fn post(
+    State(engine): State<Engine>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, QueryError> {
     let request = read(&headers, body).await?;
     let format = request.format.unwrap_or_else(|| accepted(&headers));
-    let limits = Limits { max_rows: request.max_rows, timeout: request.timeout_ms.map(Duration::from_millis) };
+    let limits = Limits {
+        max_rows: request.max_rows,
+        timeout: request.timeout_ms.map(Duration::from_millis),
+    };
     let answer = engine.query(&request.sql, limits).await?;
     match format {
         Format::Csv => body::stream(answer, Encoder::Csv).await,
@@ -49,16 +56,25 @@ pub(super) async fn post(State(engine): State<Engine>, headers: HeaderMap, body:
         Format::Json => {
             let bytes = json::encode(answer).await?;
             let mut response = bytes.into_response();
-            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(response)
         }
     }
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Request, QueryError> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // Also what keeps out forms of foreign pages: a browser asks first before it sends this type.
-    if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+    if !content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
+    {
         return Err(QueryError::new(Code::BadRequest, "the content type must be application/json")
             .with_hint("send {\"sql\": \"SELECT ...\"} with content-type: application/json"));
     }
@@ -76,7 +92,10 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Request, QueryError> {
 fn unreadable(error: &axum::Error) -> QueryError {
     let source = std::error::Error::source(error);
     if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
-        QueryError::new(Code::TooLarge, format!("the request body has more than {MAX_BODY_BYTES} bytes"))
+        QueryError::new(
+            Code::TooLarge,
+            format!("the request body has more than {MAX_BODY_BYTES} bytes"),
+        )
     } else {
         QueryError::new(Code::BadRequest, format!("the request body can not be read: {error}"))
     }
@@ -84,7 +103,8 @@ fn unreadable(error: &axum::Error) -> QueryError {
 
 /// The format the `Accept` header names first; JSON when it names none of ours.
 fn accepted(headers: &HeaderMap) -> Format {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accept =
+        headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept
         .split(',')
         .find_map(|part| match part.split(';').next().unwrap_or_default().trim() {

@@ -25,6 +25,8 @@ pub(super) async fn get(State(engine): State<Engine>) -> Result<Response, QueryE
         })
         .collect();
     let mut response = json!({"tables": tables}).to_string().into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }

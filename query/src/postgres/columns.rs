@@ -10,7 +10,10 @@ use crate::functions::to_json::ToJson;
 /// The plan with such columns turned into text; the plan itself when there are none.
 pub(crate) fn as_wire_types(plan: LogicalPlan) -> Result<LogicalPlan, QueryError> {
     let fields = plan.schema().fields();
-    let skip = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_));
+    let skip = matches!(
+        plan,
+        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+    );
     if skip || fields.iter().all(|field| has_wire_type(field.data_type())) {
         return Ok(plan);
     }
@@ -20,7 +23,11 @@ pub(crate) fn as_wire_types(plan: LogicalPlan) -> Result<LogicalPlan, QueryError
         .iter()
         .map(|(qualifier, field)| {
             let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-            if has_wire_type(field.data_type()) { column } else { to_json.call(vec![column]).alias(field.name()) }
+            if has_wire_type(field.data_type()) {
+                column
+            } else {
+                to_json.call(vec![column]).alias(field.name())
+            }
         })
         .collect();
     Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
@@ -28,7 +35,10 @@ pub(crate) fn as_wire_types(plan: LogicalPlan) -> Result<LogicalPlan, QueryError
 
 fn has_wire_type(data_type: &DataType) -> bool {
     match data_type {
-        DataType::Map(..) | DataType::Struct(_) | DataType::Union(..) | DataType::RunEndEncoded(..) => false,
+        DataType::Map(..)
+        | DataType::Struct(_)
+        | DataType::Union(..)
+        | DataType::RunEndEncoded(..) => false,
         DataType::Decimal256(..) | DataType::Decimal32(..) | DataType::Decimal64(..) => false,
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             !item.data_type().is_nested() && has_wire_type(item.data_type())

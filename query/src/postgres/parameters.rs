@@ -15,7 +15,11 @@ use pgwire::error::{PgWireError, PgWireResult};
 ///
 /// # Errors
 /// When a value can not be read as its type.
-pub(super) fn decode<S: Clone>(portal: &Portal<S>, plan: &LogicalPlan, advertised: &[Type]) -> PgWireResult<ParamValues> {
+pub(super) fn decode<S: Clone>(
+    portal: &Portal<S>,
+    plan: &LogicalPlan,
+    advertised: &[Type],
+) -> PgWireResult<ParamValues> {
     let inferred = types(plan)?;
     let inferred: Vec<Option<&DataType>> = inferred.iter().map(Option::as_ref).collect();
     let advertised: Vec<Option<&Type>> = advertised.iter().map(Some).collect();
@@ -27,6 +31,7 @@ fn types(plan: &LogicalPlan) -> PgWireResult<Vec<Option<DataType>>> {
     let wrong = |error| PgWireError::ApiError(Box::new(error));
     let mut types = plan.get_parameter_types().map_err(wrong)?;
     plan.apply(|node| {
+        note_limit(node, &mut types);
         for expr in node.expressions() {
             expr.apply(|expr| {
                 note_cast(expr, &mut types);
@@ -41,10 +46,23 @@ fn types(plan: &LogicalPlan) -> PgWireResult<Vec<Option<DataType>>> {
     Ok(ordered.into_iter().map(|(_, data_type)| data_type).collect())
 }
 
+/// `LIMIT $1 OFFSET $2` are integers; the planner does not say so.
+fn note_limit(node: &LogicalPlan, types: &mut HashMap<String, Option<DataType>>) {
+    let LogicalPlan::Limit(limit) = node else { return };
+    for count in [&limit.skip, &limit.fetch].into_iter().flatten() {
+        if let Expr::Placeholder(placeholder) = count.as_ref() {
+            types.entry(placeholder.id.clone()).or_default().get_or_insert(DataType::Int64);
+        }
+    }
+}
+
 fn note_cast(expr: &Expr, types: &mut HashMap<String, Option<DataType>>) {
     if let Expr::Cast(cast) = expr
         && let Expr::Placeholder(placeholder) = cast.expr.as_ref()
     {
-        types.entry(placeholder.id.clone()).or_default().get_or_insert_with(|| cast.field.data_type().clone());
+        types
+            .entry(placeholder.id.clone())
+            .or_default()
+            .get_or_insert_with(|| cast.field.data_type().clone());
     }
 }

@@ -16,8 +16,8 @@ use pgwire::error::PgWireResult;
 
 use crate::engine::Engine;
 
-use super::{search_path, settings};
 use super::wire_error;
+use super::{search_path, settings};
 
 /// Answers the parse step; the other two steps are in [`super::service`].
 pub(super) struct ParseHook(pub(super) Engine);
@@ -40,7 +40,8 @@ impl QueryHook for ParseHook {
         client: &(dyn ClientInfo + Send + Sync),
     ) -> Option<PgWireResult<LogicalPlan>> {
         if settings::is_setting(statement) {
-            let described = SetShowHook.handle_extended_parse_query(statement, context, client).await;
+            let described =
+                SetShowHook.handle_extended_parse_query(statement, context, client).await;
             return Some(described.unwrap_or_else(|| Ok(nothing())));
         }
         Some(self.0.plan(search_path::filled(statement.clone())).await.map_err(wire_error))
@@ -60,5 +61,8 @@ impl QueryHook for ParseHook {
 
 /// A plan without columns: what a statement that returns nothing is described by.
 fn nothing() -> LogicalPlan {
-    LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(DFSchema::empty()) })
+    LogicalPlan::EmptyRelation(EmptyRelation {
+        produce_one_row: false,
+        schema: Arc::new(DFSchema::empty()),
+    })
 }

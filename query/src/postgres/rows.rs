@@ -25,7 +25,9 @@ pub(super) async fn respond(mut answer: Answer, format: &Format) -> PgWireResult
     let batches = stream::iter(first.map(Ok)).chain(rest(answer));
     let rows = batches
         .map_err(wire_error)
-        .map_ok(move |batch| stream::iter(encode_recordbatch(Arc::clone(&encoded), batch).collect::<Vec<_>>()))
+        .map_ok(move |batch| {
+            stream::iter(encode_recordbatch(Arc::clone(&encoded), batch).collect::<Vec<_>>())
+        })
         .try_flatten();
     Ok(QueryResponse::new(fields, rows))
 }

@@ -16,7 +16,11 @@ use super::service::Handlers;
 
 /// Serves until told to stop, then until the running queries have ended: connections wait for
 /// their clients, so they are closed once nothing runs.
-pub(crate) async fn serve(listener: TcpListener, engine: Engine, stop: CancellationToken) -> io::Result<()> {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    engine: Engine,
+    stop: CancellationToken,
+) -> io::Result<()> {
     // On the query threads: connections parse SQL, which needs their deep stacks and may take long.
     let threads = engine.threads().map_err(io::Error::other)?;
     let handlers = Arc::new(Handlers::new(engine.clone()));

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::sqlparser::ast::Statement as Sql;
-use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_postgres::DfSessionService;
+use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use futures::Sink;
 use pgwire::api::auth::StartupHandler;
 use pgwire::api::auth::noop::NoopStartupHandler;
@@ -40,12 +40,18 @@ pub(super) struct Handlers {
 impl Handlers {
     pub(super) fn new(engine: Engine) -> Self {
         let context = engine.idle_context();
-        let hooks: Vec<Arc<dyn datafusion_postgres::QueryHook>> = vec![Arc::new(ParseHook(engine.clone()))];
+        let hooks: Vec<Arc<dyn datafusion_postgres::QueryHook>> =
+            vec![Arc::new(ParseHook(engine.clone()))];
         let parser = DfSessionService::new_with_hooks(Arc::clone(&context), hooks).query_parser();
         let parser = Arc::new(GuardedParser(parser));
         let connections = Arc::new(ConnectionManager::new());
         Self {
-            service: Arc::new(Service { engine, context, parser, statements: PostgresCompatibilityParser::new() }),
+            service: Arc::new(Service {
+                engine,
+                context,
+                parser,
+                statements: PostgresCompatibilityParser::new(),
+            }),
             startup: Arc::new(Startup(Arc::clone(&connections))),
             cancel: Arc::new(DefaultCancelHandler::new(connections)),
         }
@@ -164,7 +170,8 @@ fn refuse_in_failed_transaction<C: ClientInfo>(client: &C) -> PgWireResult<()> {
         return Err(PgWireError::UserError(Box::new(ErrorInfo::new(
             "ERROR".to_owned(),
             "25P02".to_owned(),
-            "current transaction is aborted, commands ignored until end of transaction block".to_owned(),
+            "current transaction is aborted, commands ignored until end of transaction block"
+                .to_owned(),
         ))));
     }
     Ok(())

@@ -20,8 +20,14 @@ use crate::error::{Code, QueryError};
 const TIMEOUT: &str = "statement_timeout_ms";
 
 /// Settings the wire library keeps per connection and reports back.
-const REPORTED: [&str; 6] =
-    ["datestyle", "bytea_output", "intervalstyle", "application_name", "extra_float_digits", "search_path"];
+const REPORTED: [&str; 6] = [
+    "datestyle",
+    "bytea_output",
+    "intervalstyle",
+    "application_name",
+    "extra_float_digits",
+    "search_path",
+];
 
 /// Whether a statement is one of these.
 pub(super) fn is_setting(statement: &Statement) -> bool {
@@ -59,13 +65,17 @@ pub(super) async fn answer(
     let accepted = |tag: &str| Ok(Response::Execution(Tag::new(tag)));
     match statement {
         Statement::Set(set) => set_variable(set, statement, context, client).await,
-        Statement::ShowVariable { .. } | Statement::ShowStatus { .. } | Statement::ShowCatalogs { .. } => {
+        Statement::ShowVariable { .. }
+        | Statement::ShowStatus { .. }
+        | Statement::ShowCatalogs { .. } => {
             match SetShowHook.handle_simple_query(statement, context, client).await {
                 Some(response) => response,
                 None => accepted("SHOW"),
             }
         }
-        Statement::StartTransaction { .. } | Statement::Commit { .. } | Statement::Rollback { .. } => {
+        Statement::StartTransaction { .. }
+        | Statement::Commit { .. }
+        | Statement::Rollback { .. } => {
             match TransactionStatementHook.handle_simple_query(statement, context, client).await {
                 Some(response) => response,
                 None => accepted("COMMIT"),
@@ -111,7 +121,9 @@ async fn set_variable(
         }
         _ => false,
     };
-    if forward && let Some(response) = SetShowHook.handle_simple_query(statement, context, client).await {
+    if forward
+        && let Some(response) = SetShowHook.handle_simple_query(statement, context, client).await
+    {
         return response;
     }
     Ok(Response::Execution(Tag::new("SET")))
@@ -128,10 +140,15 @@ fn parse_timeout(text: &str) -> Result<u64, QueryError> {
         "h" => Some(3_600_000),
         _ => None,
     };
-    digits.parse::<u64>().ok().zip(factor).and_then(|(value, factor)| value.checked_mul(factor)).ok_or_else(|| {
-        QueryError::new(Code::InvalidSql, format!("statement_timeout {text} is not a time"))
-            .with_hint("write milliseconds, or a number with ms, s, min or h")
-    })
+    digits
+        .parse::<u64>()
+        .ok()
+        .zip(factor)
+        .and_then(|(value, factor)| value.checked_mul(factor))
+        .ok_or_else(|| {
+            QueryError::new(Code::InvalidSql, format!("statement_timeout {text} is not a time"))
+                .with_hint("write milliseconds, or a number with ms, s, min or h")
+        })
 }
 
 #[cfg(test)]
@@ -140,7 +157,9 @@ mod tests {
 
     #[test]
     fn timeouts_are_read_in_every_unit() {
-        for (text, millis) in [("5000", 5_000), ("'5s'", 5_000), ("'2 min'", 120_000), ("0", 0), ("'10ms'", 10)] {
+        for (text, millis) in
+            [("5000", 5_000), ("'5s'", 5_000), ("'2 min'", 120_000), ("0", 0), ("'10ms'", 10)]
+        {
             assert_eq!(parse_timeout(text).ok(), Some(millis), "{text}");
         }
         for text in ["soon", "-5", "99999999999999999999s", "18446744073709551615s", ""] {

@@ -29,7 +29,12 @@ async fn answers(socket: &mut TcpStream) -> Vec<(u8, Vec<u8>)> {
 }
 
 /// Parse, Bind, Describe, Execute, Sync; the first value of each row, or the error.
-async fn ask(socket: &mut TcpStream, sql: &str, parameters: &[&str], result_format: u16) -> Vec<Vec<u8>> {
+async fn ask(
+    socket: &mut TcpStream,
+    sql: &str,
+    parameters: &[&str],
+    result_format: u16,
+) -> Vec<Vec<u8>> {
     let mut parse = vec![0];
     parse.extend(sql.as_bytes());
     parse.extend([0, 0, 0]);
@@ -75,7 +80,11 @@ async fn prepared_statements_take_parameters_and_see_new_versions() {
     let cases: [(&str, &[&str], &[u8]); 5] = [
         ("SELECT count(*) FROM logs WHERE service = $1", &["cart"], b"9"),
         ("SELECT count(*) FROM logs WHERE timestamp >= $1", &["2026-03-01 10:00:00+00"], b"6"),
-        ("SELECT count(*) FROM logs WHERE attributes['http.method'] = $1 LIMIT $2", &["GET", "5"], b"18"),
+        (
+            "SELECT count(*) FROM logs WHERE attributes['http.method'] = $1 LIMIT $2",
+            &["GET", "5"],
+            b"18",
+        ),
         ("SELECT $1::bigint + 1", &["41"], b"42"),
         ("SHOW statement_timeout", &[], b"0"),
     ];

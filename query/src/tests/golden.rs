@@ -22,11 +22,17 @@ async fn every_golden_statement_gives_its_answer() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let mut answers = String::new();
-        for statement in text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
+        for statement in text.split(";\n").map(str::trim).filter(|statement| !statement.is_empty())
+        {
             let answer = match show(&engine, statement).await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    format!("{}: {}\nhint: {}", error.code.as_str(), error.message, error.hint.unwrap_or_default())
+                    format!(
+                        "{}: {}\nhint: {}",
+                        error.code.as_str(),
+                        error.message,
+                        error.hint.unwrap_or_default()
+                    )
                 }
             };
             writeln!(answers, "> {}\n{answer}\n", statement.replace('\n', "\n> ")).unwrap();

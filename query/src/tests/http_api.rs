@@ -30,7 +30,8 @@ async fn exchange(running: &Running, head: &str, body: &[u8]) -> (u16, String, V
     let _ = socket.write_all(body).await;
     let mut answer = Vec::new();
     let _ = socket.read_to_end(&mut answer).await;
-    let split = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an HTTP answer") + 4;
+    let split =
+        answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an HTTP answer") + 4;
     let head = String::from_utf8(answer[..split].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, head, answer.split_off(split))
@@ -49,8 +50,21 @@ async fn rows_come_with_their_types_and_what_they_cover() {
                trace_id IS NOT NULL AS traced FROM logs ORDER BY timestamp LIMIT 1";
     let (status, answer) = post(&running, &json!({"sql": sql})).await;
     assert_eq!(status, 200, "{answer}");
-    let types: Vec<&str> = answer["columns"].as_array().unwrap().iter().map(|c| c["type"].as_str().unwrap()).collect();
-    assert_eq!(types, ["timestamp", "text", "map<text, text>", "list<text>", "bigint", "double", "null", "boolean"]);
+    let types: Vec<&str> =
+        answer["columns"].as_array().unwrap().iter().map(|c| c["type"].as_str().unwrap()).collect();
+    assert_eq!(
+        types,
+        [
+            "timestamp",
+            "text",
+            "map<text, text>",
+            "list<text>",
+            "bigint",
+            "double",
+            "null",
+            "boolean"
+        ]
+    );
     assert_eq!(
         answer["rows"],
         json!([[
@@ -79,13 +93,22 @@ async fn csv_and_arrow_are_streamed() {
         String::from_utf8(bytes).unwrap(),
         "message,tags\r\nConnection timeout: host=db01,\"[\"\"team:shop\"\",\"\"n:5\"\"]\"\r\n"
     );
-    for sql in ["SELECT timestamp, message, attributes FROM logs", "SELECT message FROM logs WHERE false"] {
+    for sql in
+        ["SELECT timestamp, message, attributes FROM logs", "SELECT message FROM logs WHERE false"]
+    {
         let body = json!({"sql": sql, "format": "arrow"}).to_string();
         let head = "POST /api/v1/sql HTTP/1.0\r\nhost: localhost\r\ncontent-type: application/json";
         let (status, _, bytes) = exchange(&running, head, body.as_bytes()).await;
         assert_eq!(status, 200);
-        let reader = datafusion::arrow::ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap();
-        assert!(reader.schema().fields().iter().all(|field| !field.data_type().to_string().contains("View")));
+        let reader =
+            datafusion::arrow::ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap();
+        assert!(
+            reader
+                .schema()
+                .fields()
+                .iter()
+                .all(|field| !field.data_type().to_string().contains("View"))
+        );
         let rows: usize = reader.map(|batch| batch.unwrap().num_rows()).sum();
         assert_eq!(rows, if sql.ends_with("false") { 0 } else { 18 });
     }
@@ -103,7 +126,12 @@ async fn errors_say_what_is_wrong_and_what_to_do() {
         (json!({"sql": "x".repeat(600_000)}), 413, "too_large", ""),
         (json!({"query": "SELECT 1"}), 400, "bad_request", "sql"),
         (json!({"sql": "SELECT 1", "format": "xml"}), 400, "bad_request", ""),
-        (json!({"sql": "SELECT sum(a.value * b.value % 7) FROM generate_series(1, 1000000) a, generate_series(1, 100000) b", "timeout_ms": 200}), 504, "timeout", "time range"),
+        (
+            json!({"sql": "SELECT sum(a.value * b.value % 7) FROM generate_series(1, 1000000) a, generate_series(1, 100000) b", "timeout_ms": 200}),
+            504,
+            "timeout",
+            "time range",
+        ),
     ] {
         let (got, answer) = post(&running, &body).await;
         let error = &answer["error"];
@@ -119,9 +147,15 @@ async fn pages_and_forms_can_not_query() {
     let body = json!({"sql": "SELECT 1"}).to_string();
     for (head, expected) in [
         ("POST /api/v1/sql HTTP/1.1\r\nhost: evil.example\r\ncontent-type: application/json", 403),
-        ("POST /api/v1/sql HTTP/1.1\r\nhost: localhost\r\norigin: https://evil.example\r\ncontent-type: application/json", 403),
+        (
+            "POST /api/v1/sql HTTP/1.1\r\nhost: localhost\r\norigin: https://evil.example\r\ncontent-type: application/json",
+            403,
+        ),
         ("POST /api/v1/sql HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/plain", 400),
-        ("POST /api/v1/sql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded", 400),
+        (
+            "POST /api/v1/sql HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded",
+            400,
+        ),
         ("GET /api/v1/sql HTTP/1.1\r\nhost: localhost", 405),
         ("GET /elsewhere HTTP/1.1\r\nhost: localhost", 404),
         ("POST /api/v1/sql HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json", 200),
@@ -134,12 +168,17 @@ async fn pages_and_forms_can_not_query() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_are_listed_with_their_columns() {
     let running = start(config(&shop().await)).await.unwrap();
-    let (status, _, bytes) = exchange(&running, "GET /api/v1/tables HTTP/1.1\r\nhost: localhost", b"").await;
+    let (status, _, bytes) =
+        exchange(&running, "GET /api/v1/tables HTTP/1.1\r\nhost: localhost", b"").await;
     assert_eq!(status, 200);
     let answer: Value = serde_json::from_slice(&bytes).unwrap();
-    let names: Vec<&str> = answer["tables"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        answer["tables"].as_array().unwrap().iter().map(|t| t["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["logs", "spans", "metrics", "dead_letters", "ledger"]);
-    assert_eq!(answer["tables"][0]["columns"][0], json!({"name": "timestamp", "type": "timestamp"}));
+    assert_eq!(
+        answer["tables"][0]["columns"][0],
+        json!({"name": "timestamp", "type": "timestamp"})
+    );
     assert_eq!(answer["tables"][3]["meta"]["version"], Value::Null);
 }
 

@@ -41,7 +41,9 @@ async fn dropping_an_answer_cancels_its_query() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_beyond_the_limit_are_cut_and_said_to_be() {
     let engine = engine(&shop().await);
-    for (max_rows, rows, truncated) in [(5, 5, true), (18, 18, false), (100, 18, false), (0, 0, true)] {
+    for (max_rows, rows, truncated) in
+        [(5, 5, true), (18, 18, false), (100, 18, false), (0, 0, true)]
+    {
         let limits = Limits { max_rows: Some(max_rows), timeout: None };
         let mut answer = engine.query("SELECT message FROM logs", limits).await.unwrap();
         answer.collect().await.unwrap();
@@ -59,7 +61,8 @@ async fn a_query_that_needs_too_much_memory_fails_and_the_next_one_runs() {
         Err(error) => assert_eq!(error.code, Code::ResourcesExhausted, "{error}"),
         Ok(answer) => eprintln!("spilled instead: {answer}"),
     }
-    let sql = "SELECT length(string_agg(repeat(value::text, 50), ',')) FROM generate_series(1, 300000)";
+    let sql =
+        "SELECT length(string_agg(repeat(value::text, 50), ',')) FROM generate_series(1, 300000)";
     let error = show(&engine, sql).await.unwrap_err();
     assert_eq!(error.code, Code::ResourcesExhausted, "{error}");
     assert!(show(&engine, "SELECT count(*) FROM logs").await.is_ok());

@@ -12,7 +12,17 @@ fn psql(running: &Running, arguments: &[&str]) -> Option<Output> {
     let mut command = Command::new("psql");
     command
         .env("PGCONNECT_TIMEOUT", "5")
-        .args(["-X", "-h", "127.0.0.1", "-p", &address.port().to_string(), "-U", "tidemill", "-d", "tidemill"])
+        .args([
+            "-X",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &address.port().to_string(),
+            "-U",
+            "tidemill",
+            "-d",
+            "tidemill",
+        ])
         .args(["-v", "ON_ERROR_STOP=1"])
         .args(arguments);
     match command.output() {
@@ -38,9 +48,15 @@ async fn psql_reads_the_tables() {
         ("SELECT count(*) FROM logs", "18"),
         ("SELECT service, count(*) FROM logs GROUP BY 1 ORDER BY 1", "cart|9\ncheckout|9"),
         ("SELECT attributes['http.method'] FROM logs LIMIT 1", "GET"),
-        ("SELECT attributes FROM metrics JOIN spans USING (service) LIMIT 1", r#"{"http.url":"/cart?q=\"x\""}"#),
+        (
+            "SELECT attributes FROM metrics JOIN spans USING (service) LIMIT 1",
+            r#"{"http.url":"/cart?q=\"x\""}"#,
+        ),
         ("SELECT tags FROM logs ORDER BY timestamp LIMIT 1", "{team:shop,n:0}"),
-        ("SELECT events FROM spans LIMIT 1", r#"[{"time_ns":1,"name":"retry","attributes":{"k":"v"}}]"#),
+        (
+            "SELECT events FROM spans LIMIT 1",
+            r#"[{"time_ns":1,"name":"retry","attributes":{"k":"v"}}]"#,
+        ),
         ("SELECT round(p99(duration_ns)/1e6) FROM spans", "4.0"),
         ("SELECT trace_id FROM logs WHERE false", ""),
         ("SELECT NULL, 1.5::double, true, '2026-03-01'::date", "|1.5|t|2026-03-01"),
@@ -61,9 +77,12 @@ async fn psql_reads_the_tables() {
 #[tokio::test(flavor = "multi_thread")]
 async fn psql_sees_tables_and_columns() {
     let running = start(config(&shop().await)).await.unwrap();
-    for (command, expected) in [("\\dt", "spans"), ("\\d logs", "message"), ("\\l", "tidemill"), ("\\dn", "public")] {
+    for (command, expected) in
+        [("\\dt", "spans"), ("\\d logs", "message"), ("\\l", "tidemill"), ("\\dn", "public")]
+    {
         let Some(output) = psql(&running, &["-c", command]) else { return };
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && out.contains(expected), "{command}: {out}{err}");
     }
 }
@@ -114,7 +133,10 @@ async fn psql_can_not_write_and_is_told_why() {
         ("CREATE TABLE x AS SELECT 1", "not allowed"),
         ("SET datafusion.execution.target_partitions = 1", "can not be changed"),
         ("SELECT servce FROM logs", "did you mean service?"),
-        ("SET statement_timeout = 300; SELECT sum(a.value * b.value % 7) FROM generate_series(1, 1000000) a, generate_series(1, 100000) b", "longer"),
+        (
+            "SET statement_timeout = 300; SELECT sum(a.value * b.value % 7) FROM generate_series(1, 1000000) a, generate_series(1, 100000) b",
+            "longer",
+        ),
         ("SELECT value FROM generate_series(1, 100000)", "more than 1000 rows"),
     ] {
         let Some(answer) = ask(&running, sql) else { return };

@@ -98,7 +98,11 @@ async fn short_statements_can_not_make_long_values() {
         assert!(matches!(error.code, Code::ExecutionFailed | Code::InvalidSql), "{sql}: {error:?}");
         assert!(started.elapsed() < Duration::from_secs(5), "{sql}");
     }
-    for sql in ["SELECT repeat('x', 10)", "SELECT count(*) FROM generate_series(1, 1000)", "SELECT lpad('x', 5, 'y')"] {
+    for sql in [
+        "SELECT repeat('x', 10)",
+        "SELECT count(*) FROM generate_series(1, 1000)",
+        "SELECT lpad('x', 5, 'y')",
+    ] {
         assert!(show(&engine, sql).await.is_ok(), "{sql}");
     }
 }

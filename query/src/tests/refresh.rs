@@ -35,11 +35,15 @@ async fn a_commit_is_visible_within_a_second() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_says_what_it_covers() {
     let engine = engine(&shop().await);
-    let answer = engine.query("SELECT 1 FROM logs, metrics LIMIT 1", Limits::default()).await.unwrap();
+    let answer =
+        engine.query("SELECT 1 FROM logs, metrics LIMIT 1", Limits::default()).await.unwrap();
     let [logs, metrics] = answer.coverage() else { panic!("{:?}", answer.coverage()) };
     assert_eq!((logs.table, logs.version, logs.published_seq), (Table::Logs, Some(3), Some(10)));
     assert_eq!(logs.newest_event_time, Some(1_772_362_200_000_000));
     assert_eq!((metrics.table, metrics.published_seq), (Table::Metrics, Some(3)));
     let none = engine.query("SELECT * FROM ledger", Limits::default()).await.unwrap();
-    assert_eq!(none.coverage().first().map(|ledger| (ledger.version, ledger.newest_event_time)), Some((None, None)));
+    assert_eq!(
+        none.coverage().first().map(|ledger| (ledger.version, ledger.newest_event_time)),
+        Some((None, None))
+    );
 }

@@ -67,7 +67,9 @@ pub enum Rejection {
         given: u64,
     },
     /// It does not continue where the partition stands.
-    #[error("{topic}-{partition} stands at offset {next_offset} of seq {last_seq}, this continues offset {from_offset} of seq {parent_seq}")]
+    #[error(
+        "{topic}-{partition} stands at offset {next_offset} of seq {last_seq}, this continues offset {from_offset} of seq {parent_seq}"
+    )]
     NotNext {
         /// Topic.
         topic: String,
@@ -83,7 +85,9 @@ pub enum Rejection {
         parent_seq: u64,
     },
     /// Another cluster.
-    #[error("this store belongs to Kafka cluster {expected}, the brokers are cluster {found}; point the worker at the right brokers, or give the new cluster a store of its own")]
+    #[error(
+        "this store belongs to Kafka cluster {expected}, the brokers are cluster {found}; point the worker at the right brokers, or give the new cluster a store of its own"
+    )]
     Cluster {
         /// The head's.
         expected: String,
@@ -91,7 +95,9 @@ pub enum Rejection {
         found: String,
     },
     /// Another table under the same path.
-    #[error("table {table} has id {found}, this log publishes to {expected}: it was dropped or replaced; restore it, or start a new store")]
+    #[error(
+        "table {table} has id {found}, this log publishes to {expected}: it was dropped or replaced; restore it, or start a new store"
+    )]
     Table {
         /// Its name.
         table: &'static str,
@@ -114,7 +120,9 @@ pub enum ChainError {
         found: u64,
     },
     /// Its `previous` is another.
-    #[error("record {seq} continues {found}, but the record before it is {expected}: the log was forked or edited")]
+    #[error(
+        "record {seq} continues {found}, but the record before it is {expected}: the log was forked or edited"
+    )]
     Hash {
         /// The record.
         seq: u64,
@@ -152,7 +160,11 @@ impl Head {
             Body::Claim(claim) => self.check_claim(claim),
             Body::Commit(commit) => {
                 let mut after = self.clone();
-                after.fold_commit(self.next_seq, commit).into_iter().next().map_or(Ok(()), |r| Err(r.1))
+                after
+                    .fold_commit(self.next_seq, commit)
+                    .into_iter()
+                    .next()
+                    .map_or(Ok(()), |r| Err(r.1))
             }
         }
     }

@@ -24,7 +24,9 @@ use crate::clock::{Clock, Entropy};
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The store did not answer, or not clearly, for as long as we ask.
-    #[error("commit log {key}: no clear answer after {attempts} attempts, last: {last}; the record may or may not have landed, a restart finds out")]
+    #[error(
+        "commit log {key}: no clear answer after {attempts} attempts, last: {last}; the record may or may not have landed, a restart finds out"
+    )]
     Unsettled {
         /// The key.
         key: String,
@@ -42,7 +44,9 @@ pub enum LogError {
         source: StoreError,
     },
     /// A record is damaged, or not one.
-    #[error("commit log {key}: {source}; restore this object from a backup, nothing after it can be trusted")]
+    #[error(
+        "commit log {key}: {source}; restore this object from a backup, nothing after it can be trusted"
+    )]
     Damaged {
         /// The key.
         key: String,
@@ -50,7 +54,9 @@ pub enum LogError {
         source: RecordError,
     },
     /// A record is missing although later ones are there.
-    #[error("commit log: {key} is missing although later records are there; restore it from a backup")]
+    #[error(
+        "commit log: {key} is missing although later records are there; restore it from a backup"
+    )]
     Missing {
         /// The key.
         key: String,
@@ -253,7 +259,9 @@ impl CommitLog {
                 .map(|seq| async move {
                     let key = this.layout.record(seq);
                     let found = this.read_patiently(&key).await?;
-                    found.map(|bytes| (key.clone(), bytes)).ok_or(LogError::Missing { key: key.to_string() })
+                    found
+                        .map(|bytes| (key.clone(), bytes))
+                        .ok_or(LogError::Missing { key: key.to_string() })
                 })
                 .buffered(RECOVERY_CONCURRENT_READS)
                 .try_collect()

@@ -15,7 +15,9 @@ const ATTEMPTS: u32 = 5;
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// It creates a key twice.
-    #[error("the store ignores conditional creates (If-None-Match): a second create of {0} succeeded; records could be overwritten, so Tidemill does not run on it. Use a store with conditional writes")]
+    #[error(
+        "the store ignores conditional creates (If-None-Match): a second create of {0} succeeded; records could be overwritten, so Tidemill does not run on it. Use a store with conditional writes"
+    )]
     IgnoresCreate(String),
     /// It does not work at all.
     #[error("the store cannot be written: {0}; check address, credentials and free space")]

@@ -51,11 +51,8 @@ pub async fn newest(
     {
         return Some(head);
     }
-    let keys: Result<Vec<Path>, StoreError> = store
-        .list(Some(&layout.snapshots()))
-        .map_ok(|meta| meta.location)
-        .try_collect()
-        .await;
+    let keys: Result<Vec<Path>, StoreError> =
+        store.list(Some(&layout.snapshots())).map_ok(|meta| meta.location).try_collect().await;
     let mut seqs: Vec<u64> = keys.unwrap_or_default().iter().filter_map(Layout::seq).collect();
     seqs.sort_unstable();
     for seq in seqs.into_iter().rev() {

@@ -11,6 +11,9 @@ use crate::event::LogEvent;
 use crate::point::Point;
 use crate::span::Span;
 
+/// Records room is made for at once.
+const MAX_RESERVED: usize = 256;
+
 /// A record that accounts for a share of its message.
 pub(super) trait Item {
     fn set_bytes(&mut self, bytes: usize);
@@ -86,6 +89,12 @@ impl<'b, T: Item> Batch<'b, T> {
                 Err(Refusal::whole(self.arena, "too_large", detail))
             }
         }
+    }
+
+    /// Makes room for records that are about to come. `count` is the sender's word: not believed
+    /// beyond what costs little.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.items.reserve(count.min(MAX_RESERVED));
     }
 
     pub(super) fn push(&mut self, item: T) {

@@ -75,6 +75,7 @@ pub(super) fn finish_chunk<'b>(
     spans: BumpVec<'b, RawSpan<'b>>,
 ) -> Result<(), Refusal<'b>> {
     let shared = spans.iter().find_map(|span| Some((span.trace_id, span.high_half()?)));
+    batch.reserve(spans.len());
     for span in spans {
         let index = batch.number()?;
         let bytes = span.bytes;

@@ -60,7 +60,7 @@ struct Table<'a, 'b> {
 impl<'b> Table<'_, 'b> {
     fn text(&mut self, reader: &mut Reader<'b>) -> Result<&'b str, WireError> {
         let before = *reader;
-        let index = usize::try_from(reader.int()?).ok();
+        let index = reader.index()?;
         let text = index.and_then(|index| self.strings.get(index)).ok_or_else(|| WireError {
             reason: "malformed_msgpack",
             what: "an index beyond the string table",

@@ -120,7 +120,19 @@ impl<'b> Reader<'b> {
     }
 
     /// The bytes of a text or binary value; nil counts as empty text.
+    #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'b [u8]> {
+        // Nearly every text is short: one of fewer than 32 bytes has its length in its marker.
+        if let [marker @ 0xa0..=0xbf, rest @ ..] = self.rest
+            && let Some((text, rest)) = rest.split_at_checked(usize::from(marker & 0x1f))
+        {
+            self.rest = rest;
+            return Ok(text);
+        }
+        self.bytes_of_any_length()
+    }
+
+    fn bytes_of_any_length(&mut self) -> Result<&'b [u8]> {
         let before = *self;
         let count = match self.marker()? {
             Marker::FixStr(count) => usize::from(count),
@@ -135,6 +147,20 @@ impl<'b> Reader<'b> {
 
     pub(super) fn text(&mut self, arena: &'b Bump) -> Result<&'b str> {
         Ok(wire::text(arena, self.bytes()?))
+    }
+
+    /// An index into a table; what is none (negative, too large) is `None`.
+    #[inline]
+    pub(super) fn index(&mut self) -> Result<Option<usize>> {
+        // The three forms of all but the largest tables, without a detour over 128 bits.
+        let (index, rest) = match self.rest {
+            [small @ 0..0x80, rest @ ..] => (usize::from(*small), rest),
+            [0xcc, byte, rest @ ..] => (usize::from(*byte), rest),
+            [0xcd, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+            _ => return Ok(usize::try_from(self.int()?).ok()),
+        };
+        self.rest = rest;
+        Ok(Some(index))
     }
 
     /// A whole number of any width; nil counts as zero.
@@ -246,6 +272,9 @@ impl<'b> Reader<'b> {
         if depth >= MAX_DEPTH {
             return Err(self.error("too_deep", "nested deeper than any real value"));
         }
+        if matches!(self.rest.first(), Some(0xa0..=0xbf)) {
+            return Ok(Value::Str(self.text(arena)?));
+        }
         let before = *self;
         let marker = self.marker()?;
         if let Some(number) = self.number(marker)? {
@@ -324,6 +353,18 @@ mod tests {
             let (mut skipped, mut read) = (Reader::new(&bytes), Reader::new(&bytes));
             if skipped.skip().is_ok() && read.value(&arena, 0).is_ok() {
                 prop_assert_eq!(skipped.rest(), read.rest());
+            }
+        }
+
+        #[test]
+        fn an_index_is_the_number_it_is_written_as(number in any::<i64>(), small in 0..70_000i64) {
+            for number in [number, small, small / 300] {
+                let bytes = rmp_serde::to_vec(&number).expect("encodes");
+                let mut reader = Reader::new(&bytes);
+                prop_assert_eq!(reader.index(), Ok(usize::try_from(number).ok()));
+                prop_assert!(reader.rest().is_empty());
+                let cut = Reader::new(&bytes[..bytes.len() - 1]).index();
+                prop_assert_eq!(cut.map_err(|error| error.reason), Err("truncated"));
             }
         }
 

@@ -68,13 +68,29 @@ pub(super) fn tag_value<'b>(arena: &'b Bump, text: &'b str) -> &'b str {
 
 /// Whether [`tag_value`] would change nothing: true of nearly every name.
 fn is_tag_value(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b':' | b'.' | b'/' | b'-');
-    bytes.len() <= MAX_TAG_CHARS
-        && bytes.iter().all(|byte| plain(byte) || *byte == b'_')
-        && !text.starts_with('_')
-        && !text.ends_with('_')
-        && !text.contains("__")
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b':' | b'.' | b'/' | b'-');
+    // A `_` may only stand after something else that stays, and not at the end.
+    let mut before = b'_';
+    for byte in text.bytes() {
+        if !plain(byte) && (byte != b'_' || before == b'_') {
+            return false;
+        }
+        before = byte;
+    }
+    text.len() <= MAX_TAG_CHARS && (before != b'_' || text.is_empty())
+}
+
+/// Whether [`metric_name`] would change nothing but the start.
+fn is_metric_name(text: &str) -> bool {
+    let mut before = b'.';
+    for byte in text.bytes() {
+        let kept = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+        if !kept || (before == b'_' && matches!(byte, b'_' | b'.')) {
+            return false;
+        }
+        before = byte;
+    }
+    before != b'_'
 }
 
 /// From the first ASCII letter on; letters, digits, `_` and `.` stay, everything else is `_`, of
@@ -82,12 +98,7 @@ fn is_tag_value(text: &str) -> bool {
 fn metric_name<'b>(arena: &'b Bump, text: &'b str) -> &'b str {
     let start = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let text = &text[start..];
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.';
-    if text.bytes().all(plain)
-        && !text.contains("__")
-        && !text.contains("_.")
-        && !text.ends_with('_')
-    {
+    if is_metric_name(text) {
         return text;
     }
     let mut out = BumpString::with_capacity_in(text.len(), arena);

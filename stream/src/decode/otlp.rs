@@ -210,6 +210,11 @@ pub(super) fn attribute<'b>(
     field: &Field<'b>,
     depth: usize,
 ) -> Result<(), WireError> {
+    if let Some((key, text)) = short_text_pair(field.bytes()?) {
+        let path = join(arena, prefix, wire::text(arena, key));
+        attributes.set(path, Value::Str(wire::text(arena, text)));
+        return Ok(());
+    }
     let (key, value) = key_value(arena, field)?;
     let path = join(arena, prefix, key);
     match value {
@@ -219,6 +224,20 @@ pub(super) fn attribute<'b>(
             Ok(())
         }
     }
+}
+
+/// Key and value of `KeyValue{key, value: AnyValue{string_value}}` where every length takes one byte
+/// and the fields stand in their order: nearly every attribute, read without a walk over fields.
+fn short_text_pair(pair: &[u8]) -> Option<(&[u8], &[u8])> {
+    let short = |bytes: &'_ [u8], tag: u8| match bytes {
+        [found, length @ 0..0x80, ..] if *found == tag => Some(usize::from(*length)),
+        _ => None,
+    };
+    let (key, rest) = pair.get(2..)?.split_at_checked(short(pair, 0x0a)?)?;
+    let value = rest.get(2..)?;
+    let text = value.get(2..)?;
+    let whole = short(rest, 0x12)? == value.len() && short(value, 0x0a)? == text.len();
+    whole.then_some((key, text))
 }
 
 /// Sets an `AnyValue` at `path`.
@@ -346,3 +365,40 @@ pub(super) fn time(nanos: u64) -> Result<Option<EventTime>, OutOfRange> {
 /// A time past 2262, or a negative one written as unsigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OutOfRange;
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value as Any};
+    use proptest::prelude::*;
+    use prost::Message;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_attribute_is_the_same_read_at_once_or_field_by_field(
+            key in ".{0,40}", text in ".{0,70}", odd in any::<[bool; 2]>(),
+        ) {
+            let arena = Bump::new();
+            let value = AnyValue { value: Some(Any::StringValue(text.clone())) };
+            let mut pair =
+                KeyValue { key: key.clone(), value: Some(value), ..Default::default() }.encode_to_vec();
+            if odd[0] {
+                // An unknown field at the end.
+                prost::encoding::uint32::encode(15, &1, &mut pair);
+            }
+            if odd[1] {
+                // A second value: the last one counts.
+                pair.extend_from_slice(&[0x12, 2, 0x10, 1]);
+            }
+            let mut field = Vec::new();
+            prost::encoding::bytes::encode(1, &pair, &mut field);
+            let field = Reader::new(&field).field().expect("a field").expect("not the end");
+            let mut attributes = Attributes::new_in(&arena);
+            attribute(&arena, &mut attributes, "", &field, 0).expect("reads");
+            // Two values of one message merge, and of the oneof the later kind stands.
+            let wanted = if odd[1] { Value::Bool(true) } else { Value::Str(&text) };
+            prop_assert_eq!(attributes.iter().collect::<Vec<_>>(), vec![(key.as_str(), wanted)]);
+        }
+    }
+}

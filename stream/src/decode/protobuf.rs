@@ -47,6 +47,7 @@ impl<'b> Reader<'b> {
     }
 
     /// The next field; `None` at the end of the message.
+    #[inline]
     pub(super) fn field(&mut self) -> Result<Option<Field<'b>>> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -69,7 +70,17 @@ impl<'b> Reader<'b> {
         Ok(Some(Field { number, value, end: self.end - self.rest.len() }))
     }
 
+    #[inline]
     pub(super) fn varint(&mut self) -> Result<u64> {
+        // Keys and most lengths are a single byte.
+        if let [byte @ 0..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u64::from(*byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64> {
         let mut value = 0u64;
         for (index, byte) in self.rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * index);

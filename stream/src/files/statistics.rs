@@ -17,7 +17,8 @@ pub(super) fn of(rows: &RecordBatch) -> Result<String, ArrowError> {
     let mut maxima = Map::new();
     let mut nulls = Map::new();
     for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
-        if matches!(field.data_type(), DataType::List(_) | DataType::Map(..) | DataType::Struct(_)) {
+        if matches!(field.data_type(), DataType::List(_) | DataType::Map(..) | DataType::Struct(_))
+        {
             continue;
         }
         nulls.insert(field.name().clone(), json!(column.null_count()));

@@ -166,7 +166,7 @@ fn sorted(
     let collect = async move {
         let mut found: Vec<ObjectMeta> = listing.try_collect().await?;
         found.sort_unstable_by(|a, b| a.location.cmp(&b.location));
-        Ok::<_, object_store::Error>(futures::stream::iter(found.into_iter().map(Ok)))
+        Ok::<_, Error>(futures::stream::iter(found.into_iter().map(Ok)))
     };
     futures::stream::once(collect).try_flatten().boxed()
 }
@@ -343,10 +343,9 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => runtime
-            .spawn_blocking(work)
-            .await
-            .map_err(|source| Error::JoinError { source })?,
+        Ok(runtime) => {
+            runtime.spawn_blocking(work).await.map_err(|source| Error::JoinError { source })?
+        }
         Err(_) => work(),
     }
 }
@@ -357,9 +356,7 @@ fn failed(path: &FsPath, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::AlreadyExists => Error::AlreadyExists { path, source: error.into() },
         io::ErrorKind::NotFound => Error::NotFound { path, source: error.into() },
-        io::ErrorKind::PermissionDenied => {
-            Error::PermissionDenied { path, source: error.into() }
-        }
+        io::ErrorKind::PermissionDenied => Error::PermissionDenied { path, source: error.into() },
         _ => Error::Generic { store: "DurableStore", source: format!("{path}: {error}").into() },
     }
 }

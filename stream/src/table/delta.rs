@@ -44,7 +44,9 @@ pub enum TableError {
         last: String,
     },
     /// Someone dropped or replaced it under us.
-    #[error("table {table}: its id changed from {expected} to {found}, it was dropped or replaced; restore it, or start a new store")]
+    #[error(
+        "table {table}: its id changed from {expected} to {found}, it was dropped or replaced; restore it, or start a new store"
+    )]
     Replaced {
         /// Its name.
         table: &'static str,
@@ -120,7 +122,10 @@ impl PublishedTable {
 
     /// Adds the files of these records, in one Delta commit. Files at or below the cursor are
     /// skipped, so a repeated call is harmless. Returns the Delta version, if one was written.
-    pub async fn publish(&mut self, publications: &[Publication]) -> Result<Option<u64>, TableError> {
+    pub async fn publish(
+        &mut self,
+        publications: &[Publication],
+    ) -> Result<Option<u64>, TableError> {
         let mut last = String::new();
         for attempt in 0..MAX_PUBLISH_ATTEMPTS {
             let target = publications.iter().map(|publication| publication.seq).max();
@@ -137,7 +142,12 @@ impl PublishedTable {
                 // Every error means unknown: the commit may have landed. The table itself says.
                 Err(error) => last = error.to_string(),
             }
-            tracing::warn!(table = self.table.name(), attempt, error = last, "publish unclear, looking");
+            tracing::warn!(
+                table = self.table.name(),
+                attempt,
+                error = last,
+                "publish unclear, looking"
+            );
             self.backoff.pause(attempt, self.entropy.as_ref()).await;
             match self.reload().await {
                 Err(TableError::Delta { source, .. }) => last = source.to_string(),
@@ -154,11 +164,14 @@ impl PublishedTable {
         publications: &[Publication],
         target: u64,
     ) -> Result<u64, DeltaTableError> {
-        let version = i64::try_from(target).map_err(|_| DeltaTableError::generic("seq too large"))?;
+        let version =
+            i64::try_from(target).map_err(|_| DeltaTableError::generic("seq too large"))?;
         let first = self.cursor.map_or(0, |cursor| cursor.saturating_add(1));
         let new = publications.iter().filter(|publication| publication.seq >= first);
-        let actions: Vec<Action> =
-            new.flat_map(|publication| &publication.adds).map(|add| Action::Add(delta_add(add))).collect();
+        let actions: Vec<Action> = new
+            .flat_map(|publication| &publication.adds)
+            .map(|add| Action::Add(delta_add(add)))
+            .collect();
         let now = self.clock.unix_millis();
         let transaction = Transaction::new_with_last_update(&self.app_id, version, Some(now));
         let properties = CommitProperties::default()
@@ -191,8 +204,7 @@ impl PublishedTable {
         let wrap = |source| TableError::Delta { table, source };
         let mut delta = DeltaTable::new(Arc::clone(&self.log_store));
         delta.load().await.map_err(wrap)?;
-        let (id, cursor) =
-            identity(&delta, &self.log_store, &self.app_id).await.map_err(wrap)?;
+        let (id, cursor) = identity(&delta, &self.log_store, &self.app_id).await.map_err(wrap)?;
         if id != self.id {
             let expected = self.id.clone();
             return Err(TableError::Replaced { table, expected, found: id });

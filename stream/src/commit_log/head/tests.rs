@@ -136,10 +136,11 @@ fn a_record_out_of_its_chain_is_an_error_and_not_a_no_op() {
 /// Any record a confused worker could write, most of them wrong.
 fn any_body() -> impl Strategy<Value = Body> {
     let owner = prop::sample::select(vec!["a", "b"]);
-    let claims = (owner.clone(), 0..2i32, 1..4u64, 0..4i64)
-        .prop_map(|(owner, partition, generation, start)| {
+    let claims = (owner.clone(), 0..2i32, 1..4u64, 0..4i64).prop_map(
+        |(owner, partition, generation, start)| {
             Body::Claim(claim(owner, partition, generation, start))
-        });
+        },
+    );
     let commits = (owner, 0..2i32, 1..4u64, 0..6u64, 0..4i64, 0..3i64).prop_map(
         |(owner, partition, generation, parent, from, length)| {
             commit(unit(owner, partition, generation, parent, from, from + length))

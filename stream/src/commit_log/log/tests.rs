@@ -67,9 +67,7 @@ async fn a_write_that_lands_after_its_author_died_is_rejected_or_counted_once() 
     let (mut heir, _) = open(inner.clone()).await.expect("opens");
     heir.append(|_| Body::Claim(claim("b", 0, 2, 0))).await.expect("takes over");
     // The zombie still believes in its claim: it meets the new one and gives up.
-    let late = zombie.append(|_| {
-        Body::Commit(Commit { units: vec![unit("a", 0, 1, 0, 0, 10)] })
-    });
+    let late = zombie.append(|_| Body::Commit(Commit { units: vec![unit("a", 0, 1, 0, 0, 10)] }));
     assert!(matches!(late.await, Err(LogError::Rejected(Rejection::Generation { .. }))));
     let (log, entries) = open(inner).await.expect("opens");
     assert_eq!(entries.len(), 2);
