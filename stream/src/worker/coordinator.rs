@@ -125,7 +125,8 @@ impl Coordinator {
     /// stored when the drain began shall be in the tables when it ends: waits for it, but not for long.
     async fn catch_up(&mut self) -> Result<(), Error> {
         let names = self.topics.iter().map(|topic| topic.name.clone()).collect();
-        let asked = tokio::time::timeout(CATCH_UP_ANSWER, ask_partitions(&self.source, names)).await;
+        let asked =
+            tokio::time::timeout(CATCH_UP_ANSWER, ask_partitions(&self.source, names)).await;
         // Without a broker nothing comes any more.
         let Ok(Ok(infos)) = asked else { return Ok(()) };
         for pause in CATCH_UP_MILLIS {
