@@ -66,7 +66,7 @@ fn tracing(command: &Command) {
 /// directives before those of the user, who may ask for them by name.
 fn log_filter(asked: Option<&str>, default: &str) -> EnvFilter {
     #[cfg(feature = "embedded-broker")]
-    let broker = ingest::broker::LOG_DIRECTIVES.join(",");
+    let broker = ::broker::LOG_DIRECTIVES.join(",");
     #[cfg(not(feature = "embedded-broker"))]
     let broker = "";
     let own = format!("{broker},{default}");

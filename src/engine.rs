@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStore;
+#[cfg(feature = "embedded-broker")]
+use schemas::limits;
 
 use crate::admin::{self, Admin, Phase};
 use crate::config::{Brokers, Config};
@@ -80,7 +82,7 @@ pub enum StartError {
     /// The embedded broker.
     #[cfg(feature = "embedded-broker")]
     #[error(transparent)]
-    Broker(#[from] ingest::broker::Error),
+    Broker(#[from] broker::Error),
     /// Kafka's topics.
     #[error(transparent)]
     Topics(#[from] ingest::kafka::Error),
@@ -120,7 +122,7 @@ pub struct Engine {
     deadline: Duration,
     admin: Option<Admin>,
     #[cfg(feature = "embedded-broker")]
-    broker: Option<ingest::broker::Broker>,
+    broker: Option<broker::Broker>,
     worker: Option<stream::worker::Running>,
     intake: Option<ingest::Running>,
     query: Option<query::Running>,
@@ -209,8 +211,9 @@ impl Engine {
             #[cfg(feature = "embedded-broker")]
             Brokers::Embedded { listen } => {
                 let dir = config.data_dir.join("kafka");
-                let broker =
-                    ingest::broker::start(ingest::broker::Config { listen: *listen, dir }).await?;
+                let start_within = Duration::from_secs(limits::KAFKA_START_SECONDS);
+                let embedded = broker::Config { listen: *listen, dir, start_within };
+                let broker = broker::start(embedded).await?;
                 let brokers = broker.bootstrap();
                 tracing::info!(%brokers, "embedded Kafka started");
                 self.broker = Some(broker);
@@ -289,7 +292,7 @@ fn consumer_properties(config: &Config) -> Vec<(String, String)> {
     let mut properties = Vec::new();
     #[cfg(feature = "embedded-broker")]
     if is_embedded(config) {
-        let needed = ingest::broker::CONSUMER_PROPERTIES;
+        let needed = broker::CONSUMER_PROPERTIES;
         properties.extend(needed.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     properties.extend(config.kafka.properties.iter().cloned());

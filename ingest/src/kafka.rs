@@ -496,16 +496,5 @@ async fn create_topics(
     Ok(())
 }
 
-/// Whether a broker at this address answers a metadata request within the timeout. Blocks.
-#[cfg(feature = "embedded-broker")]
-pub(crate) fn answers(bootstrap: &str, timeout: Duration) -> bool {
-    let mut native = ClientConfig::new();
-    native.set("bootstrap.servers", bootstrap).set_log_level(RDKafkaLogLevel::Emerg);
-    let probe: Result<rdkafka::consumer::BaseConsumer, KafkaError> = native.create();
-    probe.is_ok_and(|probe| {
-        rdkafka::consumer::Consumer::fetch_metadata(&probe, None, timeout).is_ok()
-    })
-}
-
 #[cfg(test)]
 mod tests;

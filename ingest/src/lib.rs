@@ -13,8 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 mod admission;
 mod body;
-#[cfg(feature = "embedded-broker")]
-pub mod broker;
 mod counters;
 mod datadog;
 mod decompress;

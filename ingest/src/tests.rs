@@ -1,8 +1,6 @@
 //! The whole intake through real sockets, with a recorder in Kafka's place.
 
 mod datadog;
-#[cfg(feature = "embedded-broker")]
-mod embedded;
 mod grpc;
 mod otlp_http;
 

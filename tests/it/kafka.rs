@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use ingest::kafka as intake;
 use ingest::sink::{Message, Sink as _};
-use ingest::{broker, kafka as intake};
 use schemas::id::TraceId;
 use schemas::topic::{Format, Signal};
 use stream::clock::System;
@@ -124,7 +124,7 @@ fn read_all_and_again(brokers: &str, topic: &str) {
 async fn the_embedded_broker_keeps_the_contract_across_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
-    let config = broker::Config { listen, dir: dir.path().to_owned() };
+    let config = broker::Config { listen, dir: dir.path().to_owned(), start_within: SOON };
     let running = broker::start(config.clone()).await.unwrap();
     acknowledged_is_read_once_in_order_from_any_offset(&running.bootstrap(), "contract").await;
     let again = broker::Config { listen: running.bootstrap().parse().unwrap(), ..config };

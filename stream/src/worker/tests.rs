@@ -208,6 +208,19 @@ async fn unclear_answers_at_any_write_are_waited_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_takes_in_what_was_stored_when_it_began() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let log = MemoryLog::new();
+    let lines = 20_000;
+    produce(&log, 0, lines);
+    // Only the drain makes units here, and nothing has been read when it begins.
+    let config = Config { epoch: Duration::from_secs(3_600), ..config(inner.clone()) };
+    let running = start_in(world(), config, Box::new(log.open())).await.expect("starts");
+    running.drain(DEADLINE).await.expect("drains");
+    assert_exactly_once(&inner, &[lines], "drain").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partitions_added_later_are_claimed_and_read() {
     let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let log = MemoryLog::new();

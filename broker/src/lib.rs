@@ -28,7 +28,9 @@ use std::time::{Duration, Instant};
 use nisshi_broker::broker::Broker as Nisshi;
 use nisshi_broker::coordinator::group::administrator::Controller;
 use nisshi_storage::ArcDynStorage;
-use schemas::limits;
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use tokio::sync::oneshot;
 use url::Url;
 use uuid::Uuid;
@@ -61,6 +63,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Directory of `kafka.db`.
     pub dir: PathBuf,
+    /// How long it may take until it answers.
+    pub start_within: Duration,
 }
 
 /// Why it did not start.
@@ -76,7 +80,7 @@ pub struct Broker {
     runtime: Option<tokio::runtime::Runtime>,
     ended: oneshot::Receiver<String>,
     /// Held for as long as it runs; the system frees it even after `kill -9`.
-    _lock: File,
+    lock: File,
 }
 
 /// Starts it and waits until it answers. Port 0 takes a free one.
@@ -108,28 +112,35 @@ fn start_blocking(config: &Config) -> Result<Broker, Error> {
         // Nobody listens any more when the broker was dropped.
         end.send(reason).ok();
     });
-    let mut broker = Broker { address, runtime: Some(runtime), ended, _lock: lock };
-    wait_until_it_answers(&mut broker)?;
+    let mut broker = Broker { address, runtime: Some(runtime), ended, lock };
+    wait_until_it_answers(&mut broker, config.start_within)?;
     Ok(broker)
 }
 
-fn wait_until_it_answers(broker: &mut Broker) -> Result<(), Error> {
-    let deadline = Instant::now() + Duration::from_secs(limits::KAFKA_START_SECONDS);
+fn wait_until_it_answers(broker: &mut Broker, within: Duration) -> Result<(), Error> {
+    let deadline = Instant::now() + within;
     let bootstrap = broker.bootstrap();
     loop {
         if let Ok(reason) = broker.ended.try_recv() {
             return Err(Error(format!("{bootstrap}: {reason}")));
         }
-        if crate::kafka::answers(&bootstrap, Duration::from_secs(1)) {
+        if answers(&bootstrap, Duration::from_secs(1)) {
             return Ok(());
         }
         if Instant::now() >= deadline {
             return Err(Error(format!(
                 "{bootstrap} does not answer after {} s; is the disk of kafka.db very slow?",
-                limits::KAFKA_START_SECONDS
+                within.as_secs()
             )));
         }
     }
+}
+
+/// Whether a broker at this address answers a metadata request within the timeout. Blocks.
+fn answers(bootstrap: &str, timeout: Duration) -> bool {
+    let mut native = ClientConfig::new();
+    native.set("bootstrap.servers", bootstrap).set_log_level(RDKafkaLogLevel::Emerg);
+    native.create::<BaseConsumer>().is_ok_and(|probe| probe.fetch_metadata(None, timeout).is_ok())
 }
 
 /// The address, with its port settled and known to be free.
@@ -256,6 +267,11 @@ impl Drop for Broker {
         // A runtime must not be dropped inside another.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+        // Closing the file is not enough: a child process that is just being started shares it
+        // until its program begins, and the lock with it.
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the lock on embedded kafka's directory was not released");
         }
     }
 }

@@ -3,21 +3,20 @@
 use std::collections::BTreeMap;
 use std::process::{Child, Command};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use ingest::kafka::{Config as KafkaConfig, Producer, ensure_topics};
+use ingest::sink::{Message, Sink as _};
 use rdkafka::message::{Header, Headers as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 use schemas::topic::{Format, Signal};
 
 use super::*;
-use crate::kafka::{Config as KafkaConfig, Producer, ensure_topics};
-use crate::sink::{Message, Sink as _};
 
 const SOON: Duration = Duration::from_secs(60);
 const ANY: &str = "127.0.0.1:0";
 
 fn at(listen: &str, dir: &Path) -> Config {
-    Config { listen: listen.parse().unwrap(), dir: dir.to_owned() }
+    Config { listen: listen.parse().unwrap(), dir: dir.to_owned(), start_within: SOON }
 }
 
 fn kafka(brokers: String) -> KafkaConfig {
@@ -149,14 +148,14 @@ async fn victim_of_kill() {
 
 fn victim(dir: &Path, listen: &str) -> Child {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "broker::tests::victim_of_kill"])
+        .args(["--exact", "tests::victim_of_kill"])
         .env("TIDEMILL_TEST_VICTIM_DIR", dir)
         .env("TIDEMILL_TEST_VICTIM_LISTEN", listen)
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
     let deadline = Instant::now() + SOON;
-    while !crate::kafka::answers(listen, Duration::from_millis(500)) {
+    while !answers(listen, Duration::from_millis(500)) {
         assert!(Instant::now() < deadline, "the child's broker does not answer");
     }
     child
@@ -197,42 +196,4 @@ async fn kill_dash_nine_while_producing_loses_and_doubles_nothing() {
     assert!(calls > 0);
     assert_eq!(seen.len(), calls * 50, "lost");
     assert!(seen.values().all(|times| *times == 1), "doubled");
-}
-
-/// Seconds of processor time this process has used, in user and kernel mode.
-fn processor_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
-}
-
-/// Not an assertion: prints records per second, and per second of processor time. Run with
-/// `--ignored --nocapture`.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn measure() {
-    let dir = tempfile::tempdir().unwrap();
-    let broker = start(at(ANY, dir.path())).await.unwrap();
-    ensure_topics(&kafka(broker.bootstrap()), &["logs".to_owned()], 1).await.unwrap();
-    let producer = Producer::connect(&kafka(broker.bootstrap())).unwrap();
-    let body = "x".repeat(250);
-    let report = |what: &str, wall: Instant, cpu: f64| {
-        let cpu = 20_000.0 / (processor_seconds() - cpu);
-        let wall = 20_000.0 / wall.elapsed().as_secs_f64();
-        eprintln!("{what}: {wall:.0} records/s, {cpu:.0} records per processor second");
-    };
-    let (wall, cpu) = (Instant::now(), processor_seconds());
-    for _ in 0..10 {
-        let lines = (0..2_000).map(|n| line(format!("{n} {body}")));
-        producer.send(lines.collect()).await.unwrap();
-    }
-    report("in", wall, cpu);
-    let bootstrap = broker.bootstrap();
-    let (wall, cpu) = (Instant::now(), processor_seconds());
-    let count = tokio::task::block_in_place(|| read(&bootstrap, "logs", 0)).len();
-    assert_eq!(count, 20_000);
-    report("out", wall, cpu);
-    let stopping = Instant::now();
-    broker.stop().await;
-    eprintln!("stop: {:?}", stopping.elapsed());
 }
