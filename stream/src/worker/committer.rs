@@ -17,7 +17,7 @@ use crate::files::FileWriter;
 use crate::record::TopicPartition;
 use crate::source::{PartitionInfo, Start};
 use crate::table::actor;
-use crate::table::delta::Publication;
+use crate::table::publication::Publication;
 use crate::unit::Unit;
 
 pub(super) struct Committer {
@@ -134,17 +134,12 @@ impl Committer {
         Ok(self.positions.iter().map(start).collect())
     }
 
-    /// Hands the files of these records to the table actors. Every record of the log passes here
-    /// in order, other workers' too: a cursor that moves past a record has its files.
+    /// Hands the changes of these records to the table actors. Every record of the log passes here
+    /// in order, other workers' too: a cursor that moves past a record has its changes.
     async fn publish(&mut self, entries: &[Entry]) -> Result<(), Error> {
         for entry in entries {
-            let mut tables: BTreeMap<Table, Vec<FileAdd>> = BTreeMap::new();
-            for add in entry.folded.adds(&entry.record) {
-                tables.entry(add.table).or_default().push(add.clone());
-            }
-            for (table, adds) in tables {
+            for (table, publication) in Publication::of(entry) {
                 let Some(actor) = self.actors.get(&table) else { continue };
-                let publication = Publication { seq: entry.record.seq, adds };
                 if actor.queue.send(publication).await.is_err() {
                     return Err(self.actor_ended(table).await);
                 }
