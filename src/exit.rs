@@ -11,5 +11,7 @@ pub const USAGE: u8 = 2;
 pub const UNCHECKED: u8 = 2;
 /// Something could not be started or reached: a port in use, the data directory locked, Kafka away.
 pub const UNAVAILABLE: u8 = 3;
+/// The worker needs a person's decision before it can go on; the message names the command.
+pub const UNDECIDED: u8 = 4;
 /// A second signal ended the drain early. Nothing acknowledged is lost: the next start recovers.
 pub const FORCED: u8 = 130;

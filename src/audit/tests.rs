@@ -5,8 +5,10 @@ mod planted;
 
 use super::range::{Finding, Range, Walk, What};
 use super::{Report, Scope, Verdict};
-use planted::Planted;
+use planted::{Planted, partition};
 use schemas::table::Table;
+use schemas::topic::Signal;
+use stream::operator::{self, Decider, OperatorError};
 
 /// A sound range of ten messages.
 fn range(partition: i32, from: i64, to: i64) -> Range {
@@ -174,4 +176,61 @@ async fn lost_ledger_rows_are_a_gap_or_rows_outside() {
     let outside = of(&report, Table::Logs, What::RowOutside);
     assert_eq!(outside.len(), 3, "{:?}", report.findings);
     assert!(outside.iter().all(|f| f.from_offset == 40));
+}
+
+fn decider() -> Decider {
+    Decider { by: "me".to_owned(), reason: "retention was too short".to_owned() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_are_gone_wait_for_a_decision_and_are_a_gap_afterwards() {
+    let planted = Planted::new().await;
+    planted.produce();
+    planted.log.truncate(&partition(1), 70);
+    let refusal = planted.run().await.expect_err("offsets 60 to 69 are gone");
+    assert!(refusal.needs_decision(), "{refusal}");
+    let command = "tidemill operator accept-gap --topic tidemill.logs --partition 1 ";
+    assert!(refusal.to_string().contains(command), "{refusal}");
+
+    let (store, place) = (&planted.store, partition(1));
+    let accept = |to| async move {
+        let decider = decider();
+        operator::accept_gap(store, &partition(1), Signal::Logs, to, &decider).await
+    };
+    assert!(accept(60).await.is_err(), "nothing is missing before 60");
+    assert_eq!(operator::next_offset(store, &place).await.expect("known"), 60);
+    let accepted = accept(70).await.expect("accepted");
+    assert_eq!((accepted.from_offset, accepted.to_offset), (60, 70));
+    assert!(accept(70).await.is_err(), "once is enough");
+
+    planted.run().await.expect("goes on after the gap");
+    let report = planted.audit(&Scope::default()).await.expect("audited");
+    assert_eq!(report.verdict(), Verdict::Proven, "{:?}", report.findings);
+    let lost: Vec<_> =
+        report.partitions.iter().map(|p| (p.to_offset, p.accepted_gap, p.messages)).collect();
+    assert_eq!(lost, [(80, 0, 80), (80, 10, 70), (80, 0, 80)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emptied_log_is_begun_anew_where_the_tables_stand() {
+    let planted = Planted::new().await;
+    planted.produce();
+    let ends: Vec<_> = (0..3).map(|number| (partition(number), 60)).collect();
+    let refused = operator::adopt(&planted.store, &ends, &decider()).await;
+    assert!(matches!(refused, Err(OperatorError::LogExists(_))), "the log is there: {refused:?}");
+
+    planted.empty_system();
+    let refusal = planted.run().await.expect_err("the log is gone");
+    assert!(refusal.needs_decision(), "{refusal}");
+    assert!(refusal.to_string().contains("tidemill operator adopt"), "{refusal}");
+    operator::adopt(&planted.store, &ends, &decider()).await.expect("adopted");
+    for _ in 0..2 {
+        planted.run().await.expect("goes on");
+        planted.produce();
+    }
+    let report = planted.audit(&Scope::default()).await.expect("audited");
+    assert_eq!(report.verdict(), Verdict::Proven, "{:?}", report.findings);
+    assert!(report.partitions.iter().all(|p| (p.from_offset, p.to_offset) == (0, 100)));
+    let report = stream::fsck::fsck(&planted.store, "live", 0).await.expect("readable");
+    assert_eq!(report.problems, stream::fsck::Problems::default());
 }

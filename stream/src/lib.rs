@@ -17,6 +17,8 @@
 //! 9. [`commit_log`]: appending the unit's record is the only commit point.
 //! 10. [`table`]: committed files become visible in the Delta tables.
 //! 11. [`worker`]: the loop that drives all of it, and recovery.
+//!
+//! Beside it: [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
 
 pub mod backoff;
 pub mod clock;
@@ -29,9 +31,11 @@ mod fault_store;
 pub mod files;
 #[cfg(test)]
 mod fixture;
+pub mod fsck;
 pub mod json;
 pub mod kafka;
 pub mod lane;
+pub mod operator;
 pub mod pipeline;
 pub mod point;
 pub mod record;

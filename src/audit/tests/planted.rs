@@ -26,7 +26,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Three partitions of sixty messages, twenty in each of three runs, the second of each run a tombstone.
 pub(super) struct Planted {
     dir: tempfile::TempDir,
-    store: Arc<dyn ObjectStore>,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) log: MemoryLog,
+}
+
+/// A partition of the topic.
+pub(super) fn partition(partition: i32) -> TopicPartition {
+    TopicPartition { topic: schemas::topic::LOGS.into(), partition }
 }
 
 impl Planted {
@@ -35,20 +41,36 @@ impl Planted {
         let url = dir.path().to_str().expect("utf-8").to_owned();
         let config = stream::store::Config { url, options: BTreeMap::new() };
         let store = stream::store::open(&config).expect("opens");
-        let log = MemoryLog::new();
+        let planted = Self { dir, store, log: MemoryLog::new() };
         for _ in 0..3 {
-            for partition in 0..3 {
-                let record = |line: i64| Record {
-                    timestamp: EventTime::from_nanos(NOON),
-                    payload: if line == 1 { Vec::new() } else { format!("line {line}").into() },
-                    ..Record::default()
-                };
-                let topic = schemas::topic::LOGS.into();
-                log.append(&TopicPartition { topic, partition }, (0..20).map(record).collect());
-            }
-            run(&store, &log).await;
+            planted.produce();
+            planted.run().await.expect("runs");
         }
-        Self { dir, store }
+        planted
+    }
+
+    /// Twenty more messages for each partition.
+    pub(super) fn produce(&self) {
+        for number in 0..3 {
+            let record = |line: i64| Record {
+                timestamp: EventTime::from_nanos(NOON),
+                payload: if line == 1 { Vec::new() } else { format!("line {line}").into() },
+                ..Record::default()
+            };
+            self.log.append(&partition(number), (0..20).map(record).collect());
+        }
+    }
+
+    /// A worker from start to drain.
+    pub(super) async fn run(&self) -> Result<(), worker::Error> {
+        let config = worker_config(&self.store);
+        let running = worker::start_from(config, Box::new(self.log.open())).await?;
+        running.drain(DEADLINE).await
+    }
+
+    /// Deletes the commit log.
+    pub(super) fn empty_system(&self) {
+        fs::remove_dir_all(self.dir.path().join("_sys")).expect("deleted");
     }
 
     pub(super) async fn audit(&self, scope: &Scope) -> Result<Report, AuditError> {
@@ -125,15 +147,14 @@ fn rows(add: &Value) -> i64 {
     stats["numRecords"].as_i64().expect("a number of rows")
 }
 
-/// A worker from start to drain.
-async fn run(store: &Arc<dyn ObjectStore>, log: &MemoryLog) {
+fn worker_config(store: &Arc<dyn ObjectStore>) -> worker::Config {
     let pipeline = crate::config::from_text("", &Default::default()).expect("defaults").pipeline;
     let topic = worker::Topic {
         name: schemas::topic::LOGS.to_owned(),
         signal: Signal::Logs,
         format: Format::Raw,
     };
-    let config = worker::Config {
+    worker::Config {
         brokers: String::new(),
         properties: Vec::new(),
         topics: vec![topic],
@@ -142,7 +163,5 @@ async fn run(store: &Arc<dyn ObjectStore>, log: &MemoryLog) {
         pipeline,
         epoch: Duration::from_secs(3_600),
         threads: 2,
-    };
-    let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
-    running.drain(DEADLINE).await.expect("drains");
+    }
 }
