@@ -63,7 +63,8 @@ pub async fn newest(
     None
 }
 
-async fn hint(store: &dyn ObjectStore, layout: &Layout) -> Option<u64> {
+/// The seq the hint names; none when it is missing or unreadable.
+pub(super) async fn hint(store: &dyn ObjectStore, layout: &Layout) -> Option<u64> {
     let bytes = store.get(&layout.latest_snapshot()).await.ok()?.bytes().await.ok()?;
     std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
 }
