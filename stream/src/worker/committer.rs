@@ -13,6 +13,7 @@ use super::status::Board;
 use super::{Config, Error, SharedSource, World};
 use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{self, Body, Commit, FileAdd, UnitPartition};
+use crate::crash_point::{CrashPoint, pass};
 use crate::files::FileWriter;
 use crate::record::TopicPartition;
 use crate::source::{PartitionInfo, Start};
@@ -86,8 +87,10 @@ impl Committer {
         self.units += 1;
         let short = self.claimant.owner.get(..8).unwrap_or_default();
         let name = format!("{short}-{}", self.units);
+        pass(CrashPoint::FilesBefore);
         let adds = self.files.write(&name, unit.plans.clone()).await;
         let adds = adds.map_err(|error| Error(error.to_string()))?;
+        pass(CrashPoint::FilesWritten);
         let body = Body::Commit(Commit { units: vec![self.record(&unit, adds)?] });
         let entries = self.log.append(|_| body.clone()).await.map_err(|error| halt(&error))?;
         let Some(seq) = entries.last().map(|entry| entry.record.seq) else { return Ok(()) };
@@ -98,6 +101,7 @@ impl Committer {
         }
         self.board.committed(seq, &unit);
         self.publish(&entries).await?;
+        pass(CrashPoint::HintBefore);
         self.hint(&unit);
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::commit_log::head::Head;
 use crate::commit_log::log::{CommitLog, Entry};
 use crate::commit_log::record::{Body, Claim, ClaimedPartition};
 use crate::commit_log::{Layout, probe};
+use crate::crash_point::{CrashPoint, pass};
 use crate::record::TopicPartition;
 use crate::source::{PartitionInfo, Start};
 use crate::table::delta::PublishedTable;
@@ -167,10 +168,12 @@ impl Claimant {
         for info in infos {
             check_range(log.head(), info)?;
         }
+        pass(CrashPoint::ClaimBefore);
         let entries = log
             .append(|head| Body::Claim(self.record(head, infos)))
             .await
             .map_err(|error| Error(error.to_string()))?;
+        pass(CrashPoint::Claimed);
         let mut positions = BTreeMap::new();
         for info in infos {
             if let Some(head) = log.head().partitions.get(&info.partition) {
