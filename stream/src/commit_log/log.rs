@@ -21,6 +21,7 @@ use super::record::{self, Bits, Body, Record, RecordError};
 use super::{Layout, snapshot};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
+use crate::crash_point::{CrashPoint, pass};
 
 /// Why the log can not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +172,7 @@ impl CommitLog {
                 Settled::Ours => {
                     entries.push(self.fold(record, &bytes)?);
                     self.current = self.clock.monotonic();
+                    pass(CrashPoint::RecordAppended);
                     self.snapshot_if_due().await;
                     return Ok(entries);
                 }
@@ -210,6 +212,7 @@ impl CommitLog {
     /// Creates `key`, and finds out whose bytes stand there in the end.
     async fn settle(&self, key: &Path, bytes: &[u8], nonce: Bits) -> Result<Settled, LogError> {
         let mut last = String::new();
+        pass(CrashPoint::RecordBefore);
         for attempt in 0..MAX_APPEND_ATTEMPTS {
             let options = PutOptions { mode: PutMode::Create, ..Default::default() };
             match self.store.put_opts(key, bytes.to_vec().into(), options).await {

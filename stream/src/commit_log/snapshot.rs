@@ -8,6 +8,7 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMod
 use super::Layout;
 use super::frame::{self, FrameError, Kind};
 use super::head::Head;
+use crate::crash_point::{CrashPoint, pass};
 
 /// Why a snapshot was not written.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,7 @@ pub async fn save(
         Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
         Err(error) => return Err(error.into()),
     }
+    pass(CrashPoint::SnapshotWritten);
     store.put(&layout.latest_snapshot(), head.next_seq.to_string().into()).await?;
     Ok(())
 }

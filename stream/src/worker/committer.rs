@@ -15,6 +15,7 @@ use super::{Config, Error, SharedSource, World};
 use crate::commit_log::head::{PartitionHead, Rejection};
 use crate::commit_log::log::{CommitLog, LogError};
 use crate::commit_log::record::{self, Body, Commit, FileAdd, UnitPartition};
+use crate::crash_point::{CrashPoint, pass};
 use crate::files::FileWriter;
 use crate::record::TopicPartition;
 use crate::source::PartitionInfo;
@@ -151,8 +152,10 @@ impl Committer {
         self.units += 1;
         let short = self.claimant.owner.get(..8).unwrap_or_default();
         let name = format!("{short}-{}", self.units);
+        pass(CrashPoint::FilesBefore);
         let adds = self.files.write(&name, unit.plans.clone()).await;
         let adds = adds.map_err(|error| Error(error.to_string()))?;
+        pass(CrashPoint::FilesWritten);
         let body = Body::Commit(Commit { units: vec![self.record(&unit, adds)?] });
         match self.log.append(|_| body.clone()).await {
             Ok(_) => {}
@@ -174,6 +177,7 @@ impl Committer {
         }
         self.links.board.committed(seq, &unit);
         self.links.appended.notify_one();
+        pass(CrashPoint::HintBefore);
         self.hint(&unit);
         Ok(())
     }

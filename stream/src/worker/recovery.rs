@@ -15,6 +15,7 @@ use crate::commit_log::head::Head;
 use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{Body, Claim, ClaimedPartition};
 use crate::commit_log::{Layout, probe};
+use crate::crash_point::{CrashPoint, pass};
 use crate::record::TopicPartition;
 use crate::source::{Changes, PartitionInfo};
 use crate::table::delta::PublishedTable;
@@ -229,8 +230,10 @@ impl Claimant {
             check_range(log.head(), info)?;
         }
         log.append(|head| Body::Claim(self.record(head, infos)))
+        pass(CrashPoint::Claimed);
             .await
             .map_err(|error| Error(error.to_string()))?;
+        pass(CrashPoint::Claimed);
         let mut positions = BTreeMap::new();
         for info in infos {
             if let Some(head) = log.head().partitions.get(&info.partition) {
