@@ -196,6 +196,7 @@ pub async fn adopt(
             owner: "adopted".to_owned(),
             next_offset: *next,
             last_seq: last,
+            clock_ns: None,
         };
         (partition.clone(), head)
     };

@@ -163,5 +163,6 @@ fn worker_config(store: &Arc<dyn ObjectStore>) -> worker::Config {
         pipeline,
         epoch: Duration::from_secs(3_600),
         threads: 2,
+        sharing: None,
     }
 }

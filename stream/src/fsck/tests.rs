@@ -35,6 +35,7 @@ async fn written() -> Arc<dyn ObjectStore> {
             pipeline: fixture::pipeline(),
             epoch: Duration::from_secs(3_600),
             threads: 1,
+            sharing: None,
         };
         let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
         running.drain(Duration::from_secs(20)).await.expect("drains");

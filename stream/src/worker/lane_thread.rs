@@ -1,5 +1,6 @@
 //! The thread that drives one lane: it receives, processes, and hands over at barriers.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::recovery::out_of_range;
 use crate::lane::{Assigned, Lane};
+use crate::record::TopicPartition;
 use crate::source::{self, Event};
 use crate::unit::Part;
 
@@ -20,10 +22,12 @@ const IDLE: Duration = Duration::from_millis(20);
 
 /// What the coordinator asks of a lane.
 pub(super) enum Command {
-    /// Hand over everything since the last barrier.
-    Cut(oneshot::Sender<Result<Part, ArrowError>>),
-    /// Take on partitions.
-    Attach(source::Lane, Vec<Assigned>),
+    /// Hand over everything since the last barrier, and process nothing more of these partitions.
+    Cut(Arc<[TopicPartition]>, oneshot::Sender<Result<Part, ArrowError>>),
+    /// Take on partitions. The source already reads them from these offsets.
+    Attach(Vec<Assigned>),
+    /// Throw everything since the last barrier away, and hold no partition.
+    Reset,
     /// Receive nothing more.
     Stop,
 }
@@ -41,19 +45,20 @@ pub(super) enum Notice {
 pub(super) fn spawn(
     number: usize,
     lane: Lane,
+    input: source::Lane,
     notices: mpsc::Sender<Notice>,
 ) -> std::io::Result<SyncSender<Command>> {
     let (sender, commands) = sync_channel(COMMANDS);
     let thread = std::thread::Builder::new().name(format!("lane-{number}"));
     thread.spawn(move || {
-        Thread { lane, inputs: Vec::new(), receiving: true, told: false, notices }.run(&commands);
+        Thread { lane, input, receiving: true, told: false, notices }.run(&commands);
     })?;
     Ok(sender)
 }
 
 struct Thread {
     lane: Lane,
-    inputs: Vec<source::Lane>,
+    input: source::Lane,
     receiving: bool,
     /// Whether the coordinator knows that the lane is full.
     told: bool,
@@ -75,14 +80,24 @@ impl Thread {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Cut(reply) => {
+            Command::Cut(released, reply) => {
                 self.told = false;
+                let part = self.lane.cut();
+                self.input.let_go(&released);
+                self.lane.release(&released);
                 // The coordinator is gone only when the worker was dropped.
-                drop(reply.send(self.lane.cut()));
+                drop(reply.send(part));
             }
-            Command::Attach(input, assigned) => {
+            Command::Attach(assigned) => {
+                let partitions: Vec<_> = assigned.iter().map(|a| a.partition.clone()).collect();
+                // First the state, then the queues: a record without state would be thrown away.
                 assigned.into_iter().for_each(|partition| self.lane.assign(partition));
-                self.inputs.push(input);
+                self.input.take_on(&partitions);
+            }
+            Command::Reset => {
+                self.told = false;
+                self.input.let_go_of_all();
+                self.lane.reset();
             }
             Command::Stop => self.receiving = false,
         }
@@ -90,32 +105,20 @@ impl Thread {
 
     /// Processes what is there; says how long to wait for a command before the next look.
     fn work(&mut self) -> Duration {
-        if !self.receiving || self.inputs.is_empty() {
+        if !self.receiving {
             return IDLE;
         }
         if self.lane.is_full() {
             self.told = self.told || self.notices.try_send(Notice::Full).is_ok();
             return IDLE;
         }
-        match self.receive() {
+        match self.input.recv_timeout(POLL) {
             Some(event) => {
                 self.handle(event);
                 Duration::ZERO
             }
             // Not zero: a stopped source answers at once, and this must not spin.
             None => Duration::from_millis(1),
-        }
-    }
-
-    fn receive(&mut self) -> Option<Event> {
-        match &mut self.inputs[..] {
-            [only] => only.recv_timeout(POLL),
-            several => {
-                // Whoever was served last is asked last.
-                several.rotate_left(1);
-                let ready = several.iter().find_map(source::Lane::try_recv);
-                ready.or_else(|| several.first().and_then(|first| first.recv_timeout(POLL)))
-            }
         }
     }
 
