@@ -171,6 +171,12 @@ pub const METADATA_REFRESH_SECONDS: u64 = 30;
 /// Seconds a broker may take to answer a metadata request.
 pub const METADATA_DEADLINE_SECONDS: u64 = 20;
 
+// ---- Upkeep --------------------------------------------------------------------------------------
+
+/// Bytes of a file compaction writes, at most: large enough that a day of a busy table is a few
+/// hundred files, small enough that engines share a table among their threads.
+pub const MAX_COMPACTED_FILE_BYTES: usize = 256 * MIB;
+
 // ---- Query ---------------------------------------------------------------------------------------
 
 /// Bytes of memory one process gives to queries.

@@ -1,4 +1,4 @@
-//! The publisher: one task that follows the commit log and hands every record's files to the table actors, ours and
+//! The publisher: one task that follows the commit log and hands every record's changes to the table actors, ours and
 //! those of other workers and commands alike.
 //!
 //! Of several workers the one that holds the lease publishes; the others stand by. Two at once are safe: a table's
@@ -22,9 +22,9 @@ use super::{Config, Error, World};
 use crate::commit_log::Layout;
 use crate::commit_log::lease::Lease;
 use crate::commit_log::log::{CommitLog, Entry, LogError};
-use crate::commit_log::record::FileAdd;
 use crate::table::actor;
-use crate::table::delta::{Publication, PublishedTable};
+use crate::table::delta::PublishedTable;
+use crate::table::publication::Publication;
 
 /// Shortest time between two looks at the log's tail.
 const LOOK: Duration = Duration::from_millis(100);
@@ -166,18 +166,13 @@ impl Publisher {
         }
     }
 
-    /// Hands the files of these records to the table actors. Every record of the log passes here in order: a cursor
-    /// that moves past a record has its files.
+    /// Hands the changes of these records to the table actors. Every record of the log passes here in order: a cursor
+    /// that moves past a record has its changes.
     async fn publish(&mut self, entries: &[Entry]) -> Result<(), Error> {
         let Some(active) = &mut self.active else { return Ok(()) };
         for entry in entries {
-            let mut tables: BTreeMap<Table, Vec<FileAdd>> = BTreeMap::new();
-            for add in entry.folded.adds(&entry.record) {
-                tables.entry(add.table).or_default().push(add.clone());
-            }
-            for (table, adds) in tables {
+            for (table, publication) in Publication::of(entry) {
                 let Some(actor) = active.actors.get(&table) else { continue };
-                let publication = Publication { seq: entry.record.seq, adds };
                 if actor.queue.send(publication).await.is_err() {
                     return Err(actor_ended(&mut active.actors, table).await);
                 }

@@ -229,8 +229,8 @@ impl Claimant {
         for info in infos {
             check_range(log.head(), info)?;
         }
+        pass(CrashPoint::ClaimBefore);
         log.append(|head| Body::Claim(self.record(head, infos)))
-        pass(CrashPoint::Claimed);
             .await
             .map_err(|error| Error(error.to_string()))?;
         pass(CrashPoint::Claimed);
