@@ -126,6 +126,11 @@ impl Lane {
         self.partitions.insert(assigned.partition, state);
     }
 
+    /// The first offset of a partition that was not processed yet.
+    pub fn next_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.partitions.get(partition).map(|state| state.next)
+    }
+
     /// Gives partitions up. Right after [`Self::cut`]: what came since would be lost.
     pub fn release(&mut self, partitions: &[TopicPartition]) {
         self.partitions.retain(|partition, _| !partitions.contains(partition));

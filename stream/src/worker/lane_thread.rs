@@ -1,5 +1,6 @@
 //! The thread that drives one lane: it receives, processes, and hands over at barriers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::recovery::out_of_range;
 use crate::lane::{Assigned, Lane};
 use crate::record::TopicPartition;
-use crate::source::{self, Event};
+use crate::source::{self, Batch, Event};
 use crate::unit::Part;
 
 /// Commands that may wait for a lane. Few are ever under way: a barrier, a new partition.
@@ -26,8 +27,9 @@ pub(super) enum Command {
     Cut(Arc<[TopicPartition]>, oneshot::Sender<Result<Part, ArrowError>>),
     /// Take on partitions. The source already reads them from these offsets.
     Attach(Vec<Assigned>),
-    /// Throw everything since the last barrier away, and hold no partition.
-    Reset,
+    /// Throw everything since the last barrier away, and hold no partition; answered when that is done, so that
+    /// what the queues get afterwards is not thrown away with it.
+    Reset(oneshot::Sender<()>),
     /// Receive nothing more.
     Stop,
 }
@@ -51,7 +53,9 @@ pub(super) fn spawn(
     let (sender, commands) = sync_channel(COMMANDS);
     let thread = std::thread::Builder::new().name(format!("lane-{number}"));
     thread.spawn(move || {
-        Thread { lane, input, receiving: true, told: false, notices }.run(&commands);
+        let announced = BTreeMap::new();
+        let thread = Thread { lane, input, receiving: true, told: false, announced, notices };
+        thread.run(&commands);
     })?;
     Ok(sender)
 }
@@ -62,6 +66,8 @@ struct Thread {
     receiving: bool,
     /// Whether the coordinator knows that the lane is full.
     told: bool,
+    /// Where the source said that a partition goes on after a gap.
+    announced: BTreeMap<TopicPartition, i64>,
     notices: mpsc::Sender<Notice>,
 }
 
@@ -94,10 +100,12 @@ impl Thread {
                 assigned.into_iter().for_each(|partition| self.lane.assign(partition));
                 self.input.take_on(&partitions);
             }
-            Command::Reset => {
+            Command::Reset(done) => {
                 self.told = false;
+                self.announced.clear();
                 self.input.let_go_of_all();
                 self.lane.reset();
+                let _ = done.send(());
             }
             Command::Stop => self.receiving = false,
         }
@@ -124,10 +132,14 @@ impl Thread {
 
     fn handle(&mut self, event: Event) {
         let reason = match event {
-            Event::Batch(batch) => return self.lane.process(&batch),
+            Event::Batch(batch) => match self.unannounced_gap(&batch) {
+                None => return self.lane.process(&batch),
+                Some(reason) => reason,
+            },
             Event::Gap { partition, expected, found } => {
                 // The lane counts the jump when the next record comes.
                 tracing::warn!(?partition, expected, found, "offsets are missing in the topic");
+                self.announced.insert(partition, found);
                 return;
             }
             Event::OutOfRange { partition, asked, low, high } => {
@@ -135,6 +147,23 @@ impl Thread {
             }
             Event::Failed(reason) => reason,
         };
+        self.halt(reason);
+    }
+
+    /// A jump the source has not told of is a batch lost on the way: an error of ours, and no gap of the topic's.
+    fn unannounced_gap(&mut self, batch: &Batch) -> Option<String> {
+        let found = batch.records.first()?.offset;
+        let next = self.lane.next_offset(&batch.partition)?;
+        let announced = self.announced.remove(&batch.partition);
+        let TopicPartition { topic, partition } = &batch.partition;
+        (found > next && announced != Some(found)).then(|| {
+            format!(
+                "{topic}-{partition}: offset {found} came where {next} was due, and nobody said why; restart the worker, it reads them again, and report this"
+            )
+        })
+    }
+
+    fn halt(&mut self, reason: String) {
         self.receiving = false;
         drop(self.notices.blocking_send(Notice::Halt(reason)));
     }

@@ -1,4 +1,4 @@
-//! The publisher: one task that follows the commit log and hands every record's files to the table actors, ours and
+//! The publisher: one task that follows the commit log and hands every record's changes to the table actors, ours and
 //! those of other workers and commands alike.
 //!
 //! Of several workers the one that holds the lease publishes; the others stand by. Two at once are safe: a table's

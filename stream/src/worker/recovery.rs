@@ -230,6 +230,7 @@ impl Claimant {
         for info in infos {
             check_range(log.head(), info)?;
         }
+        pass(CrashPoint::ClaimBefore);
         log.append(|head| Body::Claim(self.record(head, infos)))
             .await
             .map_err(|error| Error(error.to_string()))?;

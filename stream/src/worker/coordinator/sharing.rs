@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::super::lane_thread::Command;
 use super::super::recovery::ask_partitions;
-use super::{Coordinator, Error, Standing, Work, command};
+use super::{Coordinator, Error, Standing, Work, command, lane_ended};
 use crate::record::TopicPartition;
 use crate::source::{Change, Changes, PartitionInfo};
 
@@ -67,8 +67,8 @@ impl Coordinator {
     async fn give_back(&mut self, partitions: Vec<TopicPartition>) -> Result<(), Error> {
         let mut unit = self.barrier(&partitions).await?;
         self.drop_partitions(&partitions);
-        if unit.is_some() {
-            let flush = async {
+        let flush = async {
+            if unit.is_some() {
                 // A place first: a unit that waits in `send` would be lost with it.
                 let Ok(place) = self.work.reserve().await else { return };
                 let Some(unit) = unit.take() else { return };
@@ -76,16 +76,18 @@ impl Coordinator {
                 place.send(Work::Commit(unit, Some(done)));
                 // Used or dropped, either way it is over.
                 drop(committed.await);
-            };
-            let flushed = tokio::time::timeout(self.revoke_budget, flush).await;
-            if flushed.is_err() {
-                tracing::warn!(
-                    "the last unit of revoked partitions is not committed in time; given back without"
-                );
             }
-        }
+            // Before the next owner claims them, which would look like a loss.
+            drop(self.work.send(Work::Release(partitions.clone())).await);
+        };
+        let flushed = tokio::time::timeout(self.revoke_budget, flush).await;
         self.remove(&partitions)?;
-        drop(self.work.send(Work::Release(partitions)).await);
+        if flushed.is_err() {
+            tracing::warn!(
+                "the last unit of revoked partitions is not committed in time; given back without"
+            );
+            drop(self.work.send(Work::Release(partitions)).await);
+        }
         if unit.is_some() {
             // Never handed over: what it held of the other partitions is read again.
             self.rejected.notify_one();
@@ -102,8 +104,14 @@ impl Coordinator {
 
     /// Throws away what is not committed and goes on from where the log stands.
     pub(super) async fn reset(&mut self) -> Result<(), Error> {
+        let mut resets = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
-            command(lane, Command::Reset)?;
+            let (done, reset) = oneshot::channel();
+            command(lane, Command::Reset(done))?;
+            resets.push(reset);
+        }
+        for reset in resets {
+            reset.await.map_err(|_| lane_ended())?;
         }
         self.held.clear();
         self.next.clear();

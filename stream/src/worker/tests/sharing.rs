@@ -52,6 +52,12 @@ impl Fleet {
         self.workers.iter().flatten().map(Running::status).collect()
     }
 
+    /// Killed: it gives up neither its partitions nor the lease. The group notices.
+    fn kill(&mut self, number: usize) {
+        self.workers[number] = None;
+        self.group.expel(number);
+    }
+
     /// Partitions in turn to the workers that live.
     fn spread(&self) {
         let alive: Vec<usize> =
@@ -168,8 +174,7 @@ async fn another_worker_publishes_when_the_publisher_dies() {
     produce(&fleet.log, 0, 5);
     produce(&fleet.log, 1, 5);
     fleet.settle("both commit").await;
-    // Killed: it gives up neither its partitions nor the lease.
-    fleet.workers[first] = None;
+    fleet.kill(first);
     fleet.spread();
     produce(&fleet.log, 0, 4);
     fleet.settle("the other reads on").await;
@@ -252,7 +257,7 @@ async fn storm(seed: u64) -> (u64, u64) {
                 let status = fleet.status(someone);
                 (rejected, rebalances) =
                     (rejected + status.rejected_units, rebalances + status.rebalances);
-                fleet.workers[someone] = None;
+                fleet.kill(someone);
                 away.retain(|number| *number != someone);
                 fleet.join().await;
             }
