@@ -17,6 +17,7 @@
 //! 9. [`commit_log`]: appending the unit's record is the only commit point.
 //! 10. [`table`]: committed files become visible in the Delta tables.
 //! 11. [`worker`]: the loop that drives all of it, and recovery.
+//! 12. [`upkeep`]: compaction, retention, and the deletion of what nothing refers to.
 
 pub mod backoff;
 pub mod clock;
@@ -41,5 +42,6 @@ pub mod store;
 pub mod table;
 pub mod tally;
 pub mod unit;
+pub mod upkeep;
 pub mod value;
 pub mod worker;
