@@ -53,7 +53,11 @@ impl Feed {
         let batch =
             |records: &[Record]| Batch { partition: partition.clone(), records: records.to_vec() };
         let batches = records.chunks(BATCH).map(batch).collect();
-        Self { assigned: Assigned { partition, signal, format, next_offset: 0 }, batches, input }
+        Self {
+            assigned: Assigned { partition, signal, format, next_offset: 0, clock: None },
+            batches,
+            input,
+        }
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {
@@ -97,7 +101,7 @@ fn spans(size: Size, pipeline: &Arc<Pipeline>) {
     let messages = 10 * size.scale;
     let cases: [(Format, Vec<Record>, Naive); 2] = [
         (Format::DatadogV04, payloads::datadog_v04(messages), naive::datadog_v04),
-        (Format::OtlpProto, payloads::otlp_traces(messages), naive::otlp_traces),
+        (Format::OtlpProto, payloads::otlp::traces(messages), naive::otlp::traces),
     ];
     for (format, records, naive) in cases {
         let name = format!("spans {format}");

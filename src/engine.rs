@@ -284,6 +284,16 @@ fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::C
         pipeline: Arc::clone(&config.pipeline),
         epoch: config.worker.epoch,
         threads: config.worker.threads,
+        sharing: sharing(config),
+    })
+}
+
+/// Workers on a cluster share its topics. The embedded broker is this process's own: it takes all partitions.
+fn sharing(config: &Config) -> Option<stream::worker::Sharing> {
+    (!is_embedded(config)).then(|| stream::worker::Sharing {
+        group: config.worker.group.clone(),
+        instance: config.worker.instance.clone(),
+        session_timeout: config.worker.session_timeout,
     })
 }
 

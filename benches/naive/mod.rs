@@ -1,5 +1,7 @@
 //! The naive way: owned values of a general library, then the same number of columns.
 
+pub(crate) mod otlp;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -7,9 +9,6 @@ use arrow::array::{
     Float64Builder, Int64Builder, MapBuilder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder,
 };
-use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value as Any};
-use opentelemetry_proto::tonic::trace::v1::TracesData;
-use prost::Message;
 use stream::record::Record;
 
 /// Text columns of a row; the tables have about as many.
@@ -72,6 +71,16 @@ impl Table {
         columns.push(("metrics".to_owned(), Arc::new(self.metrics.finish())));
         RecordBatch::try_from_iter(columns).expect("equal lengths").num_rows()
     }
+}
+
+/// Owned lines.
+pub(crate) fn raw(records: &[Record]) -> usize {
+    let mut table = Table::new();
+    for record in records {
+        let line = String::from_utf8_lossy(&record.payload).into_owned();
+        table.push(0, 0, &[line], &[], &[]);
+    }
+    table.finish()
 }
 
 /// serde_json values, flattened into owned pairs.
@@ -197,67 +206,4 @@ pub(crate) fn datadog_v05(records: &[Record]) -> usize {
         }
     }
     table.finish()
-}
-
-/// prost into owned messages.
-pub(crate) fn otlp_traces(records: &[Record]) -> usize {
-    otlp(records, |payload| TracesData::decode(payload).expect("protobuf"))
-}
-
-/// serde into the same messages.
-pub(crate) fn otlp_json(records: &[Record]) -> usize {
-    otlp(records, |payload| serde_json::from_slice(payload).expect("OTLP JSON"))
-}
-
-fn otlp(records: &[Record], read: impl Fn(&[u8]) -> TracesData) -> usize {
-    let mut table = Table::new();
-    for record in records {
-        let data = read(&record.payload);
-        for group in data.resource_spans {
-            let shared: Vec<_> =
-                group.resource.iter().flat_map(|r| &r.attributes).map(text_pair).collect();
-            for span in group.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                let mut attributes = shared.clone();
-                attributes.extend(span.attributes.iter().map(text_pair));
-                let hex = |bytes: &[u8]| {
-                    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-                };
-                let find = |key: &str| {
-                    attributes
-                        .iter()
-                        .find(|pair| pair.0 == key)
-                        .map(|pair| pair.1.clone())
-                        .unwrap_or_default()
-                };
-                let texts = [
-                    hex(&span.trace_id),
-                    hex(&span.span_id),
-                    hex(&span.parent_span_id),
-                    span.name,
-                    find("service.name"),
-                    find("host.name"),
-                    find("http.request.method"),
-                    find("http.route"),
-                ];
-                let duration = span.end_time_unix_nano.saturating_sub(span.start_time_unix_nano);
-                table.push(
-                    span.start_time_unix_nano as i64 / 1000,
-                    duration as i64,
-                    &texts,
-                    &attributes,
-                    &[],
-                );
-            }
-        }
-    }
-    table.finish()
-}
-
-fn text_pair(pair: &KeyValue) -> (String, String) {
-    let value = match pair.value.as_ref().and_then(|value| value.value.as_ref()) {
-        Some(Any::StringValue(text)) => text.clone(),
-        Some(other) => format!("{other:?}"),
-        None => String::new(),
-    };
-    (pair.key.clone(), value)
 }

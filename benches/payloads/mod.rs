@@ -1,12 +1,9 @@
 //! Believable messages of every format, the same at every run.
 
+pub(crate) mod otlp;
+
 use std::collections::BTreeMap;
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, TracesData};
-use prost::Message;
 use serde_json::json;
 use stream::record::Record;
 
@@ -42,6 +39,19 @@ pub(crate) fn datadog_logs(messages: usize) -> Vec<Record> {
     records((0..messages as u64).map(|m| {
         let items: Vec<_> = (0..50).map(|n| log(m * 50 + n)).collect();
         json!(items).to_string().into_bytes()
+    }))
+}
+
+/// One line of an access log per message, as a log shipper produces them.
+pub(crate) fn raw(messages: usize) -> Vec<Record> {
+    records((0..messages as u64).map(|n| {
+        let (host, path, millis) = (n % 250, n * 7919 % 100_000, n % 300);
+        format!(
+            r#"10.0.{host}.7 - u{user} [27/Apr/2024:12:00:00 +0000] "GET /cart/{path} HTTP/1.1" 200 {bytes} "https://shop.example/" "Mozilla/5.0 (X11; Linux x86_64)" {millis}"#,
+            user = n % 1_000,
+            bytes = n * 31 % 9_000,
+        )
+        .into_bytes()
     }))
 }
 
@@ -125,58 +135,4 @@ fn indexed(span: &serde_json::Value, strings: &mut Vec<String>) -> Indexed {
         metrics.collect(),
         names[3],
     )
-}
-
-/// Messages of fifty OTLP spans.
-pub(crate) fn otlp_traces(messages: usize) -> Vec<Record> {
-    records(otlp_data(messages).map(|data| data.encode_to_vec()))
-}
-
-/// The same as JSON.
-pub(crate) fn otlp_json(messages: usize) -> Vec<Record> {
-    records(otlp_data(messages).map(|data| serde_json::to_vec(&data).expect("encodes")))
-}
-
-fn otlp_data(messages: usize) -> impl Iterator<Item = TracesData> {
-    (0..messages as u64).map(|m| {
-        let spans = (0..50).map(|n| otlp_span(m, n)).collect();
-        let resource = Resource {
-            attributes: vec![
-                pair("service.name", "cart"),
-                pair("host.name", "node-1"),
-                pair("k8s.pod.name", "cart-1"),
-            ],
-            ..Default::default()
-        };
-        let scope_spans = vec![ScopeSpans { spans, ..Default::default() }];
-        let group = ResourceSpans { resource: Some(resource), scope_spans, ..Default::default() };
-        TracesData { resource_spans: vec![group] }
-    })
-}
-
-fn pair(key: &str, text: &str) -> KeyValue {
-    let value = Some(AnyValue { value: Some(Any::StringValue(text.to_owned())) });
-    KeyValue { key: key.to_owned(), value, ..Default::default() }
-}
-
-fn otlp_span(message: u64, n: u64) -> Span {
-    let mut trace_id = message.to_be_bytes().to_vec();
-    trace_id.extend_from_slice(&(n / 10 + 1).to_be_bytes());
-    Span {
-        trace_id,
-        span_id: (n + 1).to_be_bytes().to_vec(),
-        name: "GET /cart/{id}".to_owned(),
-        kind: 2,
-        start_time_unix_nano: START + n,
-        end_time_unix_nano: START + n + 12_345,
-        attributes: vec![
-            pair("http.request.method", "GET"),
-            pair("http.route", "/cart/{id}"),
-            pair("url.path", &format!("/cart/{n}")),
-            pair("server.address", "cart"),
-            pair("user_agent.original", "python-httpx/0.27"),
-            pair("network.protocol.version", "1.1"),
-        ],
-        ..Default::default()
-    }
 }

@@ -148,6 +148,18 @@ pub const SNAPSHOT_INTERVAL: u64 = 100;
 pub const MAX_RECORD_CONTENT_BYTES: usize = 64 * MIB;
 /// Commit-log records read at once while recovering.
 pub const RECOVERY_CONCURRENT_READS: usize = 16;
+/// Seconds after which a writer reads the commit log's tail, and makes sure that it is the end, before it appends:
+/// far below the 30 days records are kept, far above the time between two units.
+pub const LOG_STALENESS_SECONDS: u64 = 60;
+/// Seconds the publisher's lease lasts: how long the tables stand still after its holder died.
+pub const PUBLISHER_LEASE_SECONDS: u64 = 15;
+/// Seconds a worker writes what it has of partitions that another one is to get, before it gives them up anyway.
+pub const REVOKE_BUDGET_SECONDS: u64 = 10;
+/// Milliseconds until a worker asks again for a partition that is its own by the group but not by the log: a worker
+/// that was given up for dead has claimed it and will learn so within a heartbeat or two.
+pub const RECLAIM_MILLIS: u64 = 5_000;
+/// Seconds a group waits for a worker it does not hear of, by default.
+pub const SESSION_TIMEOUT_SECONDS: u64 = 45;
 /// Files of a unit written at once: each holds its Parquet bytes in memory.
 pub const MAX_CONCURRENT_FILE_WRITES: usize = 4;
 /// Bytes of a text value that still go into a file's statistics; longer minima and maxima are left out.

@@ -26,6 +26,7 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
 use crate::columns;
 use crate::commit_log::record::FileAdd;
+use crate::crash_point::{CrashPoint, pass};
 
 /// False positives of a bloom filter: one file in a hundred is read for nothing.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
@@ -160,6 +161,7 @@ impl FileWriter {
             self.backoff.pause(attempt, self.entropy.as_ref()).await;
             attempt = attempt.saturating_add(1);
         }
+        pass(CrashPoint::FileWritten);
         Ok(FileAdd {
             table,
             path,

@@ -23,6 +23,7 @@ pub mod backoff;
 pub mod clock;
 pub mod columns;
 pub mod commit_log;
+pub mod crash_point;
 pub mod decode;
 pub mod event;
 #[cfg(test)]

@@ -165,15 +165,15 @@ class Engine:
             f'  epoch: "{self.epoch}"\n' + (f"pipeline:\n{pipeline}" if pipeline else "")
         )
 
-    def spawn(self):
-        """Starts the process without waiting for it."""
+    def spawn(self, environment=None):
+        """Starts the process without waiting for it; `environment` is added to ours."""
         self.dir.mkdir(parents=True, exist_ok=True)
         file = self.dir / "tidemill.yaml"
         file.write_text(self.config())
         command = [str(binary()), "up", "--data-dir", str(self.data), "--config", str(file)]
         command += ["--kafka", self.cluster] if self.cluster else []
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env={**os.environ, **(environment or {})})
         return self.process
 
     def start(self, deadline=START_DEADLINE):

@@ -29,8 +29,9 @@ TOPIC = "it.json"
 class KafkaWriter(threading.Thread):
     """Numbers, one after another, through an idempotent producer that never gives up."""
 
-    def __init__(self, brokers):
+    def __init__(self, brokers, topic=TOPIC):
         super().__init__(daemon=True)
+        self.topic = topic
         self.producer = Producer(
             {
                 "bootstrap.servers": brokers,
@@ -51,7 +52,7 @@ class KafkaWriter(threading.Thread):
             number = self.sent
             value = json.dumps({"service": "kill-kafka", "message": f"record {number}", "n": number})
             try:
-                self.producer.produce(TOPIC, value, key=str(number % 97), on_delivery=lambda error, message, n=number: self.told(n, error, message))
+                self.producer.produce(self.topic, value, key=str(number % 97), on_delivery=lambda error, message, n=number: self.told(n, error, message))
             except BufferError:
                 self.producer.poll(0.1)
                 continue

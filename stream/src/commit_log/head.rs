@@ -24,6 +24,10 @@ pub struct PartitionHead {
     pub next_offset: i64,
     /// Last valid record that touched it.
     pub last_seq: u64,
+    /// Its logical clock as of the last unit, nanoseconds: what the next owner goes on from. `None` before the
+    /// first unit.
+    #[serde(default)]
+    pub clock_ns: Option<i64>,
 }
 
 /// What is known of a table.
@@ -266,6 +270,7 @@ impl Head {
                 owner: claim.owner.clone(),
                 next_offset: part.start_offset,
                 last_seq: seq,
+                clock_ns: self.partitions.get(&part.partition).and_then(|head| head.clock_ns),
             };
             self.partitions.insert(part.partition.clone(), head);
         }
@@ -288,6 +293,7 @@ impl Head {
             if let Some(head) = self.partitions.get_mut(&part.partition) {
                 head.next_offset = part.to_offset;
                 head.last_seq = seq;
+                head.clock_ns = head.clock_ns.max(Some(part.clock_ns));
             }
         }
         for add in &unit.adds {

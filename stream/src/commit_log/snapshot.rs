@@ -8,6 +8,7 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMod
 use super::Layout;
 use super::frame::{self, FrameError, Kind};
 use super::head::Head;
+use crate::crash_point::{CrashPoint, pass};
 
 /// Why a snapshot was not written.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,7 @@ pub async fn save(
         Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
         Err(error) => return Err(error.into()),
     }
+    pass(CrashPoint::SnapshotWritten);
     store.put(&layout.latest_snapshot(), head.next_seq.to_string().into()).await?;
     Ok(())
 }
@@ -63,7 +65,8 @@ pub async fn newest(
     None
 }
 
-async fn hint(store: &dyn ObjectStore, layout: &Layout) -> Option<u64> {
+/// The seq the hint names; none when it is missing or unreadable.
+pub(super) async fn hint(store: &dyn ObjectStore, layout: &Layout) -> Option<u64> {
     let bytes = store.get(&layout.latest_snapshot()).await.ok()?.bytes().await.ok()?;
     std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
 }

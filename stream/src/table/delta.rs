@@ -17,6 +17,7 @@ use url::Url;
 use super::publication::{self, Publication};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
+use crate::crash_point::{CrashPoint, pass};
 
 /// Days of Delta log kept: what time travel and slow readers can reach.
 const LOG_RETENTION: &str = "interval 7 days";
@@ -186,10 +187,12 @@ impl PublishedTable {
                 ("isBlindAppend".to_owned(), is_append.into()),
             ]);
         let snapshot = self.delta.snapshot()?;
+        pass(CrashPoint::PublishBefore);
         let done = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(snapshot), Arc::clone(&self.log_store), operation)
             .await?;
+        pass(CrashPoint::Published);
         self.delta.state = Some(done.snapshot());
         Ok(done.version())
     }
@@ -218,11 +221,13 @@ impl PublishedTable {
             return;
         }
         let table = self.table.name();
+        pass(CrashPoint::CheckpointBefore);
         if let Err(error) = checkpoints::create_checkpoint(&self.delta, None).await {
             tracing::warn!(table, version, %error, "no checkpoint written; the next one will do");
         } else if let Err(error) = checkpoints::cleanup_metadata(&self.delta, None).await {
             tracing::warn!(table, version, %error, "expired log files stay a while longer");
         }
+        pass(CrashPoint::CheckpointWritten);
         if let Err(error) = self.reload().await {
             tracing::warn!(table, version, %error, "table not re-read; the former snapshot serves");
         }
