@@ -241,6 +241,17 @@ pub const QUERY_SPILL_BYTES: u64 = 10 << 30;
 /// Milliseconds after which a cached table snapshot is looked at again.
 pub const SNAPSHOT_REFRESH_MILLIS: u64 = 500;
 
+// ---- Audit ---------------------------------------------------------------------------------------
+
+/// Rows of a table that one step of an audit expects at most: what it holds in memory is a count per offset.
+pub const MAX_AUDIT_ROWS: i64 = 2_000_000;
+/// Offset ranges one step of an audit compares at most.
+pub const MAX_AUDIT_RANGES: usize = 100_000;
+/// Findings an audit or a check keeps and shows; further ones are counted.
+pub const MAX_AUDIT_FINDINGS: usize = 100;
+/// Seconds one question of an audit may run: large tables take their time.
+pub const AUDIT_TIMEOUT_SECONDS: u64 = 24 * 3_600;
+
 // ---- Process -------------------------------------------------------------------------------------
 
 /// Seconds a drain may take, from the signal to the end of the process.

@@ -201,6 +201,10 @@ impl Folded {
                 let change = |change| FilesChange::Replace(&maintenance.kind, change);
                 maintenance.changes.iter().map(|c| (c.table, change(c))).collect()
             }
+            Body::Operator(operator) if !rejected(0) && !operator.adds.is_empty() => {
+                let adds = operator.adds.iter().collect();
+                BTreeMap::from([(Table::Ledger, FilesChange::Append(adds))])
+            }
             Body::Claim(_) | Body::Maintenance(_) | Body::Operator(_) => BTreeMap::new(),
         }
     }

@@ -237,7 +237,10 @@ impl PublishedTable {
 /// A log store over our own store. The URL is only a name below it: with `file` Delta would look
 /// for a real directory of that name, with `memory` it takes the store as it is and relies on
 /// sorted listings, which every store of [`crate::store`] gives.
-fn log_store(store: Arc<dyn ObjectStore>, table: Table) -> Result<LogStoreRef, DeltaTableError> {
+pub(super) fn log_store(
+    store: Arc<dyn ObjectStore>,
+    table: Table,
+) -> Result<LogStoreRef, DeltaTableError> {
     let url = Url::parse(&format!("memory:///{}/", table.path()))
         .map_err(|error| DeltaTableError::generic(error.to_string()))?;
     logstore_with(store, &url, StorageConfig::default())
@@ -272,7 +275,7 @@ async fn open_or_create(
     Ok(delta)
 }
 
-async fn identity(
+pub(super) async fn identity(
     delta: &DeltaTable,
     log_store: &LogStoreRef,
     app_id: &str,
