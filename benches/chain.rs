@@ -53,7 +53,11 @@ impl Feed {
         let batch =
             |records: &[Record]| Batch { partition: partition.clone(), records: records.to_vec() };
         let batches = records.chunks(BATCH).map(batch).collect();
-        Self { assigned: Assigned { partition, signal, format, next_offset: 0 }, batches, input }
+        Self {
+            assigned: Assigned { partition, signal, format, next_offset: 0, clock: None },
+            batches,
+            input,
+        }
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {

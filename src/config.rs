@@ -119,13 +119,20 @@ pub struct Query {
 }
 
 /// The worker.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Worker {
     /// `worker.epoch`: longest time between two units, so the freshness of the tables. Default 5 s on
     /// a local directory, 30 s on an object store; 100 ms to 10 min.
     pub epoch: Duration,
     /// `worker.threads`: threads that decode and run stages. Default one per core, 1 to 256.
     pub threads: usize,
+    /// `worker.group`: the Kafka consumer group whose members share the topics. Default: one per store.
+    pub group: Option<String>,
+    /// `worker.instance`: this worker's name in the group, the same after a restart and nobody else's. Default
+    /// the host's name and the port of `health.listen`; empty: a new member at every start.
+    pub instance: Option<String>,
+    /// `worker.session_timeout`: how long the group waits for a silent worker. Default 45 s, 6 s to 30 min.
+    pub session_timeout: Duration,
 }
 
 impl Config {

@@ -87,6 +87,7 @@ fn config(address: &str, topic: &str, directory: &Path) -> worker::Config {
         store_name: url,
         pipeline: Arc::new(lines::pipeline()),
         epoch: EPOCH,
+        sharing: None,
         threads,
     }
 }

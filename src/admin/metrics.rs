@@ -18,11 +18,17 @@ pub(super) fn render(report: &Report) -> String {
     text.sample(&[("role", report.role), ("version", report.version)], ready);
     text.family("tidemill_uptime_seconds", "gauge", "Seconds since the start.");
     text.sample(&[], report.uptime_seconds);
+    if report.worker.is_some() || report.halted.is_some() {
+        let help = "Whether the worker waits for an operator's decision.";
+        text.family("tidemill_worker_halted", "gauge", help);
+        text.sample(&[], u8::from(report.halted.is_some()));
+    }
     if let Some(counters) = &report.intake {
         intake(&mut text, counters);
     }
     if let Some(status) = &report.worker {
         worker(&mut text, status);
+        sharing(&mut text, status);
         partitions(&mut text, status);
     }
     text.0
@@ -84,7 +90,31 @@ fn worker(text: &mut Text, status: &Status) {
     }
 }
 
+/// How it stands with other workers on the same topics and store.
+fn sharing(text: &mut Text, status: &Status) {
+    text.family("tidemill_worker_partitions", "gauge", "Partitions this worker holds.");
+    text.sample(&[], status.partitions.len());
+    let rejected = "Units refused because another worker had claimed a partition of theirs.";
+    text.family("tidemill_worker_rejected_units_total", "counter", rejected);
+    text.sample(&[], status.rejected_units);
+    text.family("tidemill_worker_rebalances_total", "counter", "Decisions of the consumer group.");
+    text.sample(&[], status.rebalances);
+    let publishes = "Whether this worker publishes to the tables, and who holds the lease.";
+    text.family("tidemill_worker_publishes", "gauge", publishes);
+    let labels = [
+        ("owner", status.owner.as_str()),
+        ("group", status.group.as_deref().unwrap_or_default()),
+        ("publisher", status.publisher.as_deref().unwrap_or_default()),
+    ];
+    text.sample(&labels, u8::from(status.publishes));
+}
+
 fn partitions(text: &mut Text, status: &Status) {
+    text.family("tidemill_worker_generation", "gauge", "Claims of a partition so far.");
+    for held in &status.partitions {
+        let partition = held.partition.to_string();
+        text.sample(&[("topic", &held.topic), ("partition", &partition)], held.generation);
+    }
     text.family("tidemill_worker_lag", "gauge", "Messages of a partition not yet committed.");
     for held in &status.partitions {
         let partition = held.partition.to_string();
@@ -132,6 +162,7 @@ mod tests {
         let held = PartitionStatus {
             topic: "odd\"topic\\".to_owned(),
             partition: 3,
+            generation: 4,
             next_offset: 7,
             high: 9,
             lag: 2,
@@ -147,7 +178,15 @@ mod tests {
                 counter("records_cut", 1),
                 counter("refused_busy", 2),
             ]),
-            worker: Some(Status { partitions: vec![held], ..Status::default() }),
+            worker: Some(Status {
+                partitions: vec![held],
+                owner: "me".to_owned(),
+                group: Some("g".to_owned()),
+                publisher: Some("other".to_owned()),
+                rejected_units: 3,
+                ..Status::default()
+            }),
+            halted: Some("gone".to_owned()),
         };
         let text = render(&report);
         let mut family = "";
@@ -161,10 +200,15 @@ mod tests {
         for line in [
             r#"tidemill_ready{role="up",version="1"} 1"#,
             "tidemill_uptime_seconds 5",
+            "tidemill_worker_halted 1",
             r#"tidemill_intake_requests_total{endpoint="datadog_logs",outcome="accepted"} 4"#,
             r#"tidemill_intake_requests_total{endpoint="datadog_logs",outcome="refused_busy"} 2"#,
             r#"tidemill_intake_records_total{endpoint="datadog_logs",outcome="cut"} 1"#,
             r#"tidemill_worker_lag{topic="odd\"topic\\",partition="3"} 2"#,
+            r#"tidemill_worker_generation{topic="odd\"topic\\",partition="3"} 4"#,
+            r#"tidemill_worker_publishes{owner="me",group="g",publisher="other"} 0"#,
+            "tidemill_worker_rejected_units_total 3",
+            "tidemill_worker_partitions 1",
         ] {
             assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
         }

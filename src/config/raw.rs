@@ -93,6 +93,9 @@ pub(super) struct RawQuery {
 pub(super) struct RawWorker {
     pub(super) epoch: Option<Scalar>,
     pub(super) threads: Option<Scalar>,
+    pub(super) group: Option<Scalar>,
+    pub(super) instance: Option<Scalar>,
+    pub(super) session_timeout: Option<Scalar>,
 }
 
 #[derive(Debug, Default, Derive)]

@@ -35,6 +35,7 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
     };
     let storage = storage(raw.storage.as_ref(), &data_dir, check);
     let remote = units::local_path(&storage.url).is_none();
+    let health = check.address("health.listen", raw.health.listen.as_ref(), loopback(13_133));
     let config = Config {
         kafka: kafka(&raw.kafka, overrides, check),
         intake: Intake {
@@ -51,8 +52,8 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
             ),
         },
         query: query(&raw, check),
-        worker: worker(&raw.worker, remote, check),
-        health: check.address("health.listen", raw.health.listen.as_ref(), loopback(13_133)),
+        worker: worker(&raw.worker, remote, health, check),
+        health,
         shutdown_deadline: check.duration(
             "shutdown_deadline",
             raw.shutdown_deadline.as_ref(),
@@ -261,7 +262,7 @@ fn query(raw: &RawConfig, check: &mut Checker<'_>) -> Query {
     }
 }
 
-fn worker(raw: &RawWorker, remote: bool, check: &mut Checker<'_>) -> Worker {
+fn worker(raw: &RawWorker, remote: bool, health: SocketAddr, check: &mut Checker<'_>) -> Worker {
     let epoch = if remote { limits::REMOTE_EPOCH_MILLIS } else { limits::LOCAL_EPOCH_MILLIS };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Worker {
@@ -277,7 +278,37 @@ fn worker(raw: &RawWorker, remote: bool, check: &mut Checker<'_>) -> Worker {
             cores.min(MAX_THREADS),
             1..=MAX_THREADS,
         ),
+        group: group_name("worker.group", raw.group.as_ref(), check),
+        instance: match &raw.instance {
+            None => default_instance(health),
+            given => group_name("worker.instance", given.as_ref(), check),
+        },
+        session_timeout: check.duration(
+            "worker.session_timeout",
+            raw.session_timeout.as_ref(),
+            Duration::from_secs(limits::SESSION_TIMEOUT_SECONDS),
+            Duration::from_secs(6)..=Duration::from_secs(1_800),
+        ),
     }
+}
+
+/// Names of groups and members as Kafka takes them; empty is none.
+fn group_name(rule: &str, raw: Option<&Scalar>, check: &mut Checker<'_>) -> Option<String> {
+    let name = check.text(rule, raw)?;
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if name.len() > 249 || !name.bytes().all(legal) {
+        let reason = format!("{name:?} is no name in a group");
+        check.problem(rule, reason, "up to 249 letters, digits, dots, underscores or dashes");
+    }
+    (!name.is_empty()).then_some(name)
+}
+
+/// Host and health port: no two processes of a host have the same. None where the system chooses the port.
+fn default_instance(health: SocketAddr) -> Option<String> {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let host: String = host.trim().chars().filter(|letter| legal(*letter)).take(200).collect();
+    (!host.is_empty() && health.port() != 0).then(|| format!("{host}-{}", health.port()))
 }
 
 /// Compiles `pipeline`, or the file `pipeline_file` names (relative to the configuration's own).

@@ -5,13 +5,15 @@
 //! _sys/<pipeline>/log/<seq, 20 digits>    records, created once, never overwritten
 //! _sys/<pipeline>/snap/<seq, 20 digits>   folded heads, immutable; snap/LATEST is a hint
 //! _sys/<pipeline>/probe/<nonce>           what the start-up probe leaves, removed at once
+//! _sys/<pipeline>/lease/publisher         which worker publishes to the tables; advice only
 //! ```
 //!
 //! In reading order: [`frame`] (bytes on disk), [`record`] (what a record says), [`head`] (the
-//! pure fold that decides what is valid), [`log`] (append and recovery), [`snapshot`], [`probe`].
+//! pure fold that decides what is valid), [`log`] (append and recovery), [`snapshot`], [`probe`], [`lease`].
 
 pub mod frame;
 pub mod head;
+pub mod lease;
 pub mod log;
 pub mod probe;
 pub mod record;
@@ -54,6 +56,11 @@ impl Layout {
     /// The hint at the newest snapshot.
     pub fn latest_snapshot(&self) -> Path {
         Path::from(format!("{}/snap/LATEST", self.root))
+    }
+
+    /// The key of the publisher's lease.
+    pub fn publisher_lease(&self) -> Path {
+        Path::from(format!("{}/lease/publisher", self.root))
     }
 
     /// A key nobody else uses.

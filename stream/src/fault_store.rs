@@ -13,6 +13,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tokio::sync::watch;
 
 /// What goes wrong at which write (counted from 0).
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,9 @@ pub(crate) struct FaultStore {
     writes: AtomicU64,
     delayed: Mutex<Vec<Delayed>>,
     dead_at: AtomicU64,
+    /// Whether writes wait, as those of a stopped process do.
+    paused: watch::Sender<bool>,
+    held_back: AtomicU64,
 }
 
 fn fault() -> Error {
@@ -62,7 +66,24 @@ impl FaultStore {
             writes: AtomicU64::new(0),
             delayed: Mutex::default(),
             dead_at: AtomicU64::new(dead_at.unwrap_or(u64::MAX)),
+            paused: watch::channel(false).0,
+            held_back: AtomicU64::new(0),
         }
+    }
+
+    /// From now on writes wait.
+    pub(crate) fn pause(&self) {
+        self.paused.send_replace(true);
+    }
+
+    /// They go on.
+    pub(crate) fn resume(&self) {
+        self.paused.send_replace(false);
+    }
+
+    /// Writes that have waited.
+    pub(crate) fn held_back(&self) -> u64 {
+        self.held_back.load(Ordering::SeqCst)
     }
 
     /// Writes begun so far.
@@ -94,6 +115,10 @@ impl ObjectStore for FaultStore {
         payload: PutPayload,
         mut options: PutOptions,
     ) -> Result<PutResult> {
+        if *self.paused.borrow() {
+            self.held_back.fetch_add(1, Ordering::SeqCst);
+            drop(self.paused.subscribe().wait_for(|paused| !paused).await);
+        }
         let write = self.writes.fetch_add(1, Ordering::SeqCst);
         let due: Vec<Delayed> = {
             let mut delayed = self.delayed.lock().expect("not poisoned");

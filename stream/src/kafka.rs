@@ -1,9 +1,9 @@
-//! The only file of this crate that names rdkafka: a [`Source`] on a Kafka consumer.
+//! The only module of this crate that names rdkafka: a [`Source`] on a Kafka consumer.
 //!
 //! One consumer, one OS thread that polls it ([`Poller`]), bounded queues to the workers. Partitions are
-//! assigned by hand with explicit offsets; the group id serves only the offset hints. A full queue pauses
-//! its partition, and the poll thread itself never waits for a worker, so callbacks and the other
-//! partitions go on.
+//! assigned by hand, or shared with the other members of a group ([`group`]); either way with explicit offsets:
+//! the group's committed offsets serve only as hints. A full queue pauses its partition, and the poll thread
+//! itself never waits for a worker, so callbacks and the other partitions go on.
 //!
 //! Nothing is taken on trust: the next offset of every partition is known, repeated records are dropped,
 //! jumps are reported, and an offset outside the partition is compared with the watermarks before it is
@@ -14,9 +14,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
@@ -24,10 +23,16 @@ use schemas::limits;
 
 use crate::clock::Clock;
 use crate::record::TopicPartition;
-use crate::source::{Lane, PartitionInfo, Router, Source, SourceError, Start};
+use crate::source::{
+    Changes, Lane, MAX_WAITING_CHANGES, PartitionInfo, Router, Source, SourceError, Start,
+};
 
+mod group;
 mod poll;
 
+pub use group::Membership;
+
+use group::Callbacks;
 use poll::Poller;
 
 /// How to reach Kafka.
@@ -39,6 +44,8 @@ pub struct Config {
     pub properties: Vec<(String, String)>,
     /// Group that offset hints are stored under: what lag dashboards show.
     pub group: String,
+    /// Shares the topics with the other members of the group; `None`: reads what it is told to.
+    pub membership: Option<Membership>,
 }
 
 /// Properties that carry a promise of the product, and the value that keeps it.
@@ -63,34 +70,6 @@ const MAX_EVENTS_AT_ONCE: usize = 1_000;
 const STOP: Duration = Duration::from_secs(5);
 
 type Consumer = BaseConsumer<Callbacks>;
-
-/// librdkafka's callbacks: log lines only.
-#[derive(Debug)]
-struct Callbacks;
-
-impl ClientContext for Callbacks {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Debug => {
-                tracing::debug!(facility, "librdkafka: {message}");
-            }
-            // A lost connection is retried: not an error of ours.
-            _ => tracing::warn!(facility, "librdkafka: {message}"),
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka consumer");
-    }
-}
-
-impl ConsumerContext for Callbacks {
-    fn commit_callback(&self, result: Result<(), KafkaError>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::debug!(%error, "offset hint not stored");
-        }
-    }
-}
 
 /// Ours first, then the user's, which win except where refused.
 fn client_config(config: &Config) -> Result<ClientConfig, SourceError> {
@@ -121,6 +100,9 @@ fn client_config(config: &Config) -> Result<ClientConfig, SourceError> {
     ] {
         native.set(key, value);
     }
+    if let Some(membership) = &config.membership {
+        group::configure(&mut native, membership);
+    }
     for (key, value) in &config.properties {
         check_property(key, value)?;
         native.set(key, value);
@@ -134,6 +116,9 @@ fn check_property(key: &str, value: &str) -> Result<(), SourceError> {
             "kafka.properties.{key} is not allowed; set kafka.brokers instead"
         )));
     }
+    if let Some((_, fix)) = group::OWNED.iter().find(|(name, _)| *name == key) {
+        return Err(SourceError::Config(format!("kafka.properties.{key} is not allowed; {fix}")));
+    }
     match SAFETY.iter().find(|(name, _)| *name == key) {
         Some((_, kept)) if *kept != value => Err(SourceError::Config(format!(
             "kafka.properties.{key} = {value} would lose or double records; remove it (it is always {kept})"
@@ -146,6 +131,10 @@ fn check_property(key: &str, value: &str) -> Result<(), SourceError> {
 enum Command {
     /// Replace the assignment; the answer goes back.
     Assign(Vec<Start>, SyncSender<Result<(), SourceError>>),
+    /// Read these too, or from another offset.
+    Add(Vec<Start>, SyncSender<Result<(), SourceError>>),
+    /// Read these no longer.
+    Remove(Vec<TopicPartition>, SyncSender<Result<(), SourceError>>),
     Stop,
 }
 
@@ -159,6 +148,8 @@ pub struct KafkaSource {
     router: Arc<Router>,
     commands: SyncSender<Command>,
     ended: Receiver<()>,
+    /// The group's decisions, until joined.
+    changes: Option<Changes>,
     clock: Arc<dyn Clock>,
 }
 
@@ -175,17 +166,23 @@ impl KafkaSource {
     /// A property that librdkafka or our promises refuse; no thread to be had.
     pub fn connect(config: &Config, clock: Arc<dyn Clock>) -> Result<Self, SourceError> {
         let native = client_config(config)?;
-        let create = |native: &ClientConfig| -> Result<Consumer, SourceError> {
+        let create = |native: &ClientConfig, callbacks| -> Result<Consumer, SourceError> {
             native
-                .create_with_context(Callbacks)
+                .create_with_context(callbacks)
                 .map_err(|error| SourceError::Config(format!("{error}; check kafka.properties")))
         };
-        let consumer = Arc::new(create(&native)?);
+        let (told, changes) = tokio::sync::mpsc::channel(MAX_WAITING_CHANGES);
+        let (callbacks, changes) = match config.membership {
+            Some(_) => (Callbacks::of_member(told), Some(changes)),
+            None => (Callbacks::default(), None),
+        };
+        let consumer = Arc::new(create(&native, callbacks)?);
         let mut asking = native.clone();
         asking.set("client.id", "tidemill-worker-asking");
         // In no group, so that closing it waits for nobody.
         asking.remove("group.id");
-        let asking = create(&asking)?;
+        asking.remove("group.instance.id");
+        let asking = create(&asking, Callbacks::default())?;
         let router = Arc::new(Router::default());
         let (commands, inbox) = sync_channel(1);
         let (end, ended) = sync_channel(1);
@@ -199,7 +196,17 @@ impl KafkaSource {
             .name("kafka-poll".to_owned())
             .spawn(run)
             .map_err(|error| SourceError::Config(format!("can not start a thread: {error}")))?;
-        Ok(Self { consumer, asking, router, commands, ended, clock })
+        Ok(Self { consumer, asking, router, commands, ended, changes, clock })
+    }
+
+    /// Has the poll thread do something, and waits for the answer.
+    fn ask(
+        &self,
+        command: impl FnOnce(SyncSender<Result<(), SourceError>>) -> Command,
+    ) -> Result<(), SourceError> {
+        let (reply, answer) = sync_channel(1);
+        self.commands.send(command(reply)).map_err(|_| SourceError::Stopped)?;
+        answer.recv().unwrap_or(Err(SourceError::Stopped))
     }
 
     /// The partitions of one topic; `None` while it is missing or has no leader.
@@ -326,9 +333,24 @@ impl Source for KafkaSource {
     }
 
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {
-        let (reply, answer) = sync_channel(1);
-        self.commands.send(Command::Assign(starts, reply)).map_err(|_| SourceError::Stopped)?;
-        answer.recv().unwrap_or(Err(SourceError::Stopped))
+        self.ask(|reply| Command::Assign(starts, reply))
+    }
+
+    fn join(&mut self, topics: &[String]) -> Result<Option<Changes>, SourceError> {
+        let Some(changes) = self.changes.take() else { return Ok(None) };
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        self.consumer
+            .subscribe(&names)
+            .map_err(|error| SourceError::Config(format!("can not join the group: {error}")))?;
+        Ok(Some(changes))
+    }
+
+    fn add(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {
+        self.ask(|reply| Command::Add(starts, reply))
+    }
+
+    fn remove(&mut self, partitions: &[TopicPartition]) -> Result<(), SourceError> {
+        self.ask(|reply| Command::Remove(partitions.to_vec(), reply))
     }
 
     fn lane(&mut self, partitions: &[TopicPartition]) -> Lane {

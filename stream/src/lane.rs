@@ -63,6 +63,8 @@ pub struct Assigned {
     pub format: Format,
     /// First offset to process.
     pub next_offset: i64,
+    /// Its logical clock as the log has it; `None` for a partition nobody has read yet.
+    pub clock: Option<EventTime>,
 }
 
 /// One partition's state within a lane.
@@ -118,10 +120,28 @@ impl Lane {
             from: assigned.next_offset,
             next: assigned.next_offset,
             messages: 0,
-            clock: EventTime::from_nanos(i64::MIN),
+            clock: assigned.clock.unwrap_or(EventTime::from_nanos(i64::MIN)),
             latest: None,
         };
         self.partitions.insert(assigned.partition, state);
+    }
+
+    /// The first offset of a partition that was not processed yet.
+    pub fn next_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.partitions.get(partition).map(|state| state.next)
+    }
+
+    /// Gives partitions up. Right after [`Self::cut`]: what came since would be lost.
+    pub fn release(&mut self, partitions: &[TopicPartition]) {
+        self.partitions.retain(|partition, _| !partitions.contains(partition));
+    }
+
+    /// Throws away what came since the last barrier, and all partitions: rows of one can not be told apart from
+    /// those of another, so whoever loses one reads all again.
+    pub fn reset(&mut self) {
+        self.partitions.clear();
+        self.columns = Columns::default();
+        (self.unmeasured, self.full, self.missing) = (0, false, 0);
     }
 
     /// Takes records through decode and stages into the columns. Offsets already seen are

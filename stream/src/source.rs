@@ -4,10 +4,14 @@
 //! committed offsets are only a hint) and puts what it reads into bounded queues, one per partition.
 //! A worker thread takes a [`Lane`]: the queues of the partitions it is responsible for.
 //!
-//! Call `partitions`, then `assign` and `lane` in either order. Records of a partition keep their order; what
-//! is missing in the sequence is said with [`Event::Gap`], never skipped silently.
+//! Which partitions are read is decided by the worker ([`Source::assign`], [`Source::add`]), or together with
+//! other workers by a group ([`Source::join`]): the group says what changes, the worker answers each [`Change`]
+//! once it has claimed or committed what it must. Records of a partition keep their order; what is missing in
+//! the sequence is said with [`Event::Gap`], never skipped silently.
 
 use std::time::Duration;
+
+use tokio::sync::mpsc;
 
 use crate::record::{Record, TopicPartition};
 
@@ -66,6 +70,26 @@ pub enum Event {
     Failed(String),
 }
 
+/// What a group decided. The group waits for the answer; it comes from [`Source::add`] or [`Source::remove`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// These are ours from now on. Answered by adding them, or a part of them, or none yet.
+    Assigned(Vec<TopicPartition>),
+    /// These are wanted by another worker; it gets them when they were removed here.
+    Revoked(Vec<TopicPartition>),
+    /// These may be read by another worker already: the group has not heard of us for too long.
+    Lost(Vec<TopicPartition>),
+    /// The group can not go on with us; says why and what to do.
+    Failed(String),
+}
+
+/// The decisions of a group, in order.
+pub type Changes = mpsc::Receiver<Change>;
+
+/// Decisions that may wait. A group waits for the answer to one before it makes the next; losing everything may
+/// come on top.
+pub(crate) const MAX_WAITING_CHANGES: usize = 16;
+
 /// One partition and the offsets it holds now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionInfo {
@@ -112,6 +136,26 @@ pub trait Source: Send {
     /// # Errors
     /// The watermarks could not be asked for, or the consumer has stopped.
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError>;
+
+    /// Joins the group of workers that share these topics, if this source has one; `None` means that all
+    /// partitions are ours.
+    ///
+    /// # Errors
+    /// The consumer refuses the topics, or has stopped.
+    fn join(&mut self, topics: &[String]) -> Result<Option<Changes>, SourceError>;
+
+    /// Reads these partitions too, or again from another offset if they are read already. Their queues are
+    /// emptied. Answers [`Change::Assigned`].
+    ///
+    /// # Errors
+    /// As [`Source::assign`].
+    fn add(&mut self, starts: Vec<Start>) -> Result<(), SourceError>;
+
+    /// Stops reading these partitions and empties their queues. Answers [`Change::Revoked`] and [`Change::Lost`].
+    ///
+    /// # Errors
+    /// The consumer has stopped.
+    fn remove(&mut self, partitions: &[TopicPartition]) -> Result<(), SourceError>;
 
     /// The receiving side of a group of partitions. A partition belongs to the last lane that named it.
     fn lane(&mut self, partitions: &[TopicPartition]) -> Lane;

@@ -1,37 +1,45 @@
 //! The worker: the loop that feeds the pure stages and performs what they decide.
 //!
 //! ```text
-//! source -> lane threads -> (barrier every epoch) -> coordinator -> committer -> table actors
-//!           decode, stages,                         one unit of     files, then  Delta commits,
-//!           columns                                 all lanes       COMMIT       behind the log
+//! source -> lane threads -> (barrier every epoch) -> coordinator -> committer -> commit log
+//!           decode, stages,                         one unit of     files, then      |
+//!           columns                                 all lanes       COMMIT           v
+//!                                         table actors (Delta commits) <------- publisher
 //! ```
 //!
 //! Lanes go on with the next unit while the former is written. One unit may be in the committer
 //! and one wait for it; then the lanes fill up and stop receiving, and the broker holds the rest.
 //! A storage failure is waited out that way. Only what needs a person's decision ends the worker,
 //! and says which.
+//!
+//! Several workers share the topics as members of a group ([`Sharing`]). The group says who is to read what;
+//! the commit log alone says whose units count. One of them, by a lease, publishes for all.
 
 mod committer;
 mod coordinator;
 mod lane_thread;
+mod publisher;
 mod recovery;
 mod status;
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use object_store::ObjectStore;
-use schemas::limits::METADATA_REFRESH_SECONDS;
+use schemas::limits::{
+    METADATA_REFRESH_SECONDS, PUBLISHER_LEASE_SECONDS, RECLAIM_MILLIS, REVOKE_BUDGET_SECONDS,
+};
 use schemas::publish::LIVE_PIPELINE;
 use schemas::topic::{Format, Signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy, System};
 use crate::commit_log::log::BACKOFF;
-use crate::kafka::{self, KafkaSource};
+use crate::kafka::{self, KafkaSource, Membership};
 use crate::pipeline::Pipeline;
 use crate::source::Source;
 
@@ -56,6 +64,29 @@ pub struct Config {
     pub epoch: Duration,
     /// Threads that decode and run stages.
     pub threads: usize,
+    /// How the topics are shared with other workers on the same store; `None`: all partitions are this worker's.
+    pub sharing: Option<Sharing>,
+}
+
+/// How a worker belongs to the group that shares the topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sharing {
+    /// Name of the group. Default: one that only the workers of this store have.
+    pub group: Option<String>,
+    /// A name of this worker that stays the same over restarts and no other worker has. `None`: every start is a
+    /// new member.
+    pub instance: Option<String>,
+    /// How long the group waits for a worker it does not hear of before others get its partitions.
+    pub session_timeout: Duration,
+}
+
+impl Sharing {
+    /// The group's name. Two stores on one cluster must not share the partitions of a topic, each needs all of
+    /// them: so it carries the beginning of a table's id.
+    fn group_of(&self, table_id: Option<&String>) -> String {
+        let id = table_id.and_then(|id| id.get(..8)).unwrap_or("store");
+        self.group.clone().unwrap_or_else(|| format!("tidemill-{LIVE_PIPELINE}-{id}"))
+    }
 }
 
 /// A topic and what it carries.
@@ -74,6 +105,17 @@ pub struct Topic {
 #[error("worker: {0}")]
 pub struct Error(pub String);
 
+/// Begins every command that a person decides with when the worker can not go on by itself.
+pub(crate) const DECIDE: &str = "tidemill operator ";
+
+impl Error {
+    /// Whether a person has to decide before the worker can go on; the text then names the command. Intake
+    /// and query go on meanwhile: Kafka keeps what comes.
+    pub fn needs_decision(&self) -> bool {
+        self.0.contains(DECIDE)
+    }
+}
+
 /// The outside world as the worker sees it, apart from Kafka and the store.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
@@ -81,13 +123,27 @@ pub(crate) struct World {
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) backoff: Backoff,
     pub(crate) refresh: Duration,
+    /// Length of the publisher's lease.
+    pub(crate) lease: Duration,
+    /// Until a partition that another worker has claimed is asked for again.
+    pub(crate) reclaim: Duration,
+    /// For the last unit of revoked partitions.
+    pub(crate) revoke_budget: Duration,
 }
 
 impl World {
     fn real() -> Self {
         let system = System::shared();
         let refresh = Duration::from_secs(METADATA_REFRESH_SECONDS);
-        Self { clock: system.clone(), entropy: system, backoff: BACKOFF, refresh }
+        Self {
+            clock: system.clone(),
+            entropy: system,
+            backoff: BACKOFF,
+            refresh,
+            lease: Duration::from_secs(PUBLISHER_LEASE_SECONDS),
+            reclaim: Duration::from_millis(RECLAIM_MILLIS),
+            revoke_budget: Duration::from_secs(REVOKE_BUDGET_SECONDS),
+        }
     }
 }
 
@@ -104,6 +160,11 @@ pub struct Running {
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Source>, Error>> + Send>>;
+
+/// Connects to the source, given the group's name.
+pub(crate) type Connect = Box<dyn FnOnce(String) -> Connecting + Send>;
+
 /// Goes on reading the status while the worker runs or drains; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct StatusReader(Arc<status::Board>);
@@ -118,15 +179,23 @@ impl StatusReader {
 /// Probes the store, recovers from the commit log, takes the partitions and starts; ready when it
 /// returns.
 pub async fn start(config: Config) -> Result<Running, Error> {
-    let kafka = kafka::Config {
-        brokers: config.brokers.clone(),
-        properties: config.properties.clone(),
-        group: format!("tidemill-{LIVE_PIPELINE}"),
+    let membership = config.sharing.as_ref().map(|sharing| Membership {
+        instance: sharing.instance.clone(),
+        session_timeout: sharing.session_timeout,
+    });
+    let (brokers, properties) = (config.brokers.clone(), config.properties.clone());
+    let connect = move |group: String| -> Connecting {
+        let kafka = kafka::Config { brokers, properties, group, membership };
+        Box::pin(async move {
+            let connect = move || KafkaSource::connect(&kafka, System::shared());
+            let source = tokio::task::spawn_blocking(connect).await;
+            let source = source.map_err(|error| Error(error.to_string()))?;
+            let source = source.map_err(|error| Error(error.to_string()))?;
+            let source: Box<dyn Source> = Box::new(source);
+            Ok(source)
+        })
     };
-    let connect = move || KafkaSource::connect(&kafka, System::shared());
-    let source = tokio::task::spawn_blocking(connect).await;
-    let source = source.map_err(|error| Error(error.to_string()))?;
-    start_from(config, Box::new(source.map_err(|error| Error(error.to_string()))?)).await
+    start_connecting(World::real(), config, Box::new(connect)).await
 }
 
 /// Like [`start`], reading from this source.
@@ -139,27 +208,60 @@ pub(crate) async fn start_in(
     config: Config,
     source: Box<dyn Source>,
 ) -> Result<Running, Error> {
-    let source: SharedSource = Arc::new(Mutex::new(Some(source)));
-    let recovered = recovery::recover(&world, &config, &source).await?;
+    let connect = move |_| -> Connecting { Box::pin(std::future::ready(Ok(source))) };
+    start_connecting(world, config, Box::new(connect)).await
+}
+
+async fn start_connecting(
+    world: World,
+    config: Config,
+    connect: Connect,
+) -> Result<Running, Error> {
+    let mut recovered = recovery::recover(&world, &config, connect).await?;
     let board = Arc::new(status::Board::new(&recovered));
     let (work, waiting) = tokio::sync::mpsc::channel(1);
-    let drain = CancellationToken::new();
-    let starts = recovered.starts();
-    let committer =
-        committer::Committer::new(&world, &config, recovered, Arc::clone(&source), board.clone());
-    let coordinator =
-        coordinator::Coordinator::start(&world, &config, source, work, board.clone(), starts)?;
-    let (end, ended) = watch::channel(None);
-    let committing = tokio::spawn(committer.run(waiting));
-    let committing = AbortOnDropHandle::new(committing);
-    let (report, reported) = tokio::sync::oneshot::channel();
-    let supervisor = tokio::spawn(async move {
-        // The coordinator's end closes the committer's queue; it then finishes and reports.
-        let committed = committing.await.map_err(|error| Error(format!("committer: {error}")));
-        let coordinated: Result<(), Error> =
-            reported.await.unwrap_or_else(|_| Err(Error("the coordinator has ended".to_owned())));
-        end.send_replace(Some(committed.and_then(|done| done).and(coordinated)));
+    let (rejected, appended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (published, publishing) = watch::channel(0);
+    let coordinator = coordinator::Coordinator::start(
+        &world,
+        &config,
+        coordinator::Links {
+            source: Arc::clone(&recovered.source),
+            changes: recovered.changes.take(),
+            work,
+            rejected: Arc::clone(&rejected),
+            board: Arc::clone(&board),
+        },
+        recovered.held(),
+    )?;
+    let lease_name = recovered.shares.then(|| {
+        let instance = config.sharing.as_ref().and_then(|sharing| sharing.instance.clone());
+        instance.unwrap_or_else(|| recovered.claimant.owner.clone())
     });
+    let (from, source) = (recovered.publisher.take(), Arc::clone(&recovered.source));
+    let links = publisher::Links { board: board.clone(), appended: appended.clone(), published };
+    let publisher = publisher::Publisher::new(&world, &config, from, links);
+    let links = committer::Links {
+        source,
+        board: board.clone(),
+        rejected,
+        appended,
+        published: publishing,
+    };
+    let committer = committer::Committer::new(&world, &config, recovered, links);
+    let committed = CancellationToken::new();
+    let publishing = tokio::spawn(publisher.run(lease_name, committed.clone()));
+    let committing = tokio::spawn(committer.run(waiting));
+    let (report, reported) = tokio::sync::oneshot::channel();
+    let (end, ended) = watch::channel(None);
+    let tasks = Tasks {
+        committing: AbortOnDropHandle::new(committing),
+        publishing: AbortOnDropHandle::new(publishing),
+        committed,
+        reported,
+    };
+    let supervisor = tokio::spawn(async move { drop(end.send_replace(Some(tasks.end().await))) });
+    let drain = CancellationToken::new();
     let token = drain.clone();
     let coordinating = tokio::spawn(async move {
         // The receiver is gone only when the worker was dropped.
@@ -167,6 +269,39 @@ pub(crate) async fn start_in(
     });
     let tasks = [AbortOnDropHandle::new(supervisor), AbortOnDropHandle::new(coordinating)];
     Ok(Running { drain, ended, status: board, _tasks: tasks })
+}
+
+/// What the supervisor waits for.
+struct Tasks {
+    committing: AbortOnDropHandle<Result<(), Error>>,
+    publishing: AbortOnDropHandle<Result<(), Error>>,
+    /// Tells the publisher that nothing more is committed.
+    committed: CancellationToken,
+    reported: tokio::sync::oneshot::Receiver<Result<(), Error>>,
+}
+
+impl Tasks {
+    /// In the order of a drain: the coordinator's end closes the committer's queue; when the committer has
+    /// finished, the publisher publishes the rest. Any failure ends all.
+    async fn end(mut self) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            committed = &mut self.committing => {
+                committed.map_err(|error| Error(format!("committer: {error}")))??;
+                self.committed.cancel();
+                let published = (&mut self.publishing).await;
+                let published = published.map_err(|error| Error(format!("publisher: {error}")))?;
+                let coordinated = self.reported.await;
+                let ended = || Err(Error("the coordinator has ended".to_owned()));
+                published.and(coordinated.unwrap_or_else(|_| ended()))
+            }
+            // Before the committer it ends only by a failure.
+            published = &mut self.publishing => {
+                published.map_err(|error| Error(format!("publisher: {error}")))??;
+                Err(Error("the publisher has ended".to_owned()))
+            }
+        }
+    }
 }
 
 impl Running {

@@ -33,6 +33,7 @@ fn consumer(brokers: &str) -> Box<KafkaSource> {
         brokers: brokers.to_owned(),
         properties: broker::CONSUMER_PROPERTIES.map(owned).to_vec(),
         group: "contract".to_owned(),
+        membership: None,
     };
     Box::new(KafkaSource::connect(&config, System::shared()).unwrap())
 }

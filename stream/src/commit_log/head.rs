@@ -1,11 +1,16 @@
 //! The head: what all records up to some sequence number add up to. A pure fold, so every reader
 //! of the log agrees, even about records a faulty writer should never have appended.
 
+mod maintenance;
+mod operator;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::table::Table;
 
-use super::record::{Bits, Body, Claim, Commit, FileAdd, Record, Unit, UnitPartition};
+use super::record::{
+    Bits, Body, Claim, Commit, FileAdd, MaintenanceKind, Record, TableChange, Unit, UnitPartition,
+};
 use crate::record::TopicPartition;
 
 /// Where one partition stands.
@@ -19,6 +24,10 @@ pub struct PartitionHead {
     pub next_offset: i64,
     /// Last valid record that touched it.
     pub last_seq: u64,
+    /// Its logical clock as of the last unit, nanoseconds: what the next owner goes on from. `None` before the
+    /// first unit.
+    #[serde(default)]
+    pub clock_ns: Option<i64>,
 }
 
 /// What is known of a table.
@@ -26,8 +35,12 @@ pub struct PartitionHead {
 pub struct TableHead {
     /// Its Delta id, once a claim has named it.
     pub id: Option<String>,
-    /// Last record with a valid file for it. A publish cursor at or past it has nothing to do.
+    /// Last record with a valid change of its files. A publish cursor at or past it has nothing
+    /// to do.
     pub last_add_seq: Option<u64>,
+    /// Last valid maintenance of it.
+    #[serde(default)]
+    pub last_maintenance_seq: Option<u64>,
 }
 
 /// The fold's state.
@@ -46,10 +59,10 @@ pub struct Head {
     pub partitions: BTreeMap<TopicPartition, PartitionHead>,
 }
 
-/// Why a claim or a unit is not valid on a head.
+/// Why a claim, a unit or a maintenance is not valid on a head.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// It names no partition, or one twice.
+    /// It names nothing, or something twice, or what can not be.
     #[error("it names {0}")]
     Malformed(&'static str),
     /// Somebody else has claimed the partition since.
@@ -106,6 +119,20 @@ pub enum Rejection {
         /// The claim's.
         found: String,
     },
+    /// Another maintenance of the table came first: the plan may name files that are gone.
+    #[error(
+        "table {table} was last maintained by {}, this was planned after {}: plan it again",
+        maintenance::seq(*.current),
+        maintenance::seq(*.given)
+    )]
+    Maintained {
+        /// Its name.
+        table: &'static str,
+        /// The head's last maintenance.
+        current: Option<u64>,
+        /// The plan's.
+        given: Option<u64>,
+    },
 }
 
 /// The record does not belong where it stands: the log is not one chain.
@@ -136,24 +163,63 @@ pub enum ChainError {
 /// What folding a record found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Folded {
-    /// Parts of it that are no-ops, by their position (0 for a claim), and why.
+    /// Parts of it that are no-ops, by their position (0 where a record is one part), and why.
     pub rejected: Vec<(usize, Rejection)>,
 }
 
+/// What a record changes in the files of one table.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FilesChange<'r> {
+    /// New files, of one or several units.
+    Append(Vec<&'r FileAdd>),
+    /// Files go and others come, at once.
+    Replace(&'r MaintenanceKind, &'r TableChange),
+}
+
 impl Folded {
-    /// The files of the valid units of `record`.
+    /// The files that come with the valid parts of `record`.
     pub fn adds<'r>(&self, record: &'r Record) -> impl Iterator<Item = &'r FileAdd> {
-        let units: &[Unit] = match &record.body {
-            Body::Commit(commit) => &commit.units,
-            Body::Claim(_) => &[],
-        };
-        let rejected: BTreeSet<usize> = self.rejected.iter().map(|(index, _)| *index).collect();
-        let valid = units.iter().enumerate().filter(move |(index, _)| !rejected.contains(index));
-        valid.flat_map(|(_, unit)| &unit.adds)
+        self.changes(record).into_values().flat_map(|change| match change {
+            FilesChange::Append(adds) => adds,
+            FilesChange::Replace(_, change) => change.adds.iter().collect(),
+        })
+    }
+
+    /// What the valid parts of `record` change, per table.
+    pub fn changes<'r>(&self, record: &'r Record) -> BTreeMap<Table, FilesChange<'r>> {
+        let rejected = |index: usize| self.rejected.iter().any(|(part, _)| *part == index);
+        match &record.body {
+            Body::Commit(commit) => {
+                let mut tables = BTreeMap::<Table, Vec<&FileAdd>>::new();
+                let valid = commit.units.iter().enumerate().filter(|(index, _)| !rejected(*index));
+                for add in valid.flat_map(|(_, unit)| &unit.adds) {
+                    tables.entry(add.table).or_default().push(add);
+                }
+                tables.into_iter().map(|(table, adds)| (table, FilesChange::Append(adds))).collect()
+            }
+            Body::Maintenance(maintenance) if !rejected(0) => {
+                let change = |change| FilesChange::Replace(&maintenance.kind, change);
+                maintenance.changes.iter().map(|c| (c.table, change(c))).collect()
+            }
+            Body::Operator(operator) if !rejected(0) && !operator.adds.is_empty() => {
+                let adds = operator.adds.iter().collect();
+                BTreeMap::from([(Table::Ledger, FilesChange::Append(adds))])
+            }
+            Body::Claim(_) | Body::Maintenance(_) | Body::Operator(_) => BTreeMap::new(),
+        }
     }
 }
 
 impl Head {
+    /// Whether tables with these cursors hold all that this head covers, so that publishing can go
+    /// on with the records after it.
+    pub fn is_published_at(&self, cursors: &BTreeMap<Table, Option<u64>>) -> bool {
+        self.tables.iter().all(|(table, known)| {
+            let cursor = cursors.get(table).copied().flatten();
+            known.last_add_seq.is_none() || known.last_add_seq <= cursor
+        })
+    }
+
     /// Whether `body` would take full effect as the next record.
     pub fn check(&self, body: &Body) -> Result<(), Rejection> {
         match body {
@@ -166,6 +232,8 @@ impl Head {
                     .next()
                     .map_or(Ok(()), |r| Err(r.1))
             }
+            Body::Maintenance(maintenance) => self.check_maintenance(maintenance),
+            Body::Operator(operator) => self.check_operator(operator),
         }
     }
 
@@ -182,6 +250,8 @@ impl Head {
         let rejected = match &record.body {
             Body::Claim(claim) => self.fold_claim(record.seq, claim),
             Body::Commit(commit) => self.fold_commit(record.seq, commit),
+            Body::Maintenance(maintenance) => self.fold_maintenance(record.seq, maintenance),
+            Body::Operator(operator) => self.fold_operator(record.seq, operator),
         };
         self.next_seq = self.next_seq.saturating_add(1);
         self.last_hash = stored;
@@ -204,6 +274,7 @@ impl Head {
                 owner: claim.owner.clone(),
                 next_offset: part.start_offset,
                 last_seq: seq,
+                clock_ns: self.partitions.get(&part.partition).and_then(|head| head.clock_ns),
             };
             self.partitions.insert(part.partition.clone(), head);
         }
@@ -226,6 +297,7 @@ impl Head {
             if let Some(head) = self.partitions.get_mut(&part.partition) {
                 head.next_offset = part.to_offset;
                 head.last_seq = seq;
+                head.clock_ns = head.clock_ns.max(Some(part.clock_ns));
             }
         }
         for add in &unit.adds {

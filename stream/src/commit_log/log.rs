@@ -12,7 +12,9 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
-use schemas::limits::{MAX_APPEND_ATTEMPTS, RECOVERY_CONCURRENT_READS, SNAPSHOT_INTERVAL};
+use schemas::limits::{
+    LOG_STALENESS_SECONDS, MAX_APPEND_ATTEMPTS, RECOVERY_CONCURRENT_READS, SNAPSHOT_INTERVAL,
+};
 
 use super::head::{ChainError, Folded, Head, Rejection};
 use super::record::{self, Bits, Body, Record, RecordError};
@@ -65,6 +67,14 @@ pub enum LogError {
     /// Records do not form one chain.
     #[error("commit log: {0}; two logs were mixed in one prefix, or a record was edited")]
     Chain(#[from] ChainError),
+    /// Records we have not read are gone: we were away for longer than they are kept.
+    #[error(
+        "commit log: {key} was removed although this worker has not read it: it was away for longer than records are kept; restart it"
+    )]
+    Stale {
+        /// The key.
+        key: String,
+    },
     /// A key that is no record.
     #[error("commit log: foreign object {key}; move it out of this prefix")]
     Foreign {
@@ -88,8 +98,8 @@ pub struct Entry {
     pub folded: Folded,
 }
 
-/// The log of one pipeline, folded up to its end as far as we have seen it.
-#[derive(Debug)]
+/// The log of one pipeline, folded up to its end as far as we have seen it. Clones go on independently.
+#[derive(Debug, Clone)]
 pub struct CommitLog {
     store: Arc<dyn ObjectStore>,
     layout: Layout,
@@ -97,6 +107,8 @@ pub struct CommitLog {
     entropy: Arc<dyn Entropy>,
     backoff: Backoff,
     head: Head,
+    /// When `head` was last known to be the log's end, by the monotonic clock.
+    current: Duration,
 }
 
 /// What a create came to.
@@ -119,7 +131,8 @@ impl CommitLog {
         usable: impl Fn(&Head) -> bool,
     ) -> Result<(Self, Vec<Entry>), LogError> {
         let head = snapshot::newest(store.as_ref(), &layout, usable).await.unwrap_or_default();
-        let mut log = Self { store, layout, clock, entropy, backoff, head };
+        let current = clock.monotonic();
+        let mut log = Self { store, layout, clock, entropy, backoff, head, current };
         let mut entries = Vec::new();
         log.read_listed(&mut entries).await?;
         log.read_tail(&mut entries).await?;
@@ -139,6 +152,10 @@ impl CommitLog {
         mut make: impl FnMut(&Head) -> Body,
     ) -> Result<Vec<Entry>, LogError> {
         let mut entries = Vec::new();
+        let unseen = self.clock.monotonic().saturating_sub(self.current);
+        if unseen > Duration::from_secs(LOG_STALENESS_SECONDS) {
+            entries = self.catch_up().await?;
+        }
         for _ in 0..MAX_APPEND_ATTEMPTS {
             let body = make(&self.head);
             self.head.check(&body)?;
@@ -154,6 +171,7 @@ impl CommitLog {
             match self.settle(&key, &bytes, record.nonce).await? {
                 Settled::Ours => {
                     entries.push(self.fold(record, &bytes)?);
+                    self.current = self.clock.monotonic();
                     pass(CrashPoint::RecordAppended);
                     self.snapshot_if_due().await;
                     return Ok(entries);
@@ -167,6 +185,35 @@ impl CommitLog {
         let key = self.layout.record(self.head.next_seq).to_string();
         let last = "other writers always came first".to_owned();
         Err(LogError::Unsettled { key, attempts: MAX_APPEND_ATTEMPTS, last })
+    }
+
+    /// Reads what others have appended since. Makes sure that the end found is the log's: to a writer that was
+    /// away for long enough, a record removed by garbage collection looks like one not written yet.
+    pub async fn catch_up(&mut self) -> Result<Vec<Entry>, LogError> {
+        let mut entries = Vec::new();
+        let asked = self.clock.monotonic();
+        let unseen = asked.saturating_sub(self.current);
+        match self.read_tail(&mut entries).await {
+            // The head has them already: they must not be lost. The next look meets the error again.
+            Err(error) if !entries.is_empty() => {
+                tracing::warn!(%error, "commit log: the tail was read in part");
+                return Ok(entries);
+            }
+            other => other?,
+        }
+        if unseen > Duration::from_secs(LOG_STALENESS_SECONDS) {
+            let latest = snapshot::hint(self.store.as_ref(), &self.layout).await;
+            if latest.is_some_and(|latest| latest > self.head.next_seq) {
+                // Another writer may have come between the two reads.
+                self.read_tail(&mut entries).await?;
+                if latest.is_some_and(|latest| latest > self.head.next_seq) {
+                    let key = self.layout.record(self.head.next_seq).to_string();
+                    return Err(LogError::Stale { key });
+                }
+            }
+        }
+        self.current = asked;
+        Ok(entries)
     }
 
     /// Creates `key`, and finds out whose bytes stand there in the end.

@@ -64,6 +64,10 @@ pub enum Body {
     Claim(Claim),
     /// Work was done.
     Commit(Commit),
+    /// Files of tables are replaced by others.
+    Maintenance(Maintenance),
+    /// A person decided something.
+    Operator(Operator),
 }
 
 /// A worker takes partitions: from here on only units of these generations are valid.
@@ -155,6 +159,108 @@ pub struct FileAdd {
     pub modified_millis: i64,
 }
 
+/// Files of tables are replaced by others: compaction, retention, a replay's swap. Valid as a
+/// whole or not at all.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maintenance {
+    /// Who did it: a worker's incarnation, or a command. Informational.
+    pub author: String,
+    /// What for.
+    pub kind: MaintenanceKind,
+    /// Per table, each table once.
+    pub changes: Vec<TableChange>,
+}
+
+/// What files are replaced for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaintenanceKind {
+    /// The same rows in fewer files.
+    Compact,
+    /// Rows past their retention go.
+    Retain,
+    /// Rows of a replay take the place of others.
+    Swap {
+        /// Its name.
+        replay: String,
+    },
+}
+
+/// The files of one table that go and come.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableChange {
+    /// The table.
+    pub table: Table,
+    /// The maintenance of this table this one was planned after; none before the first. Only
+    /// maintenance removes files and it is serialised by this check, so a plan whose parent still
+    /// holds can name no file that is gone.
+    pub parent_seq: Option<u64>,
+    /// Files that go. All of them are in the table.
+    pub removes: Vec<FileRemove>,
+    /// Files that come.
+    pub adds: Vec<FileAdd>,
+}
+
+/// A Parquet file that leaves its table: all that its Delta `remove` needs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileRemove {
+    /// Path below the table.
+    pub path: String,
+    /// Partition value `date`.
+    pub date: String,
+    /// Partition value `hour`.
+    pub hour: i32,
+    /// Bytes.
+    pub size: i64,
+    /// Rows.
+    pub rows: i64,
+}
+
+/// A person's decision, recorded for good.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operator {
+    /// Who decided.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// What.
+    pub decision: Decision,
+    /// Files with the ledger rows that tell it to whoever asks the tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adds: Vec<FileAdd>,
+}
+
+/// What an operator can decide.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Decision {
+    /// These offsets are lost; reading goes on after them.
+    AcceptGap {
+        /// The partition.
+        partition: TopicPartition,
+        /// First offset lost: where the partition stands.
+        from_offset: i64,
+        /// One past the last.
+        to_offset: i64,
+    },
+    /// The log was lost, and this one begins where the tables stand: a snapshot says so.
+    Adopt {
+        /// First offset of each partition that the tables do not have.
+        partitions: Vec<(TopicPartition, i64)>,
+    },
+    /// Dead letters were sent through again.
+    Redrive {
+        /// Names the run; their new messages carry it.
+        id: String,
+        /// How many.
+        letters: u64,
+    },
+}
+
 /// Why bytes are not a record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
@@ -186,7 +292,7 @@ pub fn hash(stored: &[u8]) -> Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit_log::head::tests::{claim, unit};
+    use crate::commit_log::head::tests::{claim, gap, maintenance, unit};
     use proptest::prelude::*;
 
     fn record(seq: u64, nonce: u128, offsets: i64) -> Record {
@@ -211,7 +317,8 @@ mod tests {
 
     #[test]
     fn an_unknown_kind_of_record_asks_for_an_upgrade() {
-        let json = br#"{"seq":0,"nonce":"0","previous":"0","written_millis":0,"body":{"swap":{}}}"#;
+        let json =
+            br#"{"seq":0,"nonce":"0","previous":"0","written_millis":0,"body":{"rewind":{}}}"#;
         let bytes = frame::seal(Kind::Record, json).expect("seals");
         let error = decode(&bytes).expect_err("refused").to_string();
         assert!(error.contains("newer Tidemill"), "{error}");
@@ -220,7 +327,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_record_reads_back_as_written(seq: u64, nonce: u128, offsets in 0i64..) {
-            for body in [record(seq, nonce, offsets).body, Body::Claim(claim("o", 3, 1, 0))] {
+            let bodies = [
+                record(seq, nonce, offsets).body,
+                Body::Claim(claim("o", 3, 1, 0)),
+                maintenance(MaintenanceKind::Compact, &[Table::Logs, Table::Spans], Some(seq), &["a"]),
+                maintenance(MaintenanceKind::Swap { replay: "r".to_owned() }, &[Table::Logs], None, &[]),
+                gap(3, 0, offsets),
+            ];
+            for body in bodies {
                 let record = Record { body, ..record(seq, nonce, offsets) };
                 prop_assert_eq!(decode(&encode(&record).expect("encodes")), Ok(record));
             }

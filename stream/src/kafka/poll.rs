@@ -1,6 +1,6 @@
 //! The poll thread: takes records off the consumer, puts them into the partitions' queues.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
@@ -14,12 +14,14 @@ use schemas::time::EventTime;
 
 use super::{Command, Consumer, SourceError, ranges, watermarks};
 use crate::record::{Record, TopicPartition};
-use crate::source::{Event, Router, Start};
+use crate::source::{Change, Event, Router, Start};
 
 /// Wait for a record while nothing is paused; bounds how long a command waits.
 const IDLE: Duration = Duration::from_millis(50);
 /// The same while a partition waits to be resumed.
 const PAUSED: Duration = Duration::from_millis(5);
+/// Longest wait for librdkafka's own thread to begin a seek; it does not wait for a broker.
+const SEEK: Duration = Duration::from_secs(1);
 
 /// What is known about one assigned partition.
 struct Position {
@@ -33,6 +35,8 @@ struct Position {
     paused: bool,
     /// Out of range: nothing more is expected.
     ended: bool,
+    /// The consumer is to go back to `next` first; what it delivers until then is not ours.
+    rewind: bool,
 }
 
 /// The state of the poll thread.
@@ -42,6 +46,8 @@ pub(super) struct Poller {
     positions: Vec<Position>,
     /// Topic, then partition number, to the index in `positions`.
     index: BTreeMap<Arc<str>, BTreeMap<i32, usize>>,
+    /// As a member of a group: what the consumer was given.
+    assigned: BTreeSet<TopicPartition>,
     /// The failure last told, so that a repeated one is told once.
     told: Option<RDKafkaErrorCode>,
     /// A fatal error: the thread ends.
@@ -51,7 +57,8 @@ pub(super) struct Poller {
 impl Poller {
     pub(super) fn new(consumer: Arc<Consumer>, router: Arc<Router>) -> Self {
         let positions = Vec::new();
-        Self { consumer, router, positions, index: BTreeMap::new(), told: None, over: false }
+        let (index, assigned) = (BTreeMap::new(), BTreeSet::new());
+        Self { consumer, router, positions, index, assigned, told: None, over: false }
     }
 
     /// Polls until told to stop, until the source is dropped, or after a fatal error. Closes the consumer.
@@ -63,13 +70,22 @@ impl Poller {
                     // The caller waits for this answer; it can not be gone.
                     reply.send(self.assign(starts)).ok();
                 }
+                Ok(Command::Add(starts, reply)) => {
+                    reply.send(self.add(starts)).ok();
+                }
+                Ok(Command::Remove(partitions, reply)) => {
+                    reply.send(self.remove(&partitions)).ok();
+                }
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => {}
             }
+            self.rewind();
             self.round(&consumer);
             self.hand_over();
             self.resume();
         }
+        // From here on closing the consumer answers the group.
+        consumer.context().close();
         self.router.close();
     }
 
@@ -95,7 +111,7 @@ impl Poller {
             return;
         };
         let offset = message.offset();
-        if position.ended || offset < position.next {
+        if position.ended || position.rewind || offset < position.next {
             tracing::debug!(offset, next = position.next, "repeated record dropped");
             return;
         }
@@ -144,34 +160,125 @@ impl Poller {
 
     /// Replaces the assignment. Nothing changes when a watermark can not be had.
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {
-        let partitions: Vec<_> = starts.iter().map(|start| start.partition.clone()).collect();
-        let ranges = ranges(&self.consumer, &partitions)?;
+        let found = self.ranges(&starts)?;
         self.positions.clear();
         self.index.clear();
-        for (Start { partition, offset }, (low, high)) in starts.into_iter().zip(ranges) {
-            let slot = self.router.open(&partition);
-            let ended = offset < low || offset > high;
-            if ended {
-                let partition = partition.clone();
-                self.router.tell(slot, Event::OutOfRange { partition, asked: offset, low, high });
-            }
-            let topic = self.index.entry(Arc::clone(&partition.topic)).or_default();
-            topic.insert(partition.partition, self.positions.len());
-            let pending = Vec::new();
-            self.positions.push(Position {
-                partition,
-                slot,
-                next: offset,
-                pending,
-                paused: false,
-                ended,
-            });
-        }
+        starts.into_iter().zip(found).for_each(|(start, range)| self.place(start, range));
         self.apply().map_err(|error| SourceError::Unavailable(format!("assign: {error}")))
+    }
+
+    /// Adds partitions, or moves those it has. A group waits for this even when there is nothing to add.
+    fn add(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {
+        let failed = |error| SourceError::Unavailable(format!("assign: {error}"));
+        if !self.consumer.context().is_member() {
+            let found = self.ranges(&starts)?;
+            self.forget(starts.iter().map(|start| &start.partition));
+            starts.into_iter().zip(found).for_each(|(start, range)| self.place(start, range));
+            return self.apply().map_err(failed);
+        }
+        // The claim has compared the offset with the watermarks; asking again would hold up the others.
+        self.forget(starts.iter().map(|start| &start.partition));
+        let mut new = TopicPartitionList::new();
+        for start in starts {
+            let TopicPartition { topic, partition } = &start.partition;
+            let known = self.assigned.contains(&start.partition);
+            if !known {
+                new.add_partition_offset(topic, *partition, Offset::Offset(start.offset))
+                    .map_err(failed)?;
+            }
+            let offset = start.offset;
+            self.place(start, (offset, offset));
+            if let Some(position) = self.positions.last_mut() {
+                position.rewind = known;
+            }
+        }
+        self.consumer.incremental_assign(&new).map_err(failed)?;
+        self.assigned.extend(super::group::partitions(&new));
+        Ok(())
+    }
+
+    /// Drops partitions. A group waits for this even when there is nothing to drop.
+    fn remove(&mut self, partitions: &[TopicPartition]) -> Result<(), SourceError> {
+        let failed = |error| SourceError::Unavailable(format!("unassign: {error}"));
+        self.forget(partitions.iter());
+        partitions.iter().for_each(|partition| _ = self.router.open(partition));
+        if !self.consumer.context().is_member() {
+            return self.apply().map_err(failed);
+        }
+        let mut gone = TopicPartitionList::new();
+        for partition in partitions {
+            if self.assigned.remove(partition) {
+                gone.add_partition(&partition.topic, partition.partition);
+            }
+        }
+        self.consumer.incremental_unassign(&gone).map_err(failed)
+    }
+
+    fn ranges(&self, starts: &[Start]) -> Result<Vec<(i64, i64)>, SourceError> {
+        let partitions: Vec<_> = starts.iter().map(|start| start.partition.clone()).collect();
+        ranges(&self.consumer, &partitions)
+    }
+
+    /// A new position, at the end of the list, with an empty queue.
+    fn place(&mut self, start: Start, (low, high): (i64, i64)) {
+        let Start { partition, offset } = start;
+        let slot = self.router.open(&partition);
+        let ended = offset < low || offset > high;
+        if ended {
+            let partition = partition.clone();
+            self.router.tell(slot, Event::OutOfRange { partition, asked: offset, low, high });
+        }
+        let topic = self.index.entry(Arc::clone(&partition.topic)).or_default();
+        topic.insert(partition.partition, self.positions.len());
+        self.positions.push(Position {
+            partition,
+            slot,
+            next: offset,
+            pending: Vec::new(),
+            paused: false,
+            ended,
+            rewind: false,
+        });
+    }
+
+    /// Drops positions, and with them what they have not handed over.
+    fn forget<'p>(&mut self, partitions: impl Iterator<Item = &'p TopicPartition>) {
+        let gone: BTreeSet<&TopicPartition> = partitions.collect();
+        let mut paused = TopicPartitionList::new();
+        for position in &self.positions {
+            if position.paused && gone.contains(&position.partition) {
+                paused.add_partition(&position.partition.topic, position.partition.partition);
+            }
+        }
+        if let Err(error) = self.consumer.resume(&paused) {
+            tracing::warn!(%error, "can not resume partitions that are given up");
+        }
+        self.positions.retain(|position| !gone.contains(&position.partition));
+        self.index.clear();
+        for (number, position) in self.positions.iter().enumerate() {
+            let topic = self.index.entry(Arc::clone(&position.partition.topic)).or_default();
+            topic.insert(position.partition.partition, number);
+        }
+    }
+
+    /// Sends the consumer back where a position says so; tries again while the partition is only being started.
+    fn rewind(&mut self) {
+        for position in self.positions.iter_mut().filter(|position| position.rewind) {
+            let TopicPartition { topic, partition } = &position.partition;
+            match self.consumer.seek(topic, *partition, Offset::Offset(position.next), SEEK) {
+                Ok(()) => position.rewind = false,
+                Err(error) => tracing::debug!(%error, topic = &**topic, partition, "seeking again"),
+            }
+        }
     }
 
     /// Gives the consumer every partition that has not ended, from its next offset.
     fn apply(&mut self) -> Result<(), KafkaError> {
+        if self.consumer.context().is_member() {
+            // What is assigned is the group's decision; where to read from is ours.
+            self.positions.iter_mut().for_each(|position| position.rewind = !position.ended);
+            return Ok(());
+        }
         let mut list = TopicPartitionList::new();
         for position in self.positions.iter_mut().filter(|position| !position.ended) {
             let TopicPartition { topic, partition } = &position.partition;
@@ -186,7 +293,11 @@ impl Poller {
         use RDKafkaErrorCode as Code;
         let code = error.rdkafka_error_code();
         if matches!(error, KafkaError::MessageConsumptionFatal(_)) || code == Some(Code::Fatal) {
-            self.fail(format!("kafka consumer: {error}; restart the worker"));
+            let fatal = self.consumer.client().fatal_error();
+            self.fail(fatal.map_or_else(
+                || format!("kafka consumer: {error}; restart the worker"),
+                |(code, reason)| fatal_reason(code, &reason),
+            ));
             return;
         }
         match code {
@@ -199,7 +310,7 @@ impl Poller {
                 | Code::BadMessage),
             ) if self.told != Some(code) => {
                 self.told = Some(code);
-                self.router.tell_all(&Event::Failed(format!("kafka consumer: {error}")));
+                self.tell(format!("kafka consumer: {error}"));
             }
             _ => tracing::warn!(%error, "kafka consumer; it goes on by itself"),
         }
@@ -207,7 +318,14 @@ impl Poller {
 
     fn fail(&mut self, reason: String) {
         self.over = true;
-        self.router.tell_all(&Event::Failed(reason));
+        self.tell(reason);
+    }
+
+    /// A member may hold no partition, so no lane would hear of a failure.
+    fn tell(&self, reason: String) {
+        if !self.consumer.context().tell(Change::Failed(reason.clone())) {
+            self.router.tell_all(&Event::Failed(reason));
+        }
     }
 
     /// The broker refused an offset, and librdkafka does not say of which partition: ask for all.
@@ -216,8 +334,8 @@ impl Poller {
             let (low, high) = match watermarks(&self.consumer, &position.partition) {
                 Ok(range) => range,
                 Err(error) => {
-                    self.router
-                        .tell_all(&Event::Failed(format!("an offset is out of range: {error}")));
+                    let reason = format!("an offset is out of range: {error}");
+                    self.tell(reason);
                     return;
                 }
             };
@@ -233,6 +351,15 @@ impl Poller {
             self.fail(format!("can not assign partitions again: {error}; restart the worker"));
         }
     }
+}
+
+/// What a fatal error of librdkafka means for a person.
+fn fatal_reason(code: RDKafkaErrorCode, reason: &str) -> String {
+    if code == RDKafkaErrorCode::FencedInstanceId {
+        return "another worker joined the group under the same name; give each its own worker.instance"
+            .to_owned();
+    }
+    format!("kafka consumer: {reason}; restart the worker")
 }
 
 /// Hands a partition's pending records over; true if its queue is full.

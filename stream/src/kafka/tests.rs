@@ -26,6 +26,7 @@ fn connect(mock: &Mock, properties: &[(&str, &str)]) -> Result<Box<KafkaSource>,
         brokers: mock.bootstrap_servers(),
         properties: properties.iter().map(owned).collect(),
         group: "g".to_owned(),
+        membership: None,
     };
     KafkaSource::connect(&config, System::shared()).map(Box::new)
 }

@@ -12,6 +12,7 @@ fn lane(share: Share) -> Lane {
         signal: Signal::Logs,
         format: Format::Raw,
         next_offset: 10,
+        clock: None,
     });
     lane
 }
@@ -69,4 +70,30 @@ fn a_lane_is_full_by_rows() {
     assert!(lane.is_full());
     lane.cut().expect("columns");
     assert!(!lane.is_full());
+}
+
+#[test]
+fn the_logical_clock_goes_on_from_where_the_former_owner_left_it() {
+    let mut lane = Lane::new(fixture::pipeline(), Share::of(1));
+    let clock = EventTime::from_nanos(2_000_000_000_000_000_000);
+    lane.assign(Assigned {
+        partition: fixture::partition(0),
+        signal: Signal::Logs,
+        format: Format::Raw,
+        next_offset: 10,
+        clock: Some(clock),
+    });
+    lane.process(&batch(&[10], b"x"));
+    assert_eq!(lane.cut().expect("columns").ranges[0].clock, clock);
+}
+
+#[test]
+fn what_is_given_up_or_reset_leaves_nothing_behind() {
+    let mut lane = lane(Share::of(1));
+    lane.process(&batch(&[10, 12], b"x"));
+    lane.reset();
+    let part = lane.cut().expect("columns");
+    assert!(part.ranges.is_empty() && part.batches.is_empty() && part.missing == 0);
+    lane.process(&batch(&[13], b"x"));
+    assert!(lane.cut().expect("columns").ranges.is_empty(), "no partition is held");
 }

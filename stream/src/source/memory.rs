@@ -9,8 +9,12 @@ use std::time::Duration;
 
 use schemas::limits::MAX_BATCH_MESSAGES;
 
-use super::{Event, Lane, PartitionInfo, Router, Source, SourceError, Start};
+use super::{Changes, Event, Lane, PartitionInfo, Router, Source, SourceError, Start};
 use crate::record::{Record, TopicPartition};
+
+mod group;
+
+pub use group::MemoryGroup;
 
 /// Topics in memory. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -104,7 +108,12 @@ impl MemoryLog {
     pub fn open(&self) -> MemorySource {
         let reader = Arc::new(Reader::default());
         self.lock().readers.push(Arc::downgrade(&reader));
-        MemorySource { log: self.clone(), reader }
+        MemorySource { log: self.clone(), reader, group: None, member: None }
+    }
+
+    /// Opens a source that reads what the group gives it.
+    pub fn open_in(&self, group: &MemoryGroup) -> MemorySource {
+        MemorySource { group: Some(group.clone()), ..self.open() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -150,6 +159,9 @@ impl Reader {
 pub struct MemorySource {
     log: MemoryLog,
     reader: Arc<Reader>,
+    group: Option<MemoryGroup>,
+    /// Its number in the group, once joined.
+    member: Option<usize>,
 }
 
 impl Source for MemorySource {
@@ -178,9 +190,20 @@ impl Source for MemorySource {
     }
 
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {
+        self.reader.positions.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.add(starts)
+    }
+
+    fn join(&mut self, _: &[String]) -> Result<Option<Changes>, SourceError> {
+        let Some(group) = &self.group else { return Ok(None) };
+        let (member, changes) = group.join();
+        self.member = Some(member);
+        Ok(Some(changes))
+    }
+
+    fn add(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {
         let shared = self.log.lock();
         let mut positions = self.reader.positions.lock().unwrap_or_else(PoisonError::into_inner);
-        positions.clear();
         for Start { partition, offset } in &starts {
             let slot = self.reader.router.open(partition);
             let kept = shared.partitions.get(partition);
@@ -201,6 +224,23 @@ impl Source for MemorySource {
         Ok(())
     }
 
+    fn remove(&mut self, partitions: &[TopicPartition]) -> Result<(), SourceError> {
+        {
+            // In the order of a delivery: the log, then the positions.
+            let _shared = self.log.lock();
+            let mut positions =
+                self.reader.positions.lock().unwrap_or_else(PoisonError::into_inner);
+            for partition in partitions {
+                positions.remove(partition);
+                self.reader.router.open(partition);
+            }
+        }
+        if let (Some(group), Some(member)) = (&self.group, self.member) {
+            group.removed(member, partitions);
+        }
+        Ok(())
+    }
+
     fn lane(&mut self, partitions: &[TopicPartition]) -> Lane {
         self.reader.router.lane(partitions)
     }
@@ -214,6 +254,9 @@ impl Source for MemorySource {
     }
 
     fn stop(self: Box<Self>) {
+        if let (Some(group), Some(member)) = (&self.group, self.member) {
+            group.leave(member);
+        }
         self.reader.router.close();
     }
 }

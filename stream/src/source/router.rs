@@ -24,6 +24,8 @@ struct State {
     by_partition: BTreeMap<TopicPartition, usize>,
     /// One bell per lane, all under this one lock: it is taken once per batch, not per record.
     bells: Vec<Arc<Condvar>>,
+    /// Lanes that were dropped; their numbers are given out again.
+    free: Vec<usize>,
     /// The source has ended; nothing more will come.
     closed: bool,
 }
@@ -81,6 +83,15 @@ impl State {
         });
         self.by_partition.insert(partition.clone(), index);
         index
+    }
+
+    fn give(&mut self, partitions: &[TopicPartition], lane: usize) {
+        for partition in partitions {
+            let index = self.slot(partition);
+            if let Some(slot) = self.slots.get_mut(index) {
+                slot.lane = Some(lane);
+            }
+        }
     }
 
     fn ring(&self, lane: Option<usize>) {
@@ -162,15 +173,13 @@ impl Router {
     /// A lane over these partitions.
     pub(crate) fn lane(self: &Arc<Self>, partitions: &[TopicPartition]) -> Lane {
         let mut state = self.lock();
-        let lane = state.bells.len();
         let bell = Arc::new(Condvar::new());
-        state.bells.push(Arc::clone(&bell));
-        for partition in partitions {
-            let index = state.slot(partition);
-            if let Some(slot) = state.slots.get_mut(index) {
-                slot.lane = Some(lane);
-            }
+        let lane = state.free.pop().unwrap_or(state.bells.len());
+        match state.bells.get_mut(lane) {
+            Some(place) => *place = Arc::clone(&bell),
+            None => state.bells.push(Arc::clone(&bell)),
         }
+        state.give(partitions, lane);
         Lane { router: Arc::clone(self), bell, lane, next: Mutex::new(0) }
     }
 }
@@ -200,6 +209,29 @@ impl Lane {
     /// The next event, if one is there.
     pub fn try_recv(&self) -> Option<Event> {
         self.take(&mut self.router.lock())
+    }
+
+    /// Takes on more partitions; what waits in their queues is delivered.
+    pub fn take_on(&self, partitions: &[TopicPartition]) {
+        self.router.lock().give(partitions, self.lane);
+    }
+
+    /// Receives nothing more of these partitions.
+    pub fn let_go(&self, partitions: &[TopicPartition]) {
+        for slot in &mut self.router.lock().slots {
+            if slot.lane == Some(self.lane) && partitions.contains(&slot.partition) {
+                slot.lane = None;
+            }
+        }
+    }
+
+    /// Receives nothing more of any partition.
+    pub fn let_go_of_all(&self) {
+        for slot in &mut self.router.lock().slots {
+            if slot.lane == Some(self.lane) {
+                slot.lane = None;
+            }
+        }
     }
 
     /// Partitions of this lane, sorted.
@@ -241,6 +273,13 @@ impl Lane {
             }
         }
         None
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.let_go_of_all();
+        self.router.lock().free.push(self.lane);
     }
 }
 

@@ -4,7 +4,8 @@ use schemas::limits::MAX_UNPUBLISHED_COMMITS;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::delta::{Publication, PublishedTable, TableError};
+use super::delta::{PublishedTable, TableError};
+use super::publication::Publication;
 
 /// How to reach a table's actor.
 #[derive(Debug)]

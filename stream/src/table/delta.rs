@@ -1,23 +1,22 @@
 //! One Delta table: creation, cursor, and commits that are safe to repeat.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake_core::kernel::{Action, Add, StructField, Transaction};
+use deltalake_core::kernel::{StructField, Transaction};
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, logstore_with};
 use deltalake_core::operations::create::CreateBuilder;
-use deltalake_core::protocol::{DeltaOperation, OutputMode, SaveMode, checkpoints};
+use deltalake_core::protocol::{SaveMode, checkpoints};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
 use schemas::limits::{CHECKPOINT_INTERVAL, MAX_PUBLISH_ATTEMPTS};
-use schemas::table::{DATE, HOUR, PARTITION_COLUMNS, Table};
+use schemas::table::{PARTITION_COLUMNS, Table};
 use url::Url;
 
+use super::publication::{self, Publication};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
-use crate::commit_log::record::FileAdd;
 use crate::crash_point::{CrashPoint, pass};
 
 /// Days of Delta log kept: what time travel and slow readers can reach.
@@ -56,15 +55,6 @@ pub enum TableError {
         /// The id it has now.
         found: String,
     },
-}
-
-/// The files one commit-log record adds to one table.
-#[derive(Debug, Clone)]
-pub struct Publication {
-    /// The record.
-    pub seq: u64,
-    /// Its files for this table; never empty.
-    pub adds: Vec<FileAdd>,
 }
 
 /// A table and how far it has been published.
@@ -109,6 +99,14 @@ impl PublishedTable {
         self.table
     }
 
+    pub(super) fn delta(&self) -> &DeltaTable {
+        &self.delta
+    }
+
+    pub(super) fn log_store(&self) -> &LogStoreRef {
+        &self.log_store
+    }
+
     /// The last seq it contains.
     pub fn cursor(&self) -> Option<u64> {
         self.cursor
@@ -121,24 +119,29 @@ impl PublishedTable {
         Ok(files.iter().map(|file| file.path().to_string()).collect())
     }
 
-    /// Adds the files of these records, in one Delta commit. Files at or below the cursor are
-    /// skipped, so a repeated call is harmless. Returns the Delta version, if one was written.
+    /// Performs the changes of these records, in their order: appends in one Delta commit, each
+    /// replacement in one of its own. Those at or below the cursor are skipped, so a repeated call
+    /// is harmless. Returns the Delta version the table is at.
     pub async fn publish(
         &mut self,
         publications: &[Publication],
     ) -> Result<Option<u64>, TableError> {
         let mut last = String::new();
-        for attempt in 0..MAX_PUBLISH_ATTEMPTS {
-            let target = publications.iter().map(|publication| publication.seq).max();
-            let Some(target) = target.filter(|target| self.cursor.is_none_or(|c| c < *target))
-            else {
+        let mut attempt = 0;
+        while attempt < MAX_PUBLISH_ATTEMPTS {
+            let is_new = |p: &&Publication| self.cursor.is_none_or(|cursor| cursor < p.seq);
+            let mut new: Vec<&Publication> = publications.iter().filter(is_new).collect();
+            new.sort_by_key(|publication| publication.seq);
+            let together = publication::next_commit(&new);
+            let Some(target) = together.last().map(|publication| publication.seq) else {
                 return Ok(self.delta.version());
             };
-            match self.commit(publications, target).await {
+            match self.commit(&together, target).await {
                 Ok(version) => {
                     self.cursor = Some(target);
                     self.checkpoint_if_due(version).await;
-                    return Ok(Some(version));
+                    attempt = 0;
+                    continue;
                 }
                 // Every error means unknown: the commit may have landed. The table itself says.
                 Err(error) => last = error.to_string(),
@@ -154,6 +157,7 @@ impl PublishedTable {
                 Err(TableError::Delta { source, .. }) => last = source.to_string(),
                 other => other?,
             }
+            attempt += 1;
         }
         Err(TableError::GaveUp { table: self.table.name(), attempts: MAX_PUBLISH_ATTEMPTS, last })
     }
@@ -162,18 +166,15 @@ impl PublishedTable {
     /// commit by anyone after that snapshot makes it fail instead of doubling files.
     async fn commit(
         &mut self,
-        publications: &[Publication],
+        publications: &[&Publication],
         target: u64,
     ) -> Result<u64, DeltaTableError> {
         let version =
             i64::try_from(target).map_err(|_| DeltaTableError::generic("seq too large"))?;
         let first = self.cursor.map_or(0, |cursor| cursor.saturating_add(1));
-        let new = publications.iter().filter(|publication| publication.seq >= first);
-        let actions: Vec<Action> = new
-            .flat_map(|publication| &publication.adds)
-            .map(|add| Action::Add(delta_add(add)))
-            .collect();
         let now = self.clock.unix_millis();
+        let actions = publication::actions(publications, now);
+        let (operation, is_append) = publication::operation(publications, &self.app_id, version);
         let transaction = Transaction::new_with_last_update(&self.app_id, version, Some(now));
         let properties = CommitProperties::default()
             .with_application_transaction(transaction)
@@ -183,13 +184,8 @@ impl PublishedTable {
             .with_metadata([
                 ("seqFrom".to_owned(), first.into()),
                 ("seqTo".to_owned(), target.into()),
-                ("isBlindAppend".to_owned(), true.into()),
+                ("isBlindAppend".to_owned(), is_append.into()),
             ]);
-        let operation = DeltaOperation::StreamingUpdate {
-            output_mode: OutputMode::Append,
-            query_id: self.app_id.clone(),
-            epoch_id: version,
-        };
         let snapshot = self.delta.snapshot()?;
         pass(CrashPoint::PublishBefore);
         let done = CommitBuilder::from(properties)
@@ -202,7 +198,7 @@ impl PublishedTable {
     }
 
     /// Reads table and cursor anew.
-    async fn reload(&mut self) -> Result<(), TableError> {
+    pub async fn reload(&mut self) -> Result<(), TableError> {
         let table = self.table.name();
         let wrap = |source| TableError::Delta { table, source };
         let mut delta = DeltaTable::new(Arc::clone(&self.log_store));
@@ -241,7 +237,10 @@ impl PublishedTable {
 /// A log store over our own store. The URL is only a name below it: with `file` Delta would look
 /// for a real directory of that name, with `memory` it takes the store as it is and relies on
 /// sorted listings, which every store of [`crate::store`] gives.
-fn log_store(store: Arc<dyn ObjectStore>, table: Table) -> Result<LogStoreRef, DeltaTableError> {
+pub(super) fn log_store(
+    store: Arc<dyn ObjectStore>,
+    table: Table,
+) -> Result<LogStoreRef, DeltaTableError> {
     let url = Url::parse(&format!("memory:///{}/", table.path()))
         .map_err(|error| DeltaTableError::generic(error.to_string()))?;
     logstore_with(store, &url, StorageConfig::default())
@@ -276,7 +275,7 @@ async fn open_or_create(
     Ok(delta)
 }
 
-async fn identity(
+pub(super) async fn identity(
     delta: &DeltaTable,
     log_store: &LogStoreRef,
     app_id: &str,
@@ -285,17 +284,4 @@ async fn identity(
     let version = snapshot.transaction_version(log_store.as_ref(), app_id).await?;
     let id = snapshot.metadata().id().to_owned();
     Ok((id, version.and_then(|version| u64::try_from(version).ok())))
-}
-
-fn delta_add(add: &FileAdd) -> Add {
-    let values = [(DATE, add.date.clone()), (HOUR, add.hour.to_string())];
-    Add {
-        path: add.path.clone(),
-        partition_values: HashMap::from(values.map(|(k, v)| (k.to_owned(), Some(v)))),
-        size: add.size,
-        modification_time: add.modified_millis,
-        data_change: true,
-        stats: Some(add.stats.clone()),
-        ..Default::default()
-    }
 }

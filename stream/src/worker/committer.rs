@@ -1,89 +1,154 @@
 //! The committer: one task that makes units durable, in order. Files first, then the record that
 //! names them: the only commit point. Then the tables, the status, and a hint to Kafka.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use schemas::table::Table;
-use tokio::sync::mpsc;
+use schemas::limits::MAX_UNPUBLISHED_COMMITS;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::MissedTickBehavior;
 
-use super::coordinator::Work;
-use super::recovery::{Claimant, Position, Recovered};
+use super::coordinator::{Standing, Work};
+use super::recovery::{Claimant, Held, Positions, Recovered, ask_partitions, held};
 use super::status::Board;
 use super::{Config, Error, SharedSource, World};
-use crate::commit_log::log::{CommitLog, Entry, LogError};
+use crate::commit_log::head::{PartitionHead, Rejection};
+use crate::commit_log::log::{CommitLog, LogError};
 use crate::commit_log::record::{self, Body, Commit, FileAdd, UnitPartition};
 use crate::crash_point::{CrashPoint, pass};
 use crate::files::FileWriter;
 use crate::record::TopicPartition;
-use crate::source::{PartitionInfo, Start};
-use crate::table::actor;
-use crate::table::delta::Publication;
+use crate::source::PartitionInfo;
 use crate::unit::Unit;
+
+/// Shortest time between two looks at what other workers have appended.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) struct Committer {
     claimant: Claimant,
     log: CommitLog,
     files: FileWriter,
-    actors: BTreeMap<Table, actor::Handle>,
-    positions: BTreeMap<TopicPartition, Position>,
-    backlog: Vec<Entry>,
-    source: SharedSource,
-    board: Arc<Board>,
+    positions: Positions,
+    /// Shares partitions with others: losing one is not the end.
+    shares: bool,
+    /// A unit was refused; what follows it is void until the lanes have started again.
+    void: bool,
+    links: Links,
+    topics: Vec<String>,
+    look: Duration,
     units: u64,
 }
 
+/// What a committer is connected to.
+pub(super) struct Links {
+    pub(super) source: SharedSource,
+    pub(super) board: Arc<Board>,
+    /// Rung when the log says that a partition is not ours.
+    pub(super) rejected: Arc<Notify>,
+    /// Rung when there is something to publish.
+    pub(super) appended: Arc<Notify>,
+    /// The first seq the publisher here has not handed to the tables; the largest number while another one
+    /// publishes.
+    pub(super) published: watch::Receiver<u64>,
+}
+
 impl Committer {
-    pub(super) fn new(
-        world: &World,
-        config: &Config,
-        recovered: Recovered,
-        source: SharedSource,
-        board: Arc<Board>,
-    ) -> Self {
-        let Recovered { owner, log, tables, backlog, positions, .. } = recovered;
-        let ids = tables.iter().map(|table| (table.table(), table.id().to_owned())).collect();
-        let cluster_id = log.head().cluster_id.clone();
-        let mut actors = BTreeMap::new();
-        for table in tables {
-            let name = table.table();
-            let handle = actor::spawn(table);
-            board.follow(name, handle.cursor.clone());
-            actors.insert(name, handle);
-        }
+    /// With what the recovery found; the publisher has its own part of it.
+    pub(super) fn new(world: &World, config: &Config, recovered: Recovered, links: Links) -> Self {
+        let Recovered { claimant, log, positions, shares, .. } = recovered;
         let files = FileWriter {
             store: Arc::clone(&config.store),
             clock: Arc::clone(&world.clock),
             entropy: Arc::clone(&world.entropy),
             backoff: world.backoff,
         };
-        let claimant = Claimant { owner, cluster_id, tables: ids };
-        Self { claimant, log, files, actors, positions, backlog, source, board, units: 0 }
+        Self {
+            claimant,
+            log,
+            files,
+            positions,
+            shares,
+            void: false,
+            links,
+            topics: config.topics.iter().map(|topic| topic.name.clone()).collect(),
+            look: config.epoch.max(LOOK),
+            units: 0,
+        }
     }
 
-    /// Works until the queue is closed and empty, then waits until the tables have everything.
+    /// Works until the queue is closed and empty.
     pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Work>) -> Result<(), Error> {
-        let backlog = std::mem::take(&mut self.backlog);
-        self.publish(&backlog).await?;
-        while let Some(work) = waiting.recv().await {
-            match work {
-                Work::Commit(unit) => self.commit(unit).await?,
-                Work::Claim(infos, reply) => {
-                    let starts = self.claim(&infos).await?;
-                    // The coordinator is gone only when the worker was dropped.
-                    drop(reply.send(starts));
+        let mut look = tokio::time::interval(self.look);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        look.reset();
+        loop {
+            let work = tokio::select! {
+                biased;
+                work = waiting.recv() => work,
+                _ = look.tick() => {
+                    self.look().await?;
+                    continue;
                 }
+            };
+            match work {
+                None => return Ok(()),
+                Some(Work::Commit(unit, done)) => {
+                    self.commit(unit).await?;
+                    // Nobody waits any more when the budget of a revocation is used up.
+                    let _ = done.map(|done| done.send(()));
+                }
+                Some(Work::Claim(infos, reply)) => {
+                    let held = self.claim(infos).await?;
+                    // The coordinator is gone only when the worker was dropped.
+                    drop(reply.send(held));
+                }
+                Some(Work::Release(partitions)) => {
+                    self.positions.retain(|partition, _| !partitions.contains(partition));
+                    self.show();
+                }
+                Some(Work::Reset(reply)) => drop(reply.send(self.reset().await?)),
             }
         }
-        for (_, actor::Handle { queue, task, .. }) in std::mem::take(&mut self.actors) {
-            drop(queue);
-            let ended = task.await.map_err(|error| Error(format!("table actor: {error}")))?;
-            ended.map_err(|error| Error(error.to_string()))?;
+    }
+
+    /// Keeps the head near the log's end while there is nothing to append, and notices when a partition was
+    /// taken meanwhile.
+    async fn look(&mut self) -> Result<(), Error> {
+        match self.log.catch_up().await {
+            Ok(entries) if entries.is_empty() => return Ok(()),
+            Ok(_) => self.links.board.seen(self.log.head().next_seq),
+            Err(error @ LogError::Read { .. }) => {
+                tracing::warn!(%error, "looked in vain; the next append reads again");
+                return Ok(());
+            }
+            Err(error) => return Err(halt(&error)),
+        }
+        if self.shares && !self.void && self.positions.keys().any(|p| self.standing(p).is_none()) {
+            self.refuse("another worker has claimed a partition");
         }
         Ok(())
     }
 
+    /// The head of a partition, if our claim of it still stands.
+    fn standing(&self, partition: &TopicPartition) -> Option<&PartitionHead> {
+        let position = self.positions.get(partition)?;
+        let head = self.log.head().partitions.get(partition)?;
+        let ours = head.generation == position.generation && head.owner == self.claimant.owner;
+        ours.then_some(head)
+    }
+
+    /// Nothing is committed until the lanes have started again from what the log says.
+    fn refuse(&mut self, reason: &str) {
+        tracing::warn!(reason, "what is not committed is thrown away and read again");
+        self.void = true;
+        self.links.rejected.notify_one();
+    }
+
     async fn commit(&mut self, unit: Unit) -> Result<(), Error> {
+        if self.void {
+            return Ok(());
+        }
+        self.wait_for_publisher().await;
         self.units += 1;
         let short = self.claimant.owner.get(..8).unwrap_or_default();
         let name = format!("{short}-{}", self.units);
@@ -92,18 +157,36 @@ impl Committer {
         let adds = adds.map_err(|error| Error(error.to_string()))?;
         pass(CrashPoint::FilesWritten);
         let body = Body::Commit(Commit { units: vec![self.record(&unit, adds)?] });
-        let entries = self.log.append(|_| body.clone()).await.map_err(|error| halt(&error))?;
-        let Some(seq) = entries.last().map(|entry| entry.record.seq) else { return Ok(()) };
+        match self.log.append(|_| body.clone()).await {
+            Ok(_) => {}
+            Err(LogError::Rejected(
+                reason @ (Rejection::Generation { .. } | Rejection::NotNext { .. }),
+            )) if self.shares => {
+                // Its files are in no record: garbage that is collected with the other.
+                self.links.board.rejected();
+                self.refuse(&reason.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(halt(&error)),
+        }
+        let Some(seq) = self.log.head().next_seq.checked_sub(1) else { return Ok(()) };
         for range in &unit.ranges {
             if let Some(position) = self.positions.get_mut(&range.partition) {
                 (position.next_offset, position.last_seq) = (range.to, seq);
             }
         }
-        self.board.committed(seq, &unit);
-        self.publish(&entries).await?;
+        self.links.board.committed(seq, &unit);
+        self.links.appended.notify_one();
         pass(CrashPoint::HintBefore);
         self.hint(&unit);
         Ok(())
+    }
+
+    /// Holds intake back while the tables here are far behind the log.
+    async fn wait_for_publisher(&mut self) {
+        let limit = self.log.head().next_seq.saturating_sub(MAX_UNPUBLISHED_COMMITS as u64);
+        // Closed when the publisher has ended; it says why.
+        drop(self.links.published.wait_for(|published| *published >= limit).await);
     }
 
     /// The unit as the log names it. Generation and parent come from our own work, never from
@@ -127,50 +210,59 @@ impl Committer {
         Ok(record::Unit { owner: self.claimant.owner.clone(), partitions, adds })
     }
 
-    async fn claim(&mut self, infos: &[PartitionInfo]) -> Result<Vec<Start>, Error> {
-        let (positions, entries) = self.claimant.claim(&mut self.log, infos).await?;
-        self.positions.extend(positions);
-        self.publish(&entries).await?;
-        let start = |(partition, position): (&TopicPartition, &Position)| Start {
-            partition: partition.clone(),
-            offset: position.next_offset,
+    async fn claim(&mut self, mut infos: Vec<PartitionInfo>) -> Result<Vec<Held>, Error> {
+        self.log.catch_up().await.map_err(|error| halt(&error))?;
+        let head = self.log.head();
+        let ahead = |info: &PartitionInfo| {
+            head.partitions.get(&info.partition).is_some_and(|known| known.next_offset > info.high)
         };
-        Ok(self.positions.iter().map(start).collect())
+        if self.shares && infos.iter().any(ahead) {
+            // The former owner went on after we asked the broker.
+            let wanted: Vec<_> = infos.iter().map(|info| info.partition.clone()).collect();
+            infos = ask_partitions(&self.links.source, self.topics.clone()).await?;
+            infos.retain(|info| wanted.contains(&info.partition));
+        }
+        let positions = self.claimant.claim(&mut self.log, &infos).await?;
+        let head = self.log.head();
+        let held = positions.keys().filter_map(|partition| held(head, partition)).collect();
+        self.positions.extend(positions);
+        self.links.board.watermarks(&infos);
+        self.show();
+        Ok(held)
     }
 
-    /// Hands the files of these records to the table actors. Every record of the log passes here
-    /// in order, other workers' too: a cursor that moves past a record has its files.
-    async fn publish(&mut self, entries: &[Entry]) -> Result<(), Error> {
-        for entry in entries {
-            let mut tables: BTreeMap<Table, Vec<FileAdd>> = BTreeMap::new();
-            for add in entry.folded.adds(&entry.record) {
-                tables.entry(add.table).or_default().push(add.clone());
-            }
-            for (table, adds) in tables {
-                let Some(actor) = self.actors.get(&table) else { continue };
-                let publication = Publication { seq: entry.record.seq, adds };
-                if actor.queue.send(publication).await.is_err() {
-                    return Err(self.actor_ended(table).await);
+    /// What is left to us after a refusal, or after a loss.
+    async fn reset(&mut self) -> Result<Standing, Error> {
+        self.log.catch_up().await.map_err(|error| halt(&error))?;
+        self.void = false;
+        let mut standing = Standing::default();
+        let partitions: Vec<TopicPartition> = self.positions.keys().cloned().collect();
+        for partition in partitions {
+            let stands = self.standing(&partition).map(|head| (head.next_offset, head.last_seq));
+            match (stands, self.positions.get_mut(&partition)) {
+                (Some((next_offset, last_seq)), Some(position)) => {
+                    (position.next_offset, position.last_seq) = (next_offset, last_seq);
+                    standing.held.extend(held(self.log.head(), &partition));
+                }
+                _ => {
+                    self.positions.remove(&partition);
+                    standing.taken.push(partition);
                 }
             }
         }
-        Ok(())
+        self.show();
+        Ok(standing)
     }
 
-    async fn actor_ended(&mut self, table: Table) -> Error {
-        let Some(handle) = self.actors.remove(&table) else { return Error("no actor".to_owned()) };
-        match handle.task.await {
-            Ok(Err(error)) => Error(error.to_string()),
-            Ok(Ok(())) => Error(format!("table {}: its actor has ended", table.name())),
-            Err(error) => Error(format!("table {}: its actor failed: {error}", table.name())),
-        }
+    fn show(&self) {
+        self.links.board.hold(self.log.head().next_seq, &self.positions);
     }
 
     fn hint(&self, unit: &Unit) {
         let offsets: Vec<_> =
             unit.ranges.iter().map(|range| (range.partition.clone(), range.to)).collect();
         // Never waits: a hint is worth nothing while metadata is being asked for.
-        let source = match self.source.try_lock() {
+        let source = match self.links.source.try_lock() {
             Ok(source) => source,
             Err(std::sync::TryLockError::Poisoned(poisoned)) => PoisonError::into_inner(poisoned),
             Err(std::sync::TryLockError::WouldBlock) => return,

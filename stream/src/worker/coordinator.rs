@@ -1,22 +1,25 @@
-//! The coordinator: decides when a unit ends, runs the barrier over the lanes, and looks for new
-//! partitions.
+//! The coordinator: decides when a unit ends, runs the barrier over the lanes, looks for new partitions, and
+//! answers the group's decisions ([`sharing`]).
 
-use std::collections::BTreeMap;
+mod sharing;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use schemas::time::EventTime;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::lane_thread::{self, Command, Notice};
-use super::recovery::ask_partitions;
+use super::recovery::{Held, ask_partitions};
 use super::status::Board;
 use super::{Config, Error, SharedSource, Topic, World};
 use crate::lane::{Assigned, Lane, Share};
 use crate::record::TopicPartition;
-use crate::source::{PartitionInfo, Start};
+use crate::source::{Changes, PartitionInfo, Source, SourceError, Start};
 use crate::unit::Unit;
 
 /// Notices that may wait; lanes repeat what does not fit.
@@ -31,24 +34,54 @@ const CATCH_UP_MILLIS: [u64; 6] = [50, 100, 200, 400, 800, 1_600];
 /// What the committer is asked to do.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// Write and commit.
-    Commit(Unit),
-    /// Claim new partitions; answers where each partition held is to be read from now.
-    Claim(Vec<PartitionInfo>, oneshot::Sender<Vec<Start>>),
+    /// Write and commit; the sender is used or dropped when that is done with.
+    Commit(Unit, Option<oneshot::Sender<()>>),
+    /// Claim partitions; answers where each is to be read from.
+    Claim(Vec<PartitionInfo>, oneshot::Sender<Vec<Held>>),
+    /// These are no longer ours.
+    Release(Vec<TopicPartition>),
+    /// What was not committed has been thrown away; answers where the log stands.
+    Reset(oneshot::Sender<Standing>),
+}
+
+/// What the log says of the partitions we hold.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// Ours still.
+    pub(super) held: Vec<Held>,
+    /// Claimed by another worker.
+    pub(super) taken: Vec<TopicPartition>,
 }
 
 pub(super) struct Coordinator {
     topics: Vec<Topic>,
     epoch: Duration,
     refresh: Duration,
+    reclaim: Duration,
+    revoke_budget: Duration,
     source: SharedSource,
     lanes: Vec<SyncSender<Command>>,
     held: BTreeMap<TopicPartition, usize>,
     /// First offset of each partition that no unit has.
     next: BTreeMap<TopicPartition, i64>,
+    /// The group's decisions; `None`: all partitions are ours.
+    changes: Option<Changes>,
+    /// Ours by the group, not yet by the log.
+    wanted: BTreeSet<TopicPartition>,
+    /// The committer was told by the log that a partition is not ours.
+    rejected: Arc<Notify>,
     notices: mpsc::Receiver<Notice>,
     work: mpsc::Sender<Work>,
     board: Arc<Board>,
+}
+
+/// What a coordinator is connected to.
+pub(super) struct Links {
+    pub(super) source: SharedSource,
+    pub(super) changes: Option<Changes>,
+    pub(super) work: mpsc::Sender<Work>,
+    pub(super) rejected: Arc<Notify>,
+    pub(super) board: Arc<Board>,
 }
 
 impl Coordinator {
@@ -56,44 +89,46 @@ impl Coordinator {
     pub(super) fn start(
         world: &World,
         config: &Config,
-        source: SharedSource,
-        work: mpsc::Sender<Work>,
-        board: Arc<Board>,
-        starts: Vec<Start>,
+        links: Links,
+        held: Vec<Held>,
     ) -> Result<Self, Error> {
+        let Links { source, changes, work, rejected, board } = links;
         let threads = config.threads.max(1);
         let (sender, notices) = mpsc::channel(NOTICES);
-        let mut lanes = Vec::with_capacity(threads);
-        for number in 0..threads {
-            let lane = Lane::new(Arc::clone(&config.pipeline), Share::of(threads));
-            let lane = lane_thread::spawn(number, lane, sender.clone());
-            lanes.push(lane.map_err(|error| Error(format!("cannot start a thread: {error}")))?);
-        }
         let mut coordinator = Self {
             topics: config.topics.clone(),
             epoch: config.epoch,
             refresh: world.refresh,
+            reclaim: world.reclaim,
+            revoke_budget: world.revoke_budget,
             source,
-            lanes,
+            lanes: Vec::with_capacity(threads),
             held: BTreeMap::new(),
             next: BTreeMap::new(),
+            changes,
+            wanted: BTreeSet::new(),
+            rejected,
             notices,
             work,
             board,
         };
-        coordinator.assign(starts)?;
+        for number in 0..threads {
+            let lane = Lane::new(Arc::clone(&config.pipeline), Share::of(threads));
+            let Some(input) = coordinator.with_source(|source| source.lane(&[])) else { break };
+            let lane = lane_thread::spawn(number, lane, input, sender.clone());
+            let lane = lane.map_err(|error| Error(format!("cannot start a thread: {error}")))?;
+            coordinator.lanes.push(lane);
+        }
+        coordinator.attach(held)?;
         Ok(coordinator)
     }
 
     /// Runs until drained or until a decision is needed.
     pub(super) async fn run(mut self, drain: CancellationToken) -> Result<(), Error> {
-        let mut epoch = tokio::time::interval(self.epoch.max(Duration::from_millis(1)));
-        epoch.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        epoch.reset();
-        let mut refresh = tokio::time::interval(self.refresh);
-        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        refresh.reset();
-        let work = self.work.clone();
+        let mut epoch = ticks(self.epoch.max(Duration::from_millis(1)));
+        let mut refresh = ticks(self.refresh);
+        let mut again = ticks(self.reclaim);
+        let (work, rejected) = (self.work.clone(), Arc::clone(&self.rejected));
         loop {
             tokio::select! {
                 biased;
@@ -103,6 +138,11 @@ impl Coordinator {
                 }
                 // The committer reports why.
                 () = work.closed() => return Ok(()),
+                change = sharing::next(&mut self.changes) => self.answer(change).await?,
+                () = rejected.notified() => {
+                    self.reset().await?;
+                    again.reset();
+                }
                 notice = self.notices.recv() => match notice {
                     Some(Notice::Full) => {
                         self.cut().await?;
@@ -117,6 +157,7 @@ impl Coordinator {
                 },
                 _ = epoch.tick() => self.cut().await?,
                 _ = refresh.tick() => self.look_for_partitions().await?,
+                _ = again.tick(), if !self.wanted.is_empty() => self.take_wanted().await?,
             }
         }
     }
@@ -124,9 +165,8 @@ impl Coordinator {
     /// Records reach a consumer a moment after their producers were told that they are stored. What was
     /// stored when the drain began shall be in the tables when it ends: waits for it, but not for long.
     async fn catch_up(&mut self) -> Result<(), Error> {
-        let names = self.topics.iter().map(|topic| topic.name.clone()).collect();
         let asked =
-            tokio::time::timeout(CATCH_UP_ANSWER, ask_partitions(&self.source, names)).await;
+            tokio::time::timeout(CATCH_UP_ANSWER, ask_partitions(&self.source, self.names())).await;
         // Without a broker nothing comes any more.
         let Ok(Ok(infos)) = asked else { return Ok(()) };
         for pause in CATCH_UP_MILLIS {
@@ -142,12 +182,18 @@ impl Coordinator {
         Ok(())
     }
 
-    /// The last unit; then the source is stopped.
+    /// The last unit; then the source is stopped. In this order: who leaves a group first finds its partitions
+    /// claimed and the unit refused.
     async fn finish(&mut self) -> Result<(), Error> {
         for lane in &self.lanes {
             command(lane, Command::Stop)?;
         }
-        self.cut().await?;
+        if let Some(unit) = self.barrier(&[]).await? {
+            let (done, committed) = oneshot::channel();
+            drop(self.work.send(Work::Commit(unit, Some(done))).await);
+            // Used or dropped, either way it is over.
+            drop(committed.await);
+        }
         let source = Arc::clone(&self.source);
         let stop = move || {
             let source = source.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -157,13 +203,22 @@ impl Coordinator {
         Ok(())
     }
 
-    /// The barrier. Lanes go on at once with the next unit; this waits while the committer is two
-    /// units behind.
+    /// Ends the unit. Lanes go on at once with the next one; this waits while the committer is two units behind.
     async fn cut(&mut self) -> Result<(), Error> {
+        if let Some(unit) = self.barrier(&[]).await? {
+            // Closed means the committer has failed, and says why itself.
+            drop(self.work.send(Work::Commit(unit, None)).await);
+        }
+        Ok(())
+    }
+
+    /// The barrier: what all lanes have since the last one. They process nothing more of `released`.
+    async fn barrier(&mut self, released: &[TopicPartition]) -> Result<Option<Unit>, Error> {
+        let released: Arc<[TopicPartition]> = released.into();
         let mut replies = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
             let (reply, part) = oneshot::channel();
-            command(lane, Command::Cut(reply))?;
+            command(lane, Command::Cut(Arc::clone(&released), reply))?;
             replies.push(part);
         }
         let mut parts = Vec::with_capacity(replies.len());
@@ -171,21 +226,17 @@ impl Coordinator {
             let part = part.await.map_err(|_| lane_ended())?;
             parts.push(part.map_err(|error| Error(format!("cannot build columns: {error}")))?);
         }
-        if let Some(unit) = Unit::assemble(parts) {
-            for range in &unit.ranges {
-                self.next.insert(range.partition.clone(), range.to);
-            }
-            // Closed means the committer has failed, and says why itself.
-            drop(self.work.send(Work::Commit(unit)).await);
+        let unit = Unit::assemble(parts);
+        for range in unit.iter().flat_map(|unit| &unit.ranges) {
+            self.next.insert(range.partition.clone(), range.to);
         }
-        Ok(())
+        Ok(unit)
     }
 
-    /// Reads watermarks, and takes partitions that were added to a topic. A broker that does not
+    /// Reads watermarks; outside a group, takes partitions that were added to a topic. A broker that does not
     /// answer is asked again next time.
     async fn look_for_partitions(&mut self) -> Result<(), Error> {
-        let names = self.topics.iter().map(|topic| topic.name.clone()).collect();
-        let infos = match ask_partitions(&self.source, names).await {
+        let infos = match ask_partitions(&self.source, self.names()).await {
             Ok(infos) => infos,
             Err(error) => {
                 tracing::warn!(%error, "no metadata from the broker");
@@ -193,53 +244,90 @@ impl Coordinator {
             }
         };
         self.board.watermarks(&infos);
-        let new = |info: &PartitionInfo| !self.held.contains_key(&info.partition);
-        let new: Vec<PartitionInfo> = infos.into_iter().filter(new).collect();
-        if new.is_empty() {
+        if self.changes.is_some() {
             return Ok(());
         }
-        // What the lanes hold goes first, so that the answer covers it.
-        self.cut().await?;
-        let (reply, starts) = oneshot::channel();
-        drop(self.work.send(Work::Claim(new, reply)).await);
-        match starts.await {
-            Ok(starts) => self.assign(starts),
+        let new = |info: &PartitionInfo| !self.held.contains_key(&info.partition);
+        let new: Vec<PartitionInfo> = infos.into_iter().filter(new).collect();
+        if new.is_empty() { Ok(()) } else { self.claim(new).await }
+    }
+
+    /// Claims partitions and reads them.
+    async fn claim(&mut self, infos: Vec<PartitionInfo>) -> Result<(), Error> {
+        let (reply, held) = oneshot::channel();
+        drop(self.work.send(Work::Claim(infos, reply)).await);
+        match held.await {
+            Ok(held) => self.attach(held),
+            // The committer has failed, and says why itself.
             Err(_) => Ok(()),
         }
     }
 
-    /// Reads these partitions, which include all held before. The source may deliver again what a
-    /// lane has seen; lanes skip that by offset.
-    fn assign(&mut self, starts: Vec<Start>) -> Result<(), Error> {
-        let new: Vec<Start> = {
-            let new = starts.iter().filter(|start| !self.held.contains_key(&start.partition));
-            new.cloned().collect()
-        };
+    /// Reads these partitions: the source first, which empties their queues, then the lanes.
+    fn attach(&mut self, held: Vec<Held>) -> Result<(), Error> {
+        let starts = held
+            .iter()
+            .map(|held| Start { partition: held.partition.clone(), offset: held.offset });
+        let starts: Vec<Start> = starts.collect();
+        match self.with_source(|source| source.add(starts)) {
+            None => return Ok(()),
+            Some(Ok(())) => {}
+            Some(Err(error @ SourceError::Unavailable(_))) if self.changes.is_some() => {
+                tracing::warn!(%error, "partitions can not be read yet");
+                self.wanted.extend(held.into_iter().map(|held| held.partition));
+                return Ok(());
+            }
+            Some(Err(error)) => return Err(Error(error.to_string())),
+        }
         let mut shares: Vec<Vec<Assigned>> = vec![Vec::new(); self.lanes.len()];
-        for start in new {
-            let number = self.held.len() % self.lanes.len();
-            let topic = self.topics.iter().find(|topic| *topic.name == *start.partition.topic);
+        for Held { partition, offset, clock_ns } in held {
+            self.wanted.remove(&partition);
+            let number = self.quietest_lane();
+            let topic = self.topics.iter().find(|topic| *topic.name == *partition.topic);
             let (Some(topic), Some(share)) = (topic, shares.get_mut(number)) else { continue };
-            self.held.insert(start.partition.clone(), number);
-            self.next.insert(start.partition.clone(), start.offset);
+            self.held.insert(partition.clone(), number);
+            self.next.insert(partition.clone(), offset);
             share.push(Assigned {
-                partition: start.partition,
+                partition,
                 signal: topic.signal,
                 format: topic.format,
-                next_offset: start.offset,
+                next_offset: offset,
+                clock: clock_ns.map(EventTime::from_nanos),
             });
         }
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(source) = source.as_mut() else { return Ok(()) };
-        source.assign(starts).map_err(|error| Error(error.to_string()))?;
         for (lane, share) in self.lanes.iter().zip(shares) {
             if !share.is_empty() {
-                let partitions: Vec<_> = share.iter().map(|a| a.partition.clone()).collect();
-                command(lane, Command::Attach(source.lane(&partitions), share))?;
+                command(lane, Command::Attach(share))?;
             }
         }
         Ok(())
     }
+
+    /// The lane with the fewest partitions.
+    fn quietest_lane(&self) -> usize {
+        let load = |number: &usize| self.held.values().filter(|lane| *lane == number).count();
+        (0..self.lanes.len()).min_by_key(load).unwrap_or(0)
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.topics.iter().map(|topic| topic.name.clone()).collect()
+    }
+
+    /// Does something with the source; `None` once it is stopped.
+    fn with_source<T>(&self, act: impl FnOnce(&mut dyn Source) -> T) -> Option<T> {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        match source.as_deref_mut() {
+            Some(source) => Some(act(source)),
+            None => None,
+        }
+    }
+}
+
+fn ticks(every: Duration) -> tokio::time::Interval {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    ticks
 }
 
 fn command(lane: &SyncSender<Command>, command: Command) -> Result<(), Error> {

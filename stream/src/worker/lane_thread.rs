@@ -1,5 +1,7 @@
 //! The thread that drives one lane: it receives, processes, and hands over at barriers.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -8,7 +10,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::recovery::out_of_range;
 use crate::lane::{Assigned, Lane};
-use crate::source::{self, Event};
+use crate::record::TopicPartition;
+use crate::source::{self, Batch, Event};
 use crate::unit::Part;
 
 /// Commands that may wait for a lane. Few are ever under way: a barrier, a new partition.
@@ -20,10 +23,13 @@ const IDLE: Duration = Duration::from_millis(20);
 
 /// What the coordinator asks of a lane.
 pub(super) enum Command {
-    /// Hand over everything since the last barrier.
-    Cut(oneshot::Sender<Result<Part, ArrowError>>),
-    /// Take on partitions.
-    Attach(source::Lane, Vec<Assigned>),
+    /// Hand over everything since the last barrier, and process nothing more of these partitions.
+    Cut(Arc<[TopicPartition]>, oneshot::Sender<Result<Part, ArrowError>>),
+    /// Take on partitions. The source already reads them from these offsets.
+    Attach(Vec<Assigned>),
+    /// Throw everything since the last barrier away, and hold no partition; answered when that is done, so that
+    /// what the queues get afterwards is not thrown away with it.
+    Reset(oneshot::Sender<()>),
     /// Receive nothing more.
     Stop,
 }
@@ -41,22 +47,27 @@ pub(super) enum Notice {
 pub(super) fn spawn(
     number: usize,
     lane: Lane,
+    input: source::Lane,
     notices: mpsc::Sender<Notice>,
 ) -> std::io::Result<SyncSender<Command>> {
     let (sender, commands) = sync_channel(COMMANDS);
     let thread = std::thread::Builder::new().name(format!("lane-{number}"));
     thread.spawn(move || {
-        Thread { lane, inputs: Vec::new(), receiving: true, told: false, notices }.run(&commands);
+        let announced = BTreeMap::new();
+        let thread = Thread { lane, input, receiving: true, told: false, announced, notices };
+        thread.run(&commands);
     })?;
     Ok(sender)
 }
 
 struct Thread {
     lane: Lane,
-    inputs: Vec<source::Lane>,
+    input: source::Lane,
     receiving: bool,
     /// Whether the coordinator knows that the lane is full.
     told: bool,
+    /// Where the source said that a partition goes on after a gap.
+    announced: BTreeMap<TopicPartition, i64>,
     notices: mpsc::Sender<Notice>,
 }
 
@@ -75,14 +86,26 @@ impl Thread {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Cut(reply) => {
+            Command::Cut(released, reply) => {
                 self.told = false;
+                let part = self.lane.cut();
+                self.input.let_go(&released);
+                self.lane.release(&released);
                 // The coordinator is gone only when the worker was dropped.
-                drop(reply.send(self.lane.cut()));
+                drop(reply.send(part));
             }
-            Command::Attach(input, assigned) => {
+            Command::Attach(assigned) => {
+                let partitions: Vec<_> = assigned.iter().map(|a| a.partition.clone()).collect();
+                // First the state, then the queues: a record without state would be thrown away.
                 assigned.into_iter().for_each(|partition| self.lane.assign(partition));
-                self.inputs.push(input);
+                self.input.take_on(&partitions);
+            }
+            Command::Reset(done) => {
+                self.told = false;
+                self.announced.clear();
+                self.input.let_go_of_all();
+                self.lane.reset();
+                let _ = done.send(());
             }
             Command::Stop => self.receiving = false,
         }
@@ -90,14 +113,14 @@ impl Thread {
 
     /// Processes what is there; says how long to wait for a command before the next look.
     fn work(&mut self) -> Duration {
-        if !self.receiving || self.inputs.is_empty() {
+        if !self.receiving {
             return IDLE;
         }
         if self.lane.is_full() {
             self.told = self.told || self.notices.try_send(Notice::Full).is_ok();
             return IDLE;
         }
-        match self.receive() {
+        match self.input.recv_timeout(POLL) {
             Some(event) => {
                 self.handle(event);
                 Duration::ZERO
@@ -107,24 +130,16 @@ impl Thread {
         }
     }
 
-    fn receive(&mut self) -> Option<Event> {
-        match &mut self.inputs[..] {
-            [only] => only.recv_timeout(POLL),
-            several => {
-                // Whoever was served last is asked last.
-                several.rotate_left(1);
-                let ready = several.iter().find_map(source::Lane::try_recv);
-                ready.or_else(|| several.first().and_then(|first| first.recv_timeout(POLL)))
-            }
-        }
-    }
-
     fn handle(&mut self, event: Event) {
         let reason = match event {
-            Event::Batch(batch) => return self.lane.process(&batch),
+            Event::Batch(batch) => match self.unannounced_gap(&batch) {
+                None => return self.lane.process(&batch),
+                Some(reason) => reason,
+            },
             Event::Gap { partition, expected, found } => {
                 // The lane counts the jump when the next record comes.
                 tracing::warn!(?partition, expected, found, "offsets are missing in the topic");
+                self.announced.insert(partition, found);
                 return;
             }
             Event::OutOfRange { partition, asked, low, high } => {
@@ -132,6 +147,23 @@ impl Thread {
             }
             Event::Failed(reason) => reason,
         };
+        self.halt(reason);
+    }
+
+    /// A jump the source has not told of is a batch lost on the way: an error of ours, and no gap of the topic's.
+    fn unannounced_gap(&mut self, batch: &Batch) -> Option<String> {
+        let found = batch.records.first()?.offset;
+        let next = self.lane.next_offset(&batch.partition)?;
+        let announced = self.announced.remove(&batch.partition);
+        let TopicPartition { topic, partition } = &batch.partition;
+        (found > next && announced != Some(found)).then(|| {
+            format!(
+                "{topic}-{partition}: offset {found} came where {next} was due, and nobody said why; restart the worker, it reads them again, and report this"
+            )
+        })
+    }
+
+    fn halt(&mut self, reason: String) {
         self.receiving = false;
         drop(self.notices.blocking_send(Notice::Halt(reason)));
     }

@@ -2,21 +2,22 @@
 //! No step needs the former owner to be alive or to have stopped cleanly.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use schemas::limits::METADATA_DEADLINE_SECONDS;
 use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 
-use super::{Config, Error, SharedSource, World};
+use super::publisher::Start as PublisherStart;
+use super::{Config, Connect, DECIDE, Error, SharedSource, World};
 use crate::commit_log::head::Head;
-use crate::commit_log::log::{CommitLog, Entry};
+use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{Body, Claim, ClaimedPartition};
 use crate::commit_log::{Layout, probe};
 use crate::crash_point::{CrashPoint, pass};
 use crate::record::TopicPartition;
-use crate::source::{PartitionInfo, Start};
+use crate::source::{Changes, PartitionInfo};
 use crate::table::delta::PublishedTable;
 
 /// Where our own work on a partition stands: what the next unit must continue.
@@ -27,33 +28,54 @@ pub(super) struct Position {
     pub(super) next_offset: i64,
 }
 
+/// A partition claimed, and where reading begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) partition: TopicPartition,
+    pub(super) offset: i64,
+    /// Its logical clock as the former owner recorded it.
+    pub(super) clock_ns: Option<i64>,
+}
+
+/// Positions of our own work, as the log gave them.
+pub(super) type Positions = BTreeMap<TopicPartition, Position>;
+
 /// Everything the tasks start from.
-#[derive(Debug)]
 pub(super) struct Recovered {
-    pub(super) owner: String,
+    pub(super) claimant: Claimant,
+    pub(super) source: SharedSource,
+    /// The group's decisions; `None`: all partitions are ours, and claimed.
+    pub(super) changes: Option<Changes>,
+    /// Whether there is a group.
+    pub(super) shares: bool,
+    /// The group's name, for people.
+    pub(super) group: Option<String>,
     pub(super) log: CommitLog,
-    pub(super) tables: Vec<PublishedTable>,
-    /// Records that may not be published yet, in order.
-    pub(super) backlog: Vec<Entry>,
-    pub(super) positions: BTreeMap<TopicPartition, Position>,
+    /// The publisher's part.
+    pub(super) publisher: Option<PublisherStart>,
+    pub(super) positions: Positions,
     pub(super) infos: Vec<PartitionInfo>,
 }
 
 impl Recovered {
     /// Where reading begins.
-    pub(super) fn starts(&self) -> Vec<Start> {
-        let start = |(partition, position): (&TopicPartition, &Position)| Start {
-            partition: partition.clone(),
-            offset: position.next_offset,
-        };
-        self.positions.iter().map(start).collect()
+    pub(super) fn held(&self) -> Vec<Held> {
+        let partitions = self.positions.keys();
+        partitions.filter_map(|partition| held(self.log.head(), partition)).collect()
     }
+}
+
+/// Where the log stands with a partition.
+pub(super) fn held(head: &Head, partition: &TopicPartition) -> Option<Held> {
+    let known = head.partitions.get(partition)?;
+    let partition = partition.clone();
+    Some(Held { partition, offset: known.next_offset, clock_ns: known.clock_ns })
 }
 
 pub(super) async fn recover(
     world: &World,
     config: &Config,
-    source: &SharedSource,
+    connect: Connect,
 ) -> Result<Recovered, Error> {
     let layout = Layout::new(LIVE_PIPELINE);
     let fail = |error: &dyn std::fmt::Display| Error(format!("{}: {error}", config.store_name));
@@ -62,34 +84,73 @@ pub(super) async fn recover(
         .await
         .map_err(|error| fail(&error))?;
     let tables = open_tables(world, config).await?;
+    let (mut log, backlog) =
+        recover_log(world, config, &tables).await.map_err(|error| fail(&error))?;
+    let ids: BTreeMap<Table, String> =
+        tables.iter().map(|table| (table.table(), table.id().to_owned())).collect();
+    let group = config.sharing.as_ref().map(|sharing| sharing.group_of(ids.get(&Table::Logs)));
+    let source = connect(group.clone().unwrap_or_else(default_group)).await?;
+    let cluster_id = source.cluster_id();
+    let source: SharedSource = Arc::new(Mutex::new(Some(source)));
+    let names: Vec<String> = config.topics.iter().map(|topic| topic.name.clone()).collect();
+    let infos = ask_partitions(&source, names.clone()).await?;
+    let changes = {
+        let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+        source.as_mut().map(|source| source.join(&names))
+    };
+    let changes = changes.transpose().map_err(|error| Error(error.to_string()))?.flatten();
+    let owner = format!("{:032x}", world.entropy.bits());
+    let claimant = Claimant { owner, cluster_id, tables: ids };
+    let publisher = PublisherStart { log: log.clone(), tables, backlog };
+    // In a group partitions are claimed as they are assigned.
+    let shares = changes.is_some();
+    let infos = if shares { Vec::new() } else { infos };
+    let positions = claimant.claim(&mut log, &infos).await?;
+    let publisher = Some(publisher);
+    Ok(Recovered { claimant, source, changes, shares, group, log, publisher, positions, infos })
+}
+
+/// The group hints are stored under when there is none to join.
+fn default_group() -> String {
+    format!("tidemill-{LIVE_PIPELINE}")
+}
+
+/// Reads the log as far back as the tables need it.
+pub(super) async fn recover_log(
+    world: &World,
+    config: &Config,
+    tables: &[PublishedTable],
+) -> Result<(CommitLog, Vec<Entry>), RecoverError> {
     let cursors: BTreeMap<Table, Option<u64>> =
         tables.iter().map(|table| (table.table(), table.cursor())).collect();
-    let (mut log, mut backlog) = CommitLog::recover(
+    let (log, backlog) = CommitLog::recover(
         Arc::clone(&config.store),
-        layout,
+        Layout::new(LIVE_PIPELINE),
         Arc::clone(&world.clock),
         Arc::clone(&world.entropy),
         world.backoff,
         |head| settled(head, &cursors),
     )
-    .await
-    .map_err(|error| fail(&error))?;
-    check_cursors(log.head(), &cursors).map_err(|error| fail(&error))?;
-    let names = config.topics.iter().map(|topic| topic.name.clone()).collect();
-    let infos = ask_partitions(source, names).await?;
-    let cluster_id = {
-        let source = source.lock().unwrap_or_else(PoisonError::into_inner);
-        source.as_ref().and_then(|source| source.cluster_id())
-    };
-    let ids = tables.iter().map(|table| (table.table(), table.id().to_owned())).collect();
-    let owner = format!("{:032x}", world.entropy.bits());
-    let claimant = Claimant { owner: owner.clone(), cluster_id, tables: ids };
-    let (positions, entries) = claimant.claim(&mut log, &infos).await?;
-    backlog.extend(entries);
-    Ok(Recovered { owner, log, tables, backlog, positions, infos })
+    .await?;
+    check_cursors(log.head(), &cursors)?;
+    Ok((log, backlog))
 }
 
-async fn open_tables(world: &World, config: &Config) -> Result<Vec<PublishedTable>, Error> {
+/// Why the log and the tables do not lead to a start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RecoverError {
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The tables are ahead of it.
+    #[error(transparent)]
+    Cursor(#[from] Error),
+}
+
+pub(super) async fn open_tables(
+    world: &World,
+    config: &Config,
+) -> Result<Vec<PublishedTable>, Error> {
     let open = Table::ALL.map(|table| {
         PublishedTable::open(
             Arc::clone(&config.store),
@@ -117,7 +178,8 @@ fn check_cursors(head: &Head, cursors: &BTreeMap<Table, Option<u64>>) -> Result<
         if cursor.is_some_and(|cursor| cursor >= head.next_seq) {
             return Err(Error(format!(
                 "table {} contains seq {} but the commit log ends before seq {}: the log was \
-                 emptied or replaced; restore _sys/{LIVE_PIPELINE} from a backup, or start a new store",
+                 emptied or replaced; restore _sys/{LIVE_PIPELINE} from a backup, or begin a new log where \
+                 the tables stand: {DECIDE}adopt --reason TEXT",
                 table.name(),
                 cursor.unwrap_or_default(),
                 head.next_seq
@@ -161,16 +223,15 @@ impl Claimant {
         &self,
         log: &mut CommitLog,
         infos: &[PartitionInfo],
-    ) -> Result<(BTreeMap<TopicPartition, Position>, Vec<Entry>), Error> {
+    ) -> Result<Positions, Error> {
         if infos.is_empty() {
-            return Ok((BTreeMap::new(), Vec::new()));
+            return Ok(BTreeMap::new());
         }
         for info in infos {
             check_range(log.head(), info)?;
         }
         pass(CrashPoint::ClaimBefore);
-        let entries = log
-            .append(|head| Body::Claim(self.record(head, infos)))
+        log.append(|head| Body::Claim(self.record(head, infos)))
             .await
             .map_err(|error| Error(error.to_string()))?;
         pass(CrashPoint::Claimed);
@@ -185,7 +246,7 @@ impl Claimant {
                 positions.insert(info.partition.clone(), position);
             }
         }
-        Ok((positions, entries))
+        Ok(positions)
     }
 
     fn record(&self, head: &Head, infos: &[PartitionInfo]) -> Claim {
@@ -230,6 +291,7 @@ pub(super) fn out_of_range(partition: &TopicPartition, asked: i64, low: i64, hig
     format!(
         "{topic}-{partition}: offset {asked} is gone, the broker has {low} to {high}: retention \
          removed messages before they were read; they are lost unless the topic is restored. \
-         Decide: restore the topic, or read it under a new name"
+         Decide: restore it, or accept the loss: {DECIDE}accept-gap --topic {topic} --partition {partition} \
+         --reason TEXT"
     )
 }

@@ -1,12 +1,12 @@
 //! What an operator can see of a running worker.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use schemas::table::Table;
 use tokio::sync::watch;
 
-use super::recovery::Recovered;
+use super::recovery::{Position, Positions, Recovered};
 use crate::record::TopicPartition;
 use crate::source::PartitionInfo;
 use crate::unit::Unit;
@@ -28,6 +28,19 @@ pub struct Status {
     pub missing_offsets: i64,
     /// Messages not yet committed, over all partitions, as of the last look at the broker.
     pub lag: i64,
+    /// This worker in the commit log: the owner of its claims and units, new at every start.
+    pub owner: String,
+    /// The group it shares the topics with; none when all partitions are its own.
+    pub group: Option<String>,
+    /// Decisions of the group since the start: partitions assigned, revoked, lost.
+    pub rebalances: u64,
+    /// Units refused since the start because another worker had claimed one of their partitions. Their records
+    /// were read again, by whoever owns them.
+    pub rejected_units: u64,
+    /// Who publishes to the tables, as of the last look at the lease; none without a lease.
+    pub publisher: Option<String>,
+    /// Whether this worker publishes to the tables.
+    pub publishes: bool,
     /// The partitions held.
     pub partitions: Vec<PartitionStatus>,
 }
@@ -39,6 +52,8 @@ pub struct PartitionStatus {
     pub topic: String,
     /// Partition.
     pub partition: i32,
+    /// The generation of our claim.
+    pub generation: u64,
     /// First offset not committed.
     pub next_offset: i64,
     /// One past the broker's last offset, when last asked.
@@ -57,18 +72,24 @@ pub(super) struct Board {
 #[derive(Debug, Default)]
 struct State {
     status: Status,
-    partitions: BTreeMap<TopicPartition, (i64, i64)>,
+    partitions: BTreeMap<TopicPartition, Place>,
+    /// Ends of all partitions, when last asked.
+    highs: BTreeMap<TopicPartition, i64>,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u64,
+    next: i64,
 }
 
 impl Board {
     pub(super) fn new(recovered: &Recovered) -> Self {
         let mut state = State::default();
-        state.status.committed_seq = recovered.log.head().next_seq.checked_sub(1);
-        for info in &recovered.infos {
-            let position = recovered.positions.get(&info.partition);
-            let next = position.map_or(info.low, |position| position.next_offset);
-            state.partitions.insert(info.partition.clone(), (next, info.high));
-        }
+        state.status.owner = recovered.claimant.owner.clone();
+        state.status.group = recovered.group.clone();
+        state.highs = highs(&recovered.infos).collect();
+        state.hold(recovered.log.head().next_seq, &recovered.positions);
         for table in Table::ALL {
             state.status.rows.insert(table.name(), 0);
         }
@@ -85,8 +106,8 @@ impl Board {
 
     /// A unit was committed as record `seq`.
     pub(super) fn committed(&self, seq: u64, unit: &Unit) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { status, partitions } = &mut *state;
+        let mut state = self.lock();
+        let State { status, partitions, .. } = &mut *state;
         status.committed_seq = Some(seq);
         status.units += 1;
         status.missing_offsets += unit.missing;
@@ -98,32 +119,60 @@ impl Board {
             }
         }
         for range in &unit.ranges {
-            let (next, high) = partitions.entry(range.partition.clone()).or_default();
-            *next = range.to;
-            *high = (*high).max(range.to);
+            if let Some(place) = partitions.get_mut(&range.partition) {
+                place.next = range.to;
+            }
         }
+    }
+
+    /// These partitions are held now, and the log ends before `next_seq`.
+    pub(super) fn hold(&self, next_seq: u64, positions: &Positions) {
+        self.lock().hold(next_seq, positions);
+    }
+
+    /// Other workers have appended records.
+    pub(super) fn seen(&self, next_seq: u64) {
+        self.lock().status.committed_seq = next_seq.checked_sub(1);
+    }
+
+    /// The group has decided something.
+    pub(super) fn rebalanced(&self) {
+        self.lock().status.rebalances += 1;
+    }
+
+    /// A unit was refused.
+    pub(super) fn rejected(&self) {
+        self.lock().status.rejected_units += 1;
+    }
+
+    /// Who publishes, and whether it is us.
+    pub(super) fn publisher(&self, holder: Option<String>, publishes: bool) {
+        let mut state = self.lock();
+        (state.status.publisher, state.status.publishes) = (holder, publishes);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The broker was asked.
     pub(super) fn watermarks(&self, infos: &[PartitionInfo]) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        for info in infos {
-            state.partitions.entry(info.partition.clone()).or_insert((info.low, info.high)).1 =
-                info.high;
-        }
+        self.lock().highs.extend(highs(infos));
     }
 
     pub(super) fn read(&self) -> Status {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
         let mut status = state.status.clone();
-        for (partition, (next, high)) in &state.partitions {
-            let lag = high.saturating_sub(*next).max(0);
+        for (partition, Place { generation, next }) in &state.partitions {
+            let high = state.highs.get(partition).map_or(*next, |high| (*high).max(*next));
+            let lag = high.saturating_sub(*next);
             status.lag = status.lag.saturating_add(lag);
             status.partitions.push(PartitionStatus {
                 topic: partition.topic.to_string(),
                 partition: partition.partition,
+                generation: *generation,
                 next_offset: *next,
-                high: *high,
+                high,
                 lag,
             });
         }
@@ -134,4 +183,19 @@ impl Board {
         }
         status
     }
+}
+
+impl State {
+    fn hold(&mut self, next_seq: u64, positions: &Positions) {
+        self.status.committed_seq = next_seq.checked_sub(1);
+        let place = |(partition, position): (&TopicPartition, &Position)| {
+            let Position { generation, next_offset: next, .. } = *position;
+            (partition.clone(), Place { generation, next })
+        };
+        self.partitions = positions.iter().map(place).collect();
+    }
+}
+
+fn highs(infos: &[PartitionInfo]) -> impl Iterator<Item = (TopicPartition, i64)> + '_ {
+    infos.iter().map(|info| (info.partition.clone(), info.high))
 }

@@ -1,6 +1,8 @@
 //! The whole worker on stores that die at every write: every record exactly once, whatever
 //! happened before.
 
+mod sharing;
+
 use std::collections::BTreeMap;
 
 use arrow::array::AsArray as _;
@@ -28,7 +30,14 @@ const NOON: i64 = 1_714_219_200_000_000_000;
 const HOUR: i64 = 3_600_000_000_000;
 
 fn world() -> World {
-    World { backoff: TEST_BACKOFF, refresh: Duration::from_millis(30), ..World::real() }
+    let millis = Duration::from_millis;
+    World {
+        backoff: TEST_BACKOFF,
+        refresh: millis(30),
+        lease: millis(300),
+        reclaim: millis(50),
+        ..World::real()
+    }
 }
 
 fn config(store: Arc<dyn ObjectStore>) -> Config {
@@ -45,6 +54,7 @@ fn config(store: Arc<dyn ObjectStore>) -> Config {
         pipeline: fixture::pipeline(),
         epoch: Duration::from_millis(10),
         threads: 2,
+        sharing: None,
     }
 }
 

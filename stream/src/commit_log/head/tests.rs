@@ -1,6 +1,8 @@
 //! Properties of the fold.
 
-use super::super::record::{ClaimedPartition, encode, hash};
+use super::super::record::{
+    ClaimedPartition, Decision, FileRemove, Maintenance, Operator, encode, hash,
+};
 use super::*;
 use proptest::prelude::*;
 
@@ -51,6 +53,50 @@ pub(crate) fn unit(
             modified_millis: 0,
         }],
     }
+}
+
+/// Each table loses these files and gets one that holds their rows.
+pub(crate) fn maintenance(
+    kind: MaintenanceKind,
+    tables: &[Table],
+    parent_seq: Option<u64>,
+    removes: &[&str],
+) -> Body {
+    let (date, hour) = ("2024-04-27".to_owned(), 1);
+    let remove = |path: &&str| FileRemove {
+        path: (*path).to_owned(),
+        date: date.clone(),
+        hour,
+        size: 10,
+        rows: 1,
+    };
+    let change = |table: &Table| TableChange {
+        table: *table,
+        parent_seq,
+        removes: removes.iter().map(remove).collect(),
+        adds: vec![FileAdd {
+            table: *table,
+            path: format!("compacted-{parent_seq:?}-{removes:?}"),
+            date: date.clone(),
+            hour,
+            size: 10,
+            rows: i64::try_from(removes.len()).expect("few"),
+            stats: "{}".to_owned(),
+            modified_millis: 0,
+        }],
+    };
+    let changes = tables.iter().map(change).collect();
+    Body::Maintenance(Maintenance { author: "test".to_owned(), kind, changes })
+}
+
+pub(crate) fn gap(partition: i32, from_offset: i64, to_offset: i64) -> Body {
+    let partition = topic_partition(partition);
+    Body::Operator(Operator {
+        by: "me".to_owned(),
+        reason: "lost".to_owned(),
+        decision: Decision::AcceptGap { partition, from_offset, to_offset },
+        adds: Vec::new(),
+    })
 }
 
 fn commit(unit: Unit) -> Body {
@@ -133,6 +179,77 @@ fn a_record_out_of_its_chain_is_an_error_and_not_a_no_op() {
     assert!(matches!(head.fold(&record, Bits(0)), Err(ChainError::Seq { .. })));
 }
 
+#[test]
+fn a_maintenance_holds_for_all_its_tables_or_for_none() {
+    let compact = |tables: &[Table], parent| {
+        maintenance(MaintenanceKind::Compact, tables, parent, &["a", "b"])
+    };
+    let mut head = Head::default();
+    assert_eq!(push(&mut head, compact(&[Table::Logs], None)), Folded::default());
+    let before = head.tables.clone();
+    // Spans were never maintained, logs were: planned too early.
+    let late = push(&mut head, compact(&[Table::Spans, Table::Logs], None));
+    assert!(matches!(late.rejected[..], [(0, Rejection::Maintained { table: "logs", .. })]));
+    assert_eq!(head.tables, before);
+    let after = push(&mut head, compact(&[Table::Logs], Some(0)));
+    assert!(after.rejected.is_empty());
+    assert_eq!(head.tables[&Table::Logs].last_maintenance_seq, Some(2));
+    assert_eq!(head.tables[&Table::Logs].last_add_seq, Some(2));
+}
+
+#[test]
+fn a_maintenance_that_cannot_be_right_is_refused() {
+    let head = Head::default();
+    let good = maintenance(MaintenanceKind::Compact, &[Table::Logs], None, &["a", "b"]);
+    assert_eq!(head.check(&good), Ok(()));
+    let damage = |damage: &dyn Fn(&mut Maintenance)| {
+        let Body::Maintenance(mut body) = good.clone() else { panic!("maintenance") };
+        damage(&mut body);
+        head.check(&Body::Maintenance(body))
+    };
+    for refused in [
+        damage(&|body| body.changes.clear()),
+        damage(&|body| body.changes.push(body.changes[0].clone())),
+        damage(&|body| body.changes[0].adds[0].rows += 1),
+        damage(&|body| body.changes[0].adds[0].table = Table::Spans),
+        damage(&|body| body.changes[0].adds[0].path = "a".to_owned()),
+        damage(&|body| body.changes[0].removes[0].path = "b".to_owned()),
+        damage(&|body| {
+            body.changes[0].removes.clear();
+            body.changes[0].adds.clear();
+        }),
+        damage(&|body| {
+            body.kind = MaintenanceKind::Retain;
+            body.changes[0].removes.clear();
+        }),
+    ] {
+        assert!(matches!(refused, Err(Rejection::Malformed(_))), "{refused:?}");
+    }
+}
+
+#[test]
+fn an_accepted_gap_moves_its_partition_and_nothing_else() {
+    let mut head = Head::default();
+    push(&mut head, Body::Claim(claim("a", 0, 1, 5)));
+    for wrong in [gap(0, 4, 9), gap(0, 5, 5), gap(1, 5, 9)] {
+        assert!(head.check(&wrong).is_err(), "{wrong:?}");
+    }
+    assert_eq!(push(&mut head, gap(0, 5, 9)), Folded::default());
+    let partition = &head.partitions[&topic_partition(0)];
+    let stands = (partition.next_offset, partition.last_seq, partition.generation);
+    assert_eq!(stands, (9, 1, 1));
+    // The worker that did not see it does not go on where it was.
+    assert!(head.check(&commit(unit("a", 0, 1, 0, 5, 7))).is_err());
+    assert!(head.check(&commit(unit("a", 0, 1, 0, 9, 11))).is_err());
+}
+
+#[test]
+fn a_snapshot_of_a_version_without_maintenance_is_still_read() {
+    let head = r#"{"id":null,"last_add_seq":7}"#;
+    let head: TableHead = serde_json::from_str(head).expect("reads");
+    assert_eq!((head.last_add_seq, head.last_maintenance_seq), (Some(7), None));
+}
+
 /// Any record a confused worker could write, most of them wrong.
 fn any_body() -> impl Strategy<Value = Body> {
     let owner = prop::sample::select(vec!["a", "b"]);
@@ -146,7 +263,32 @@ fn any_body() -> impl Strategy<Value = Body> {
             commit(unit(owner, partition, generation, parent, from, from + length))
         },
     );
-    prop_oneof![claims, commits]
+    let tables = prop::sample::subsequence(vec![Table::Logs, Table::Spans], 0..=2);
+    let paths = (0..4i64).prop_map(|from| format!("date=2024-04-27/hour=1/part-{from}.parquet"));
+    let maintenances =
+        (tables, prop::option::of(0..6u64), paths).prop_map(|(tables, parent, path)| {
+            maintenance(MaintenanceKind::Compact, &tables, parent, &[&path])
+        });
+    let gaps = (0..2i32, 0..6i64, 0..3i64).prop_map(|(p, from, n)| gap(p, from, from + n));
+    prop_oneof![claims, commits, maintenances, gaps]
+}
+
+/// What a table contains: adds minus removes of the valid parts, in order.
+type Contents = BTreeMap<Table, BTreeSet<String>>;
+
+fn follow(contents: &mut Contents, folded: &Folded, record: &Record) {
+    for (table, change) in folded.changes(record) {
+        let files = contents.entry(table).or_default();
+        match change {
+            FilesChange::Append(adds) => files.extend(adds.iter().map(|add| add.path.clone())),
+            FilesChange::Replace(_, change) => {
+                for remove in &change.removes {
+                    files.remove(&remove.path);
+                }
+                files.extend(change.adds.iter().map(|add| add.path.clone()));
+            }
+        }
+    }
 }
 
 proptest! {
@@ -172,6 +314,10 @@ proptest! {
                     }
                     ranges.push((part.from_offset, part.to_offset));
                 }
+            } else if let Body::Operator(Operator { decision, .. }) = &body
+                && let Decision::AcceptGap { partition, from_offset, to_offset } = decision
+            {
+                committed.entry(partition.clone()).or_default().push((*from_offset, *to_offset));
             }
             for (partition, old) in &before.partitions {
                 let new = &head.partitions[partition];
@@ -181,5 +327,42 @@ proptest! {
             let snapshot = serde_json::to_vec(&head).expect("encodes");
             prop_assert_eq!(&serde_json::from_slice::<Head>(&snapshot).expect("decodes"), &head);
         }
+    }
+
+    /// One reader saw every record, the other starts from a snapshot taken anywhere.
+    #[test]
+    fn every_reader_agrees_what_is_valid_and_what_tables_contain(
+        bodies in prop::collection::vec(any_body(), 0..60),
+        cut: prop::sample::Index,
+    ) {
+        let (mut head, mut contents) = (Head::default(), Contents::new());
+        let mut records = Vec::new();
+        let cut = cut.index(bodies.len() + 1);
+        let mut saved = (head.clone(), contents.clone());
+        for body in bodies {
+            if records.len() == cut {
+                let json = serde_json::to_vec(&head).expect("encodes");
+                saved = (serde_json::from_slice(&json).expect("decodes"), contents.clone());
+            }
+            let record = Record {
+                seq: head.next_seq,
+                nonce: Bits(1),
+                previous: head.last_hash,
+                written_millis: 0,
+                body,
+            };
+            let stored = hash(&encode(&record).expect("encodes"));
+            let folded = head.fold(&record, stored).expect("in the chain");
+            follow(&mut contents, &folded, &record);
+            records.push((record, stored, folded));
+        }
+        let (mut late, mut late_contents) = saved;
+        for (record, stored, folded) in records.iter().skip(usize::try_from(late.next_seq).expect("few")) {
+            let again = late.fold(record, *stored).expect("in the chain");
+            prop_assert_eq!(&again, folded);
+            follow(&mut late_contents, &again, record);
+        }
+        prop_assert_eq!(late, head);
+        prop_assert_eq!(late_contents, contents);
     }
 }
