@@ -99,6 +99,14 @@ impl PublishedTable {
         self.table
     }
 
+    pub(super) fn delta(&self) -> &DeltaTable {
+        &self.delta
+    }
+
+    pub(super) fn log_store(&self) -> &LogStoreRef {
+        &self.log_store
+    }
+
     /// The last seq it contains.
     pub fn cursor(&self) -> Option<u64> {
         self.cursor
@@ -190,7 +198,7 @@ impl PublishedTable {
     }
 
     /// Reads table and cursor anew.
-    async fn reload(&mut self) -> Result<(), TableError> {
+    pub async fn reload(&mut self) -> Result<(), TableError> {
         let table = self.table.name();
         let wrap = |source| TableError::Delta { table, source };
         let mut delta = DeltaTable::new(Arc::clone(&self.log_store));
