@@ -131,10 +131,16 @@ impl Letter {
     }
 }
 
-/// Whether one record of a payload is a payload: a JSON object is, a piece of protobuf is not.
+/// Whether one record of a payload is a payload: a line and a JSON object are, a piece of protobuf is not.
 fn stands_alone(format: Format, payload: &[u8]) -> bool {
-    matches!(format, Format::Json | Format::DatadogLogs)
-        && serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(payload).is_ok()
+    let is_line = || !payload.trim_ascii().contains(&b'\n');
+    let is_object =
+        || serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(payload).is_ok();
+    match format {
+        Format::Json => is_line() || is_object(),
+        Format::DatadogLogs => is_object(),
+        _ => false,
+    }
 }
 
 const COLUMNS: &str = "d._topic, d._partition, d._offset, d._index, d.signal, d.reason, d.format, d.payload_bytes, d.payload";
@@ -278,6 +284,7 @@ mod tests {
         assert_eq!(message.headers.len(), 1, "the headers are the message's");
         for (index, format, payload, unfit) in [
             (0, "otlp_proto", "xy", Unfit::Part),
+            (0, "datadog_logs", "[{}, {}]", Unfit::Part),
             (2, "json", "{\"ok\":1}\n{\"a\":1}", Unfit::Part),
             (-1, "json", "", Unfit::Empty),
             (-1, "avro", "x", Unfit::UnknownFormat),
