@@ -7,7 +7,7 @@ mod metrics;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -66,7 +66,8 @@ struct State {
     role: &'static str,
     started: Instant,
     intake: OnceLock<ingest::CounterReader>,
-    worker: OnceLock<stream::worker::StatusReader>,
+    worker: RwLock<Option<stream::worker::StatusReader>>,
+    halted: RwLock<Option<String>>,
 }
 
 /// What is known at one moment; absent roles are absent.
@@ -78,6 +79,8 @@ struct Report {
     uptime_seconds: u64,
     intake: Option<Vec<ingest::Counter>>,
     worker: Option<stream::worker::Status>,
+    /// Why the worker does nothing until a person has decided.
+    halted: Option<String>,
 }
 
 impl State {
@@ -88,7 +91,8 @@ impl State {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: self.started.elapsed().as_secs(),
             intake: self.intake.get().map(ingest::CounterReader::read),
-            worker: self.worker.get().map(stream::worker::StatusReader::read),
+            worker: read(&self.worker).as_ref().map(stream::worker::StatusReader::read),
+            halted: read(&self.halted).clone(),
         }
     }
 
@@ -116,7 +120,8 @@ impl Admin {
             role,
             started: Instant::now(),
             intake: OnceLock::new(),
-            worker: OnceLock::new(),
+            worker: RwLock::new(None),
+            halted: RwLock::new(None),
         });
         let accept = tokio::spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { state, address, accept })
@@ -140,7 +145,13 @@ impl Admin {
 
     /// Shows the worker's status from now on.
     pub fn show_worker(&self, reader: stream::worker::StatusReader) {
-        let _ = self.state.worker.set(reader);
+        *write(&self.state.worker) = Some(reader);
+        *write(&self.state.halted) = None;
+    }
+
+    /// Says from now on that the worker waits for a person's decision; its last status stays.
+    pub fn show_halted(&self, reason: &str) {
+        *write(&self.state.halted) = Some(reason.to_owned());
     }
 
     /// Closes the port.
@@ -148,6 +159,14 @@ impl Admin {
         self.accept.abort();
         let _ = self.accept.await;
     }
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
@@ -230,6 +249,9 @@ fn json(report: &Report) -> serde_json::Value {
     }
     if let (Some(worker), Some(body)) = (&report.worker, body.as_object_mut()) {
         body.insert("worker".to_owned(), serde_json::json!(worker));
+    }
+    if let (Some(halted), Some(body)) = (&report.halted, body.as_object_mut()) {
+        body.insert("worker_halted".to_owned(), halted.as_str().into());
     }
     body
 }

@@ -24,7 +24,8 @@ Default ports, all on 127.0.0.1:
   8080 HTTP API                  5433 PostgreSQL  13133 health
 
 Exit status: 0 done, 1 failed while running, 2 wrong command line or configuration,
-3 could not start (a port in use, a locked data directory, Kafka away), 130 drain cut short.
+3 could not start (a port in use, a locked data directory, Kafka away), 4 an operator has to decide
+(the message names the command), 130 drain cut short.
 Messages go to standard error; TIDEMILL_LOG=debug shows more.";
 
 /// The commands.
@@ -40,6 +41,13 @@ pub enum Command {
     Query(RunArgs),
     /// Ask a question in SQL: of the running service, or of the tables when none runs
     Sql(SqlArgs),
+    /// Prove from the tables that nothing was lost and nothing is there twice
+    Audit(AuditArgs),
+    /// Check the commit log, the tables and their files against one another
+    Fsck(FsckArgs),
+    /// Decide what the worker can not decide by itself
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// Look at a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -105,6 +113,109 @@ impl SqlFormat {
     }
 }
 
+/// `tidemill audit`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = AUDIT_HELP)]
+pub struct AuditArgs {
+    /// Data directory; may be in use by a running engine
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for storage and query.memory
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Only units received at or after this time: 2026-03-02T00:00:00Z, 2026-03-02, or 6h (ago)
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Only units received before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// How to print the findings
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+}
+
+const AUDIT_HELP: &str = "\
+For every topic partition: the units' offset ranges follow one another without gap or overlap,
+received = indexed + excluded + dead letters in each, the tables hold exactly these rows, none twice.
+
+Exit status: 0 proven, 1 violated (the findings say where), 2 could not be checked.";
+
+/// `tidemill fsck`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = FSCK_HELP)]
+pub struct FsckArgs {
+    /// Data directory; may be in use by a running engine
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for storage
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+}
+
+const FSCK_HELP: &str = "\
+The log is one chain and its snapshots fit it, every file is named once, each table contains exactly
+what the log says, every file is there. Nothing is changed.
+
+Exit status: 0 sound, 1 problems (each with its place), 2 could not be checked.";
+
+/// `tidemill operator ...`.
+#[derive(Debug, Subcommand)]
+pub enum OperatorCommand {
+    /// Accept that offsets are lost; reading goes on after them, the ledger says so
+    AcceptGap(GapArgs),
+    /// Begin a new commit log where the tables stand, after the old one was lost
+    Adopt(DecideArgs),
+}
+
+/// What every decision needs.
+#[derive(Debug, Clone, Args)]
+pub struct DecideArgs {
+    /// Data directory; a running `tidemill up` goes on by itself after the decision
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for storage and kafka
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Why; recorded for good
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who decides; recorded for good [default: the user's name]
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    pub by: String,
+}
+
+/// `tidemill operator accept-gap`.
+#[derive(Debug, Clone, Args)]
+pub struct GapArgs {
+    /// The topic
+    #[arg(long)]
+    pub topic: String,
+    /// The partition
+    #[arg(long)]
+    pub partition: i32,
+    /// First offset to read again [default: the oldest one Kafka still has]
+    #[arg(long, value_name = "OFFSET")]
+    pub to: Option<i64>,
+    /// Use this Kafka cluster instead of the configured one
+    #[arg(long, value_name = "HOST:PORT", env = "TIDEMILL_KAFKA_BROKERS")]
+    pub kafka: Option<String>,
+    /// Who decides, and why.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+}
+
+/// Formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people; fits the terminal.
+    Table,
+    /// For programs: one JSON object.
+    Json,
+}
+
 /// `tidemill config ...`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -152,6 +263,10 @@ mod tests {
             "tidemill worker",
             "tidemill query",
             "tidemill config check f.yaml",
+            "tidemill fsck --data-dir d --format json",
+            "tidemill operator accept-gap --topic t --partition 0 --to 7 --reason r --by me",
+            "tidemill operator adopt --reason r --data-dir d",
+            "tidemill audit --data-dir d --from 6h --to 2026-03-02T00:00:00Z --format json",
             "tidemill demo --exit",
         ] {
             Cli::try_parse_from(line.split(' ')).expect(line);

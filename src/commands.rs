@@ -1,6 +1,9 @@
 //! The commands: each takes what was typed, does it, and ends with an exit code.
 
+mod audit;
 mod check;
+mod fsck;
+mod operator;
 pub(crate) mod run;
 pub(crate) mod sql;
 mod table;
@@ -40,6 +43,9 @@ async fn dispatch(command: Command) -> u8 {
         Command::Worker(args) => run::run(&args, Roles::Worker).await,
         Command::Query(args) => run::run(&args, Roles::Query).await,
         Command::Sql(args) => sql::run(&args).await,
+        Command::Audit(args) => audit::run(&args).await,
+        Command::Fsck(args) => fsck::run(&args).await,
+        Command::Operator(command) => operator::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Demo(args) => demo::run(&args).await,
     }
@@ -51,7 +57,12 @@ fn tracing(command: &Command) {
         Command::Up(_) | Command::Ingest(_) | Command::Worker(_) | Command::Query(_) => {
             "warn,tidemill=info,ingest=info,stream=info,query=info"
         }
-        Command::Sql(_) | Command::Config(_) | Command::Demo(_) => "error",
+        Command::Sql(_)
+        | Command::Audit(_)
+        | Command::Fsck(_)
+        | Command::Operator(_)
+        | Command::Config(_)
+        | Command::Demo(_) => "error",
     };
     let filter = log_filter(std::env::var("TIDEMILL_LOG").ok().as_deref(), default);
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -8,6 +8,7 @@
 mod lock;
 mod shutdown;
 mod signals;
+mod worker_role;
 
 #[cfg(test)]
 mod tests;
@@ -123,7 +124,7 @@ pub struct Engine {
     admin: Option<Admin>,
     #[cfg(feature = "embedded-broker")]
     broker: Option<broker::Broker>,
-    worker: Option<stream::worker::Running>,
+    worker: worker_role::WorkerRole,
     intake: Option<ingest::Running>,
     query: Option<query::Running>,
     _lock: Option<DataDirLock>,
@@ -150,7 +151,7 @@ impl Engine {
             admin: Some(admin),
             #[cfg(feature = "embedded-broker")]
             broker: None,
-            worker: None,
+            worker: worker_role::WorkerRole::default(),
             intake: None,
             query: None,
             _lock: lock,
@@ -174,11 +175,8 @@ impl Engine {
             if self.roles.needs_kafka() { self.kafka(config).await? } else { String::new() };
         if self.roles.has(Roles::Worker) {
             let settings = worker_settings(config, brokers.clone())?;
-            let worker = stream::worker::start(settings).await?;
-            if let Some(admin) = &self.admin {
-                admin.show_worker(worker.status_reader());
-            }
-            self.worker = Some(worker);
+            let others = self.roles == Roles::All;
+            self.worker.start(settings, others, self.admin.as_ref()).await?;
             tracing::info!(store = %config.storage.url, "worker started");
         }
         if self.roles.has(Roles::Ingest) {
@@ -231,14 +229,9 @@ impl Engine {
 
     /// Resolves only when a role can not go on.
     pub async fn failed(&mut self) -> Failure {
-        let Self { worker, intake, query, .. } = self;
+        let Self { worker, intake, query, admin, .. } = self;
         // An absent role is never ready to fail.
-        let worker = async {
-            match worker {
-                Some(worker) => Failure::Worker(worker.failed().await),
-                None => std::future::pending().await,
-            }
-        };
+        let worker = async { Failure::Worker(worker.failed(admin.as_ref()).await) };
         let intake = async {
             match intake {
                 Some(intake) => Failure::Intake(intake.failed().await),

@@ -6,6 +6,7 @@
 //! | [`config`] | the configuration: as written, then as checked |
 //! | [`engine`] | the roles of one process: start order, failure, drain order |
 //! | [`admin`] | health and metrics of the process itself |
+//! | [`audit`] | proves from the tables that nothing was lost or doubled |
 //! | [`commands`] | one file per command |
 //! | [`api`] | client of our own HTTP API, over [`http`] |
 //! | [`demo`] | a small shop whose telemetry shows the product, and the oracle that checks it |
@@ -13,6 +14,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -40,7 +40,8 @@ pub struct Options {
     pub memory_bytes: usize,
     /// Longest run of a query; a query can ask for less.
     pub timeout: Duration,
-    /// Rows one answer may have; a query can ask for less.
+    /// Rows one answer may have; a query can ask for less. `usize::MAX` is no limit: for readers in this
+    /// process that take the rows as they come.
     pub max_rows: usize,
     /// Where large sorts and joins spill; the system's directory for temporary files when `None`.
     pub spill_dir: Option<PathBuf>,
@@ -360,10 +361,14 @@ fn show_tables(state: &SessionState) -> Result<Statement, QueryError> {
 
 /// One row more than wanted, so that the answer knows whether it was cut.
 fn limited(plan: LogicalPlan, limit: usize) -> Result<LogicalPlan, QueryError> {
-    if matches!(
-        plan,
-        LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
-    ) {
+    // A limit that nothing reaches would still turn every sort into one that can not spill.
+    let is_endless = limit == usize::MAX;
+    if is_endless
+        || matches!(
+            plan,
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) | LogicalPlan::DescribeTable(_)
+        )
+    {
         return Ok(plan);
     }
     Ok(LogicalPlanBuilder::from(plan).limit(0, Some(limit.saturating_add(1)))?.build()?)

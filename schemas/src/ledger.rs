@@ -1,7 +1,8 @@
 //! Table `ledger`: what happened to every event. One row per unit, topic partition, stage, action,
 //! rule and service. For every topic partition the offset ranges of the `received` rows follow one
 //! another without gap or overlap, and
-//! `received = indexed + excluded + dead_letter` in events.
+//! `received = indexed + excluded + dead_letter` in events. Offsets that were lost before they were read,
+//! and accepted as lost by an operator, are a range of their own with the action `gap`.
 
 use arrow::datatypes::{DataType, Field};
 
@@ -11,11 +12,12 @@ use crate::table::{required_text, timestamp};
 pub const TIMESTAMP: &str = "timestamp";
 /// `logs`, `spans` or `metrics`.
 pub const SIGNAL: &str = "signal";
-/// `decode`, `exclusion` or `index`.
+/// `decode`, `exclusion`, `index`, or `operator` for what a person did.
 pub const STAGE: &str = "stage";
 /// One of the [`Action`] names.
 pub const ACTION: &str = "action";
-/// The rule that acted: exclusion filter or index name, dead-letter reason; empty for `received`.
+/// The rule that acted: exclusion filter or index name, dead-letter reason; empty for `received`; a person's
+/// words for `gap`; dead-letter reason and index, as `reason#index`, for `redriven`.
 pub const RULE: &str = "rule";
 /// Unified service tag; empty for `received` and `dead_letter`.
 pub const SERVICE: &str = "service";
@@ -41,6 +43,11 @@ pub enum Action {
     Excluded,
     /// Refused, and written to `dead_letters`.
     DeadLetter,
+    /// Lost before it was read, and accepted as lost by an operator: a range without messages.
+    Gap,
+    /// A dead letter was sent through again; its range is the letter's one offset. The new message has
+    /// rows of its own.
+    Redriven,
 }
 
 impl Action {
@@ -51,6 +58,8 @@ impl Action {
             Action::Indexed => "indexed",
             Action::Excluded => "excluded",
             Action::DeadLetter => "dead_letter",
+            Action::Gap => "gap",
+            Action::Redriven => "redriven",
         }
     }
 
@@ -60,6 +69,7 @@ impl Action {
             Action::Received | Action::DeadLetter => "decode",
             Action::Excluded => "exclusion",
             Action::Indexed => "index",
+            Action::Gap | Action::Redriven => "operator",
         }
     }
 }

@@ -173,9 +173,45 @@ pub const METADATA_DEADLINE_SECONDS: u64 = 20;
 
 // ---- Upkeep --------------------------------------------------------------------------------------
 
-/// Bytes of a file compaction writes, at most: large enough that a day of a busy table is a few
-/// hundred files, small enough that engines share a table among their threads.
+/// Bytes from which a file is large enough to be left alone.
+pub const COMPACTED_FILE_BYTES: usize = 128 * MIB;
+/// Bytes of the files that compaction puts into one, at most: large enough that a day of a busy
+/// table is a few hundred files, small enough that engines share a table among their threads.
+/// They are in memory, compressed, while they are merged.
 pub const MAX_COMPACTED_FILE_BYTES: usize = 256 * MIB;
+/// Files put into one at once: each costs a batch of rows in memory and a few requests.
+pub const MAX_COMPACTION_FILES: usize = 1_024;
+/// Files that are put together while further ones still come; fewer wait.
+pub const MIN_COMPACTION_FILES: usize = 4;
+/// Files that one maintenance record of compaction lets go of, about.
+pub const MAX_COMPACTION_BATCH_FILES: usize = 4_096;
+/// Bytes of new files after which a compaction is recorded: bounds what a crash throws away.
+pub const MAX_COMPACTION_BATCH_BYTES: usize = 512 * MIB;
+/// Files that one maintenance record of retention lets go of, about: about 1 MB of record.
+pub const MAX_REMOVES_PER_RECORD: usize = 5_000;
+/// Rows merged at once.
+pub const MERGE_BATCH_ROWS: usize = 8_192;
+/// Bytes of rows merged at once, and of the batches they are taken from.
+pub const MERGE_BATCH_BYTES: usize = 64 * MIB;
+/// Bytes of one batch read from one file.
+pub const MAX_READ_BATCH_BYTES: usize = 16 * MIB;
+/// Files fetched at once to be merged.
+pub const MERGE_CONCURRENT_READS: usize = 8;
+/// Seconds between passes of upkeep.
+pub const UPKEEP_INTERVAL_SECONDS: u64 = 60;
+/// Seconds between looks for files and records to delete, which list all of storage.
+pub const DELETE_INTERVAL_SECONDS: u64 = 3_600;
+/// Seconds after its end until an hour is compacted: late events have mostly come by then.
+pub const COMPACT_AFTER_SECONDS: u64 = 600;
+/// Seconds a file stays after its table let go of it, by default and at most: tables remember for
+/// seven days what was removed (Delta's `deletedFileRetentionDuration`).
+pub const MAX_VACUUM_HORIZON_SECONDS: u64 = 7 * 24 * 3_600;
+/// Seconds a file stays after its table let go of it, at least: no query and no unit under way is
+/// as old as that.
+pub const MIN_VACUUM_HORIZON_SECONDS: u64 = 24 * 3_600;
+/// Seconds commit-log records stay when nobody needs them any more. Deleting one makes its key
+/// free; nobody may be away for so long and still append.
+pub const LOG_HORIZON_SECONDS: u64 = 30 * 24 * 3_600;
 
 // ---- Query ---------------------------------------------------------------------------------------
 
@@ -205,6 +241,17 @@ pub const QUERY_SPILL_BYTES: u64 = 10 << 30;
 /// Milliseconds after which a cached table snapshot is looked at again.
 pub const SNAPSHOT_REFRESH_MILLIS: u64 = 500;
 
+// ---- Audit ---------------------------------------------------------------------------------------
+
+/// Rows of a table that one step of an audit expects at most: what it holds in memory is a count per offset.
+pub const MAX_AUDIT_ROWS: i64 = 2_000_000;
+/// Offset ranges one step of an audit compares at most.
+pub const MAX_AUDIT_RANGES: usize = 100_000;
+/// Findings an audit or a check keeps and shows; further ones are counted.
+pub const MAX_AUDIT_FINDINGS: usize = 100;
+/// Seconds one question of an audit may run: large tables take their time.
+pub const AUDIT_TIMEOUT_SECONDS: u64 = 24 * 3_600;
+
 // ---- Process -------------------------------------------------------------------------------------
 
 /// Seconds a drain may take, from the signal to the end of the process.
@@ -229,4 +276,6 @@ const _: () = {
     assert!(MAX_ATTRIBUTE_VALUE_BYTES <= MAX_MESSAGE_TEXT_BYTES);
     assert!(SNAPSHOT_REFRESH_MILLIS < 1_000);
     assert!(MAX_DEPTH <= 100);
+    assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
+    assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS);
 };

@@ -18,6 +18,11 @@ pub(super) fn render(report: &Report) -> String {
     text.sample(&[("role", report.role), ("version", report.version)], ready);
     text.family("tidemill_uptime_seconds", "gauge", "Seconds since the start.");
     text.sample(&[], report.uptime_seconds);
+    if report.worker.is_some() || report.halted.is_some() {
+        let help = "Whether the worker waits for an operator's decision.";
+        text.family("tidemill_worker_halted", "gauge", help);
+        text.sample(&[], u8::from(report.halted.is_some()));
+    }
     if let Some(counters) = &report.intake {
         intake(&mut text, counters);
     }
@@ -181,6 +186,7 @@ mod tests {
                 rejected_units: 3,
                 ..Status::default()
             }),
+            halted: Some("gone".to_owned()),
         };
         let text = render(&report);
         let mut family = "";
@@ -194,6 +200,7 @@ mod tests {
         for line in [
             r#"tidemill_ready{role="up",version="1"} 1"#,
             "tidemill_uptime_seconds 5",
+            "tidemill_worker_halted 1",
             r#"tidemill_intake_requests_total{endpoint="datadog_logs",outcome="accepted"} 4"#,
             r#"tidemill_intake_requests_total{endpoint="datadog_logs",outcome="refused_busy"} 2"#,
             r#"tidemill_intake_records_total{endpoint="datadog_logs",outcome="cut"} 1"#,

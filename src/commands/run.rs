@@ -2,7 +2,7 @@
 
 use crate::cli::RunArgs;
 use crate::config::{self, Config, Overrides};
-use crate::engine::{Engine, Roles, Signals};
+use crate::engine::{Engine, Failure, Roles, Signals, StartError};
 use crate::exit;
 
 /// Runs until told to stop.
@@ -37,7 +37,10 @@ pub(super) async fn run(args: &RunArgs, roles: Roles) -> u8 {
         }
         Err(error) => {
             eprintln!("tidemill: {error}");
-            exit::UNAVAILABLE
+            match &error {
+                StartError::Worker(error) if error.needs_decision() => exit::UNDECIDED,
+                _ => exit::UNAVAILABLE,
+            }
         }
     }
 }
@@ -66,7 +69,10 @@ pub(crate) async fn until_stopped(mut engine: Engine, signals: &mut Signals) -> 
         (Some(failure), drained) => {
             eprintln!("tidemill: {failure}");
             report(drained);
-            exit::FAILED
+            match failure {
+                Failure::Worker(error) if error.needs_decision() => exit::UNDECIDED,
+                _ => exit::FAILED,
+            }
         }
         (None, incomplete) => {
             report(incomplete);

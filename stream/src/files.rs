@@ -3,7 +3,7 @@
 //! Files get a random name and are written whole before the commit log names them, so a file that
 //! no record names is garbage and never seen by a reader.
 
-mod statistics;
+pub(crate) mod statistics;
 
 use std::sync::Arc;
 
@@ -89,7 +89,9 @@ pub fn encode(plan: &FilePlan) -> Result<Encoded, FileError> {
     let schema = table.file_schema();
     let rows = concat_batches(&schema, &plan.batches).map_err(columns_error)?;
     let rows = columns::sort(table, &rows).map_err(columns_error)?;
-    let stats = statistics::of(&rows).map_err(columns_error)?;
+    let mut stats = statistics::Statistics::default();
+    stats.add(&rows);
+    let stats = stats.json().map_err(columns_error)?;
     let write = || {
         let properties = properties(table, rows.num_rows())?;
         let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties))?;
@@ -100,7 +102,8 @@ pub fn encode(plan: &FilePlan) -> Result<Encoded, FileError> {
     Ok(Encoded { bytes, rows: rows.num_rows(), stats })
 }
 
-fn properties(table: Table, rows: usize) -> Result<WriterProperties, ParquetError> {
+/// How every file of a table is written.
+pub(crate) fn properties(table: Table, rows: usize) -> Result<WriterProperties, ParquetError> {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
         .set_max_row_group_row_count(Some(MAX_ROW_GROUP_ROWS))
@@ -173,7 +176,7 @@ impl FileWriter {
 }
 
 /// Below the table: `date=2024-04-27/hour=12/part-<unit>-<uuid>.parquet`.
-fn relative_path(hour: EventHour, unit: &str, bits: u128) -> String {
+pub(crate) fn relative_path(hour: EventHour, unit: &str, bits: u128) -> String {
     let name = uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid();
     format!("{DATE}={}/{HOUR}={}/part-{unit}-{name}.parquet", hour.date(), hour.hour_of_day())
 }

@@ -17,6 +17,9 @@
 //! 9. [`commit_log`]: appending the unit's record is the only commit point.
 //! 10. [`table`]: committed files become visible in the Delta tables.
 //! 11. [`worker`]: the loop that drives all of it, and recovery.
+//! 12. [`upkeep`]: compaction, retention, and the deletion of what nothing refers to.
+//!
+//! Beside it: [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
 
 pub mod backoff;
 pub mod clock;
@@ -30,9 +33,11 @@ mod fault_store;
 pub mod files;
 #[cfg(test)]
 mod fixture;
+pub mod fsck;
 pub mod json;
 pub mod kafka;
 pub mod lane;
+pub mod operator;
 pub mod pipeline;
 pub mod point;
 pub mod record;
@@ -42,5 +47,6 @@ pub mod store;
 pub mod table;
 pub mod tally;
 pub mod unit;
+pub mod upkeep;
 pub mod value;
 pub mod worker;

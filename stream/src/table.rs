@@ -1,7 +1,8 @@
 //! Delta tables: every change to a table goes through its one actor here.
 //!
 //! [`publication`] says what a commit-log record changes in a table, [`delta`] creates, opens and
-//! commits; [`actor`] is the task that publishes commits in order.
+//! commits, [`inspect`] only reads; [`actor`] is the task that publishes commits in order;
+//! [`contents`] lists what a table is made of.
 //!
 //! **The cursor.** A table's Delta application transaction (`schemas::publish::app_id`) is the
 //! last seq it contains. A record without files for a table does not move its cursor, so the
@@ -9,5 +10,7 @@
 //! the cursor are ever made, in the same Delta commit that moves the cursor: none twice.
 
 pub mod actor;
+pub mod contents;
 pub mod delta;
+pub mod inspect;
 pub mod publication;

@@ -105,6 +105,17 @@ pub struct Topic {
 #[error("worker: {0}")]
 pub struct Error(pub String);
 
+/// Begins every command that a person decides with when the worker can not go on by itself.
+pub(crate) const DECIDE: &str = "tidemill operator ";
+
+impl Error {
+    /// Whether a person has to decide before the worker can go on; the text then names the command. Intake
+    /// and query go on meanwhile: Kafka keeps what comes.
+    pub fn needs_decision(&self) -> bool {
+        self.0.contains(DECIDE)
+    }
+}
+
 /// The outside world as the worker sees it, apart from Kafka and the store.
 #[derive(Debug, Clone)]
 pub(crate) struct World {

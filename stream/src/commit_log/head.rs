@@ -201,12 +201,25 @@ impl Folded {
                 let change = |change| FilesChange::Replace(&maintenance.kind, change);
                 maintenance.changes.iter().map(|c| (c.table, change(c))).collect()
             }
+            Body::Operator(operator) if !rejected(0) && !operator.adds.is_empty() => {
+                let adds = operator.adds.iter().collect();
+                BTreeMap::from([(Table::Ledger, FilesChange::Append(adds))])
+            }
             Body::Claim(_) | Body::Maintenance(_) | Body::Operator(_) => BTreeMap::new(),
         }
     }
 }
 
 impl Head {
+    /// Whether tables with these cursors hold all that this head covers, so that publishing can go
+    /// on with the records after it.
+    pub fn is_published_at(&self, cursors: &BTreeMap<Table, Option<u64>>) -> bool {
+        self.tables.iter().all(|(table, known)| {
+            let cursor = cursors.get(table).copied().flatten();
+            known.last_add_seq.is_none() || known.last_add_seq <= cursor
+        })
+    }
+
     /// Whether `body` would take full effect as the next record.
     pub fn check(&self, body: &Body) -> Result<(), Rejection> {
         match body {

@@ -220,7 +220,7 @@ pub struct FileRemove {
 }
 
 /// A person's decision, recorded for good.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
     /// Who decided.
@@ -229,6 +229,9 @@ pub struct Operator {
     pub reason: String,
     /// What.
     pub decision: Decision,
+    /// Files with the ledger rows that tell it to whoever asks the tables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adds: Vec<FileAdd>,
 }
 
 /// What an operator can decide.
@@ -243,6 +246,18 @@ pub enum Decision {
         from_offset: i64,
         /// One past the last.
         to_offset: i64,
+    },
+    /// The log was lost, and this one begins where the tables stand: a snapshot says so.
+    Adopt {
+        /// First offset of each partition that the tables do not have.
+        partitions: Vec<(TopicPartition, i64)>,
+    },
+    /// Dead letters were sent through again.
+    Redrive {
+        /// Names the run; their new messages carry it.
+        id: String,
+        /// How many.
+        letters: u64,
     },
 }
 

@@ -71,6 +71,19 @@ pub(super) async fn hint(store: &dyn ObjectStore, layout: &Layout) -> Option<u64
     std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
 }
 
+/// One snapshot, or why it can not be read.
+pub(crate) async fn read(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+    seq: u64,
+) -> Result<Head, String> {
+    let stored = async { store.get(&layout.snapshot(seq)).await?.bytes().await };
+    let bytes = stored.await.map_err(|error| error.to_string())?;
+    let json = frame::open(Kind::Snapshot, &bytes).map_err(|error| error.to_string())?;
+    let head: Head = serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+    if head.next_seq == seq { Ok(head) } else { Err(format!("it says it is {}", head.next_seq)) }
+}
+
 /// One snapshot; a damaged one counts as missing.
 async fn load(store: &dyn ObjectStore, layout: &Layout, seq: u64) -> Option<Head> {
     let key = layout.snapshot(seq);

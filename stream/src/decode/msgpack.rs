@@ -267,7 +267,16 @@ impl<'b> Reader<'b> {
         self.take(count).map(|_| ())
     }
 
-    /// Any value; maps with keys that are no text get the key's JSON form.
+    /// A map's key: text, or the JSON form of a number, truth value or nil. The JSON form of a map
+    /// inside a key inside a key would be escaped once per level, and twice as long each time.
+    fn key(&mut self, arena: &'b Bump, depth: usize) -> Result<&'b str> {
+        if matches!(self.rest.first(), Some(0x80..=0x9f | 0xdc..=0xdf)) {
+            return self.malformed("a map key that is an array or a map");
+        }
+        Ok(self.value(arena, depth + 1)?.text(arena))
+    }
+
+    /// Any value; see [`Self::key`] for the keys of maps.
     pub(super) fn value(&mut self, arena: &'b Bump, depth: usize) -> Result<Value<'b>> {
         if depth >= MAX_DEPTH {
             return Err(self.error("too_deep", "nested deeper than any real value"));
@@ -299,7 +308,7 @@ impl<'b> Reader<'b> {
                 let count = self.map()?;
                 let mut fields = BumpVec::with_capacity_in(count.min(64), arena);
                 for _ in 0..count {
-                    let key = self.value(arena, depth + 1)?.text(arena);
+                    let key = self.key(arena, depth)?;
                     fields.push((key, self.value(arena, depth + 1)?));
                 }
                 Ok(Value::Object(fields.into_bump_slice()))
@@ -379,6 +388,15 @@ mod tests {
             ];
             prop_assert_eq!(format!("{value}"), format!("{}", Value::Array(&items)));
         }
+    }
+
+    #[test]
+    fn a_key_that_is_a_map_is_refused_instead_of_escaped_at_every_level() {
+        let arena = Bump::new();
+        let nested = [0x81; 60];
+        let error = Reader::new(&nested).value(&arena, 0).expect_err("a map as a key");
+        assert_eq!(error.reason, "malformed_msgpack");
+        assert!(arena.allocated_bytes() < 64 << 10, "{} bytes", arena.allocated_bytes());
     }
 
     #[test]

@@ -11,51 +11,113 @@ use arrow::error::ArrowError;
 use schemas::limits::MAX_STATISTICS_TEXT_BYTES;
 use serde_json::{Map, Value, json};
 
-/// The statistics of a file's rows, JSON.
-pub(super) fn of(rows: &RecordBatch) -> Result<String, ArrowError> {
-    let mut minima = Map::new();
-    let mut maxima = Map::new();
-    let mut nulls = Map::new();
-    for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
-        if matches!(field.data_type(), DataType::List(_) | DataType::Map(..) | DataType::Struct(_))
-        {
-            continue;
-        }
-        nulls.insert(field.name().clone(), json!(column.null_count()));
-        if let Some((minimum, maximum)) = bounds(column) {
-            minima.insert(field.name().clone(), minimum);
-            maxima.insert(field.name().clone(), maximum);
-        }
-    }
-    let stats = json!({
-        "numRecords": rows.num_rows(),
-        "minValues": minima,
-        "maxValues": maxima,
-        "nullCount": nulls,
-    });
-    serde_json::to_string(&stats).map_err(|error| ArrowError::JsonError(error.to_string()))
+/// Collects the statistics of a file while its rows are written.
+#[derive(Debug, Default)]
+pub(crate) struct Statistics {
+    rows: usize,
+    columns: Vec<Column>,
 }
 
-/// Smallest and largest value; `None` where there is none, or none worth giving.
-fn bounds(column: &ArrayRef) -> Option<(Value, Value)> {
+/// What is known of one column.
+#[derive(Debug)]
+struct Column {
+    name: String,
+    nulls: usize,
+    bounds: Option<(Bound, Bound)>,
+}
+
+/// Smallest or largest value of a column; two of one column are of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Bound {
+    Number(i64),
+    Time(i64),
+    Text(String),
+}
+
+impl Statistics {
+    /// Counts these rows in. Every batch of a file has the same columns.
+    pub(crate) fn add(&mut self, rows: &RecordBatch) {
+        let is_first = self.columns.is_empty();
+        self.rows += rows.num_rows();
+        let fields = rows.schema_ref().fields().iter().zip(rows.columns());
+        let flat = fields.filter(|(field, _)| {
+            !matches!(
+                field.data_type(),
+                DataType::List(_) | DataType::Map(..) | DataType::Struct(_)
+            )
+        });
+        for (number, (field, array)) in flat.enumerate() {
+            if is_first {
+                self.columns.push(Column { name: field.name().clone(), nulls: 0, bounds: None });
+            }
+            let Some(column) = self.columns.get_mut(number) else { continue };
+            column.nulls += array.null_count();
+            column.bounds = match (column.bounds.take(), bounds(array)) {
+                (Some((low, high)), Some((minimum, maximum))) => {
+                    Some((low.min(minimum), high.max(maximum)))
+                }
+                (one, other) => one.or(other),
+            };
+        }
+    }
+
+    /// As Delta wants them, JSON.
+    pub(crate) fn json(&self) -> Result<String, ArrowError> {
+        let mut minima = Map::new();
+        let mut maxima = Map::new();
+        let mut nulls = Map::new();
+        for Column { name, nulls: count, bounds } in &self.columns {
+            nulls.insert(name.clone(), json!(count));
+            let values = bounds.as_ref().map(|(low, high)| (low.value(), high.value()));
+            if let Some((Some(minimum), Some(maximum))) = values {
+                minima.insert(name.clone(), minimum);
+                maxima.insert(name.clone(), maximum);
+            }
+        }
+        let stats = json!({
+            "numRecords": self.rows,
+            "minValues": minima,
+            "maxValues": maxima,
+            "nullCount": nulls,
+        });
+        serde_json::to_string(&stats).map_err(|error| ArrowError::JsonError(error.to_string()))
+    }
+}
+
+impl Bound {
+    /// `None` where the value is not worth giving.
+    fn value(&self) -> Option<Value> {
+        match self {
+            Bound::Number(number) => Some(json!(number)),
+            Bound::Time(micros) => time(*micros),
+            Bound::Text(text) => (text.len() <= MAX_STATISTICS_TEXT_BYTES).then(|| json!(text)),
+        }
+    }
+}
+
+/// Smallest and largest value; `None` where there is none, or none that is ever given.
+fn bounds(column: &ArrayRef) -> Option<(Bound, Bound)> {
+    let pair = |low: Option<i64>, high: Option<i64>, kind: fn(i64) -> Bound| {
+        Some((kind(low?), kind(high?)))
+    };
     match column.data_type() {
         DataType::Int32 => {
             let column = column.as_primitive::<Int32Type>();
-            Some((json!(compute::min(column)?), json!(compute::max(column)?)))
+            let (low, high) = (compute::min(column)?, compute::max(column)?);
+            Some((Bound::Number(low.into()), Bound::Number(high.into())))
         }
         DataType::Int64 => {
             let column = column.as_primitive::<Int64Type>();
-            Some((json!(compute::min(column)?), json!(compute::max(column)?)))
+            pair(compute::min(column), compute::max(column), Bound::Number)
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             let column = column.as_primitive::<TimestampMicrosecondType>();
-            Some((time(compute::min(column)?)?, time(compute::max(column)?)?))
+            pair(compute::min(column), compute::max(column), Bound::Time)
         }
         DataType::Utf8 => {
             let column = column.as_string::<i32>();
-            let (minimum, maximum) = (compute::min_string(column)?, compute::max_string(column)?);
-            let short = minimum.len().max(maximum.len()) <= MAX_STATISTICS_TEXT_BYTES;
-            short.then(|| (json!(minimum), json!(maximum)))
+            let (low, high) = (compute::min_string(column)?, compute::max_string(column)?);
+            Some((Bound::Text(low.to_owned()), Bound::Text(high.to_owned())))
         }
         _ => None,
     }
@@ -74,6 +136,12 @@ mod tests {
 
     use arrow::array::{Float64Array, StringArray, TimestampMicrosecondArray};
 
+    fn json_of(batches: &[RecordBatch]) -> String {
+        let mut stats = Statistics::default();
+        batches.iter().for_each(|rows| stats.add(rows));
+        stats.json().expect("statistics")
+    }
+
     #[test]
     fn bounds_are_exact_or_absent() {
         let times = TimestampMicrosecondArray::from(vec![-1, 1_714_219_200_123_456]);
@@ -84,7 +152,10 @@ mod tests {
             ("message", Arc::new(StringArray::from(vec!["a", &long])) as ArrayRef),
             ("value", Arc::new(Float64Array::from(vec![f64::NAN, 1.0])) as ArrayRef),
         ]);
-        let stats = of(&rows.expect("batch")).expect("statistics");
+        let rows = rows.expect("batch");
+        let whole = json_of(std::slice::from_ref(&rows));
+        assert_eq!(json_of(&[rows.slice(1, 1), rows.slice(0, 1)]), whole, "batch by batch");
+        let stats = whole;
         let stats: Value = serde_json::from_str(&stats).expect("JSON");
         assert_eq!(stats["numRecords"], 2);
         assert_eq!(stats["minValues"]["time"], "1969-12-31T23:59:59.999999Z");

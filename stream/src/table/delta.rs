@@ -99,6 +99,14 @@ impl PublishedTable {
         self.table
     }
 
+    pub(super) fn delta(&self) -> &DeltaTable {
+        &self.delta
+    }
+
+    pub(super) fn log_store(&self) -> &LogStoreRef {
+        &self.log_store
+    }
+
     /// The last seq it contains.
     pub fn cursor(&self) -> Option<u64> {
         self.cursor
@@ -190,7 +198,7 @@ impl PublishedTable {
     }
 
     /// Reads table and cursor anew.
-    async fn reload(&mut self) -> Result<(), TableError> {
+    pub async fn reload(&mut self) -> Result<(), TableError> {
         let table = self.table.name();
         let wrap = |source| TableError::Delta { table, source };
         let mut delta = DeltaTable::new(Arc::clone(&self.log_store));
@@ -229,7 +237,10 @@ impl PublishedTable {
 /// A log store over our own store. The URL is only a name below it: with `file` Delta would look
 /// for a real directory of that name, with `memory` it takes the store as it is and relies on
 /// sorted listings, which every store of [`crate::store`] gives.
-fn log_store(store: Arc<dyn ObjectStore>, table: Table) -> Result<LogStoreRef, DeltaTableError> {
+pub(super) fn log_store(
+    store: Arc<dyn ObjectStore>,
+    table: Table,
+) -> Result<LogStoreRef, DeltaTableError> {
     let url = Url::parse(&format!("memory:///{}/", table.path()))
         .map_err(|error| DeltaTableError::generic(error.to_string()))?;
     logstore_with(store, &url, StorageConfig::default())
@@ -264,7 +275,7 @@ async fn open_or_create(
     Ok(delta)
 }
 
-async fn identity(
+pub(super) async fn identity(
     delta: &DeltaTable,
     log_store: &LogStoreRef,
     app_id: &str,

@@ -10,7 +10,7 @@ use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 
 use super::publisher::Start as PublisherStart;
-use super::{Config, Connect, Error, SharedSource, World};
+use super::{Config, Connect, DECIDE, Error, SharedSource, World};
 use crate::commit_log::head::Head;
 use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{Body, Claim, ClaimedPartition};
@@ -178,7 +178,8 @@ fn check_cursors(head: &Head, cursors: &BTreeMap<Table, Option<u64>>) -> Result<
         if cursor.is_some_and(|cursor| cursor >= head.next_seq) {
             return Err(Error(format!(
                 "table {} contains seq {} but the commit log ends before seq {}: the log was \
-                 emptied or replaced; restore _sys/{LIVE_PIPELINE} from a backup, or start a new store",
+                 emptied or replaced; restore _sys/{LIVE_PIPELINE} from a backup, or begin a new log where \
+                 the tables stand: {DECIDE}adopt --reason TEXT",
                 table.name(),
                 cursor.unwrap_or_default(),
                 head.next_seq
@@ -290,6 +291,7 @@ pub(super) fn out_of_range(partition: &TopicPartition, asked: i64, low: i64, hig
     format!(
         "{topic}-{partition}: offset {asked} is gone, the broker has {low} to {high}: retention \
          removed messages before they were read; they are lost unless the topic is restored. \
-         Decide: restore the topic, or read it under a new name"
+         Decide: restore it, or accept the loss: {DECIDE}accept-gap --topic {topic} --partition {partition} \
+         --reason TEXT"
     )
 }

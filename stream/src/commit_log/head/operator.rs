@@ -1,11 +1,18 @@
 //! The fold of an operator's decisions.
 
+use schemas::table::Table;
+
 use super::super::record::{Decision, Operator};
 use super::{Head, Rejection, not_next};
 
 impl Head {
     pub(super) fn check_operator(&self, operator: &Operator) -> Result<(), Rejection> {
-        let Decision::AcceptGap { partition, from_offset, to_offset } = &operator.decision;
+        if operator.adds.iter().any(|add| add.table != Table::Ledger) {
+            return Err(Rejection::Malformed("a file of a table that is not the ledger"));
+        }
+        let Decision::AcceptGap { partition, from_offset, to_offset } = &operator.decision else {
+            return Ok(());
+        };
         let Some(head) = self.partitions.get(partition) else {
             return Err(Rejection::Malformed("a partition nobody has claimed"));
         };
@@ -28,8 +35,12 @@ impl Head {
         if let Err(rejection) = self.check_operator(operator) {
             return vec![(0, rejection)];
         }
-        let Decision::AcceptGap { partition, to_offset, .. } = &operator.decision;
-        if let Some(head) = self.partitions.get_mut(partition) {
+        if !operator.adds.is_empty() {
+            self.tables.entry(Table::Ledger).or_default().last_add_seq = Some(seq);
+        }
+        if let Decision::AcceptGap { partition, to_offset, .. } = &operator.decision
+            && let Some(head) = self.partitions.get_mut(partition)
+        {
             head.next_offset = *to_offset;
             head.last_seq = seq;
         }

@@ -95,6 +95,7 @@ pub(crate) fn gap(partition: i32, from_offset: i64, to_offset: i64) -> Body {
         by: "me".to_owned(),
         reason: "lost".to_owned(),
         decision: Decision::AcceptGap { partition, from_offset, to_offset },
+        adds: Vec::new(),
     })
 }
 
@@ -313,8 +314,9 @@ proptest! {
                     }
                     ranges.push((part.from_offset, part.to_offset));
                 }
-            } else if let Body::Operator(Operator { decision, .. }) = &body {
-                let Decision::AcceptGap { partition, from_offset, to_offset } = decision;
+            } else if let Body::Operator(Operator { decision, .. }) = &body
+                && let Decision::AcceptGap { partition, from_offset, to_offset } = decision
+            {
                 committed.entry(partition.clone()).or_default().push((*from_offset, *to_offset));
             }
             for (partition, old) in &before.partitions {

@@ -1,0 +1,87 @@
+//! The worker among the roles of one process: when it waits for a person's decision, the others go on.
+//!
+//! A worker that can not go on by itself (offsets that are gone, a commit log that was emptied) does not take
+//! intake and query down: Kafka keeps what comes, the tables answer. Health and the log say what is to be
+//! decided, and the worker is tried again every [`TRY_AGAIN`]: after the decision it goes on by itself.
+
+use std::time::Duration;
+
+use stream::worker::{Config, Error, Running, start};
+
+use crate::admin::Admin;
+
+/// Pause between two tries of a worker that waits for a decision.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// The worker of this process.
+#[derive(Debug, Default)]
+pub(super) struct WorkerRole {
+    running: Option<Running>,
+    /// What a worker that waits for a decision is started with again; `None` where it is not waited for.
+    again: Option<Config>,
+}
+
+impl WorkerRole {
+    /// Starts it. With `others` a worker that needs a decision is no failure: the others serve meanwhile.
+    pub(super) async fn start(
+        &mut self,
+        config: Config,
+        others: bool,
+        admin: Option<&Admin>,
+    ) -> Result<(), Error> {
+        let settings = others.then(|| config.clone());
+        match start(config).await {
+            Ok(running) => self.took(running, admin),
+            Err(error) if others && error.needs_decision() => halted(&error, admin),
+            Err(error) => return Err(error),
+        }
+        self.again = settings;
+        Ok(())
+    }
+
+    fn took(&mut self, running: Running, admin: Option<&Admin>) {
+        if let Some(admin) = admin {
+            admin.show_worker(running.status_reader());
+        }
+        self.running = Some(running);
+    }
+
+    /// Resolves only when the worker can not go on and waiting does not help; never without one.
+    pub(super) async fn failed(&mut self, admin: Option<&Admin>) -> Error {
+        loop {
+            if let Some(running) = &mut self.running {
+                let error = running.failed().await;
+                if self.again.is_none() || !error.needs_decision() {
+                    return error;
+                }
+                halted(&error, admin);
+                self.running = None;
+            }
+            let Some(config) = self.again.clone() else { return std::future::pending().await };
+            tokio::time::sleep(TRY_AGAIN).await;
+            match start(config).await {
+                Ok(running) => {
+                    tracing::info!("the worker goes on");
+                    self.took(running, admin);
+                }
+                Err(error) if error.needs_decision() => {
+                    tracing::debug!("still waiting for a decision: {error}");
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+
+    /// The running worker, for its drain.
+    pub(super) fn take(&mut self) -> Option<Running> {
+        self.again = None;
+        self.running.take()
+    }
+}
+
+fn halted(error: &Error, admin: Option<&Admin>) {
+    tracing::error!("{error}; intake and query go on, Kafka keeps what comes");
+    if let Some(admin) = admin {
+        admin.show_halted(&error.0);
+    }
+}

@@ -1,0 +1,45 @@
+//! Deletes commit-log records and snapshots that recovery does not need any more.
+//!
+//! A record may go when a snapshot covers it that every table has caught up with, and when it is
+//! older than the horizon. The horizon is what keeps a deleted key from being created again: only
+//! a writer that has not looked at the log for all that time could try, and such a writer looks
+//! at the snapshots first ([`crate::commit_log::log`]).
+
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
+
+use super::vacuum::delete_keys;
+use crate::commit_log::{Layout, head::Head, snapshot};
+
+/// Records and snapshots below the newest snapshot that `usable` accepts, older than the horizon.
+pub(super) async fn find(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+    now_millis: i64,
+    horizon: Duration,
+    usable: impl Fn(&Head) -> bool,
+) -> Result<Vec<Path>, StoreError> {
+    let Some(head) = snapshot::newest(store, layout, usable).await else { return Ok(Vec::new()) };
+    let floor = head.next_seq;
+    let horizon = i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX);
+    let before = now_millis.saturating_sub(horizon);
+    let mut old = Vec::new();
+    for directory in [layout.records(), layout.snapshots()] {
+        let listed: Vec<ObjectMeta> = store.list(Some(&directory)).try_collect().await?;
+        let is_old = |meta: &ObjectMeta| {
+            let below = Layout::seq(&meta.location).is_some_and(|seq| seq < floor);
+            below && meta.last_modified.timestamp_millis() < before
+        };
+        old.extend(listed.into_iter().filter(is_old).map(|meta| meta.location));
+    }
+    old.sort_unstable();
+    Ok(old)
+}
+
+/// Deletes them, the oldest first.
+pub(super) async fn delete(store: &dyn ObjectStore, keys: &[Path]) -> Result<(), StoreError> {
+    delete_keys(store, keys.iter().cloned().map(Ok).collect()).await
+}

@@ -1,0 +1,244 @@
+//! Files of one hour -> one sorted file with the same rows. Nothing refers to the new file yet; it
+//! is read back and compared before anything does.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::async_writer::AsyncArrowWriter;
+use parquet::errors::ParquetError;
+use schemas::limits::{
+    MAX_READ_BATCH_BYTES, MERGE_BATCH_BYTES, MERGE_BATCH_ROWS, MERGE_CONCURRENT_READS,
+};
+use schemas::table::Table;
+use tokio_util::sync::CancellationToken;
+
+use super::fingerprint::Fingerprint;
+use super::merge::{Input, Merge};
+use super::plan::Group;
+use crate::clock::{Clock, Entropy};
+use crate::commit_log::record::FileAdd;
+use crate::files;
+use crate::files::statistics::Statistics;
+
+/// Bytes held back before an upload begins; smaller files are one request.
+const UPLOAD_PART_BYTES: usize = 16 << 20;
+
+/// Why files were not put together. Nothing has changed; what was written is garbage.
+#[derive(Debug, thiserror::Error)]
+pub enum RewriteError {
+    /// Reading or writing failed.
+    #[error("{path}: {source}")]
+    Parquet {
+        /// The file.
+        path: String,
+        /// The reason.
+        source: ParquetError,
+    },
+    /// The store failed.
+    #[error("{path}: {source}")]
+    Store {
+        /// The file.
+        path: String,
+        /// The reason.
+        source: StoreError,
+    },
+    /// Rows do not fit the table.
+    #[error("table {table}: {source}")]
+    Columns {
+        /// Its name.
+        table: &'static str,
+        /// The reason.
+        source: ArrowError,
+    },
+    /// The new file does not hold the rows of the old ones.
+    #[error(
+        "table {table}, {path}: {found} rows were read back, {expected} were expected, or their values differ; the table is unchanged"
+    )]
+    Differs {
+        /// Its name.
+        table: &'static str,
+        /// The new file.
+        path: String,
+        /// What the old files hold.
+        expected: u64,
+        /// What the new file holds.
+        found: u64,
+    },
+    /// The process ends.
+    #[error("stopped")]
+    Stopped,
+    /// The work ended abnormally.
+    #[error("compaction panicked: {0}")]
+    Panicked(tokio::task::JoinError),
+}
+
+/// What rewriting needs of the world.
+#[derive(Debug, Clone)]
+pub(super) struct Rewriter {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Rewriter {
+    /// Writes the rows of the group's files, merged, into a new file; reads it back; compares.
+    pub(super) async fn merge(&self, table: Table, group: &Group) -> Result<FileAdd, RewriteError> {
+        let columns = |source| RewriteError::Columns { table: table.name(), source };
+        // What is decoded at once is shared among the files.
+        let share = MERGE_BATCH_BYTES / group.files.len().max(1);
+        let inputs = futures::stream::iter(&group.files)
+            .map(|file| self.read(table, &file.path, share))
+            .buffered(MERGE_CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        let mut merge = Merge::open(table, inputs).await.map_err(columns)?;
+        let name = files::relative_path(group.hour, "compact", self.entropy.bits());
+        let mut output = self.create(table, &name, group.rows())?;
+        let done = self.copy(table, &mut merge, &mut output).await;
+        let (fingerprint, stats) = match done {
+            Ok(done) => done,
+            Err(error) => {
+                output.abandon().await;
+                return Err(error);
+            }
+        };
+        let size = output.finish().await?;
+        self.compare(table, &name, group, fingerprint).await?;
+        Ok(FileAdd {
+            table,
+            path: name,
+            date: group.hour.date(),
+            hour: group.hour.hour_of_day(),
+            size: i64::try_from(size).unwrap_or(i64::MAX),
+            rows: group.rows(),
+            stats: stats.json().map_err(columns)?,
+            modified_millis: self.clock.unix_millis(),
+        })
+    }
+
+    async fn copy(
+        &self,
+        table: Table,
+        merge: &mut Merge,
+        output: &mut Output,
+    ) -> Result<(Fingerprint, Statistics), RewriteError> {
+        let columns = |source| RewriteError::Columns { table: table.name(), source };
+        let (mut fingerprint, mut stats) = (Fingerprint::default(), Statistics::default());
+        while let Some(rows) = merge.next().await.map_err(columns)? {
+            if self.stop.is_cancelled() {
+                return Err(RewriteError::Stopped);
+            }
+            fingerprint.add(&rows).map_err(columns)?;
+            stats.add(&rows);
+            output.write(&rows).await?;
+        }
+        Ok((fingerprint, stats))
+    }
+
+    /// The rows of a file, as the table's columns; `share` bounds the bytes of a batch. The file
+    /// is held as it is stored; its rows are decoded batch by batch.
+    async fn read(&self, table: Table, path: &str, share: usize) -> Result<Input, RewriteError> {
+        let key = Path::from(format!("{}/{path}", table.path()));
+        let missing = |source| RewriteError::Store { path: key.to_string(), source };
+        let bytes = self.store.get(&key).await.map_err(missing)?.bytes().await.map_err(missing)?;
+        let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };
+        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(wrap)?;
+        let groups = builder.metadata().row_groups();
+        let bytes: i64 = groups.iter().map(|group| group.total_byte_size()).sum();
+        let rows: i64 = groups.iter().map(|group| group.num_rows()).sum();
+        let row_bytes = usize::try_from(bytes / rows.max(1)).unwrap_or(0).max(1);
+        let batch = (share.min(MAX_READ_BATCH_BYTES) / row_bytes).clamp(1, MERGE_BATCH_ROWS);
+        let reader = builder.with_batch_size(batch).build().map_err(wrap)?;
+        let schema = table.file_schema();
+        let rows = reader.map(move |batch| {
+            let (_, columns, rows) = batch?.into_parts();
+            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
+            // Fails where a file has other columns than the table.
+            RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
+        });
+        Ok(futures::stream::iter(rows).boxed())
+    }
+
+    fn create(&self, table: Table, name: &str, rows: i64) -> Result<Output, RewriteError> {
+        let key = Path::from(format!("{}/{name}", table.path()));
+        let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };
+        let rows = usize::try_from(rows).unwrap_or(0);
+        let properties = files::properties(table, rows).map_err(wrap)?;
+        let upload =
+            BufWriter::with_capacity(Arc::clone(&self.store), key.clone(), UPLOAD_PART_BYTES);
+        let schema = table.file_schema();
+        let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties)).map_err(wrap)?;
+        Ok(Output { writer, key, store: Arc::clone(&self.store) })
+    }
+
+    /// The new file, read from storage, must hold what the old ones said they hold and what was
+    /// read from them.
+    async fn compare(
+        &self,
+        table: Table,
+        name: &str,
+        group: &Group,
+        expected: Fingerprint,
+    ) -> Result<(), RewriteError> {
+        let columns = |source| RewriteError::Columns { table: table.name(), source };
+        let mut input = self.read(table, name, MERGE_BATCH_BYTES).await?;
+        let mut found = Fingerprint::default();
+        while let Some(rows) = input.try_next().await.map_err(columns)? {
+            if self.stop.is_cancelled() {
+                return Err(RewriteError::Stopped);
+            }
+            found.add(&rows).map_err(columns)?;
+        }
+        if found != expected || i64::try_from(found.rows) != Ok(group.rows()) {
+            return Err(RewriteError::Differs {
+                table: table.name(),
+                path: name.to_owned(),
+                expected: u64::try_from(group.rows()).unwrap_or(0),
+                found: found.rows,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A file being written.
+struct Output {
+    writer: AsyncArrowWriter<BufWriter>,
+    key: Path,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Output {
+    async fn write(&mut self, rows: &RecordBatch) -> Result<(), RewriteError> {
+        let key = &self.key;
+        let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };
+        self.writer.write(rows).await.map_err(wrap)
+    }
+
+    /// Completes the file; its size.
+    async fn finish(self) -> Result<u64, RewriteError> {
+        let Self { writer, key, store } = self;
+        writer
+            .close()
+            .await
+            .map_err(|source| RewriteError::Parquet { path: key.to_string(), source })?;
+        let meta = store.head(&key).await;
+        let wrap = |source| RewriteError::Store { path: key.to_string(), source };
+        meta.map(|meta| meta.size).map_err(wrap)
+    }
+
+    /// Gives up an unfinished upload.
+    async fn abandon(self) {
+        let mut upload = self.writer.into_inner();
+        if let Err(error) = upload.abort().await {
+            tracing::debug!(key = %self.key, %error, "unfinished upload not aborted");
+        }
+    }
+}
