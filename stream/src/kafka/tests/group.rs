@@ -32,63 +32,73 @@ fn next(changes: &mut Changes) -> Change {
 
 /// Takes what the group gives until it is that many partitions, from this offset on.
 fn accept(source: &mut KafkaSource, changes: &mut Changes, lane: &Lane, count: usize, offset: i64) {
-    let mut mine = Vec::new();
-    while mine.len() < count {
-        match next(changes) {
-            Change::Assigned(given) => {
-                let starts =
-                    given.iter().map(|partition| Start { partition: partition.clone(), offset });
-                source.add(starts.collect()).unwrap();
-                lane.take_on(&given);
-                mine.extend(given);
-            }
-            other => panic!("unexpected {other:?}"),
-        }
+    while lane.partitions().len() < count {
+        let change = next(changes);
+        answer(source, lane, change, offset);
     }
-    assert_eq!(mine.len(), count);
+    assert_eq!(lane.partitions().len(), count);
+}
+
+fn answer(source: &mut KafkaSource, lane: &Lane, change: Change, offset: i64) {
+    match change {
+        Change::Assigned(given) => {
+            let start = |partition: &TopicPartition| Start { partition: partition.clone(), offset };
+            source.add(given.iter().map(start).collect()).unwrap();
+            lane.take_on(&given);
+        }
+        Change::Revoked(taken) => {
+            lane.let_go(&taken);
+            source.remove(&taken).unwrap();
+        }
+        other => panic!("unexpected {other:?}"),
+    }
+}
+
+type Joined = (Box<KafkaSource>, Changes, Lane);
+
+/// Answers for all members until they hold so many partitions each.
+fn settle(members: &mut [&mut Joined], counts: &[usize], offset: i64) {
+    let clock = System::shared();
+    let end = clock.monotonic() + SOON;
+    while members.iter().map(|(.., lane)| lane.partitions().len()).ne(counts.iter().copied()) {
+        assert!(clock.monotonic() < end, "the group does not settle");
+        for (source, changes, lane) in &mut *members {
+            if let Ok(change) = changes.try_recv() {
+                answer(source, lane, change, offset);
+            }
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[test]
 fn partitions_move_to_a_new_member_and_back_and_every_record_comes_once() {
     let mock = mock(4);
-    for id in 0..4 {
-        produce(&mock, id, (0..10).map(|n| n.to_string()));
-    }
-    let (mut first, mut changes) = member(&mock);
-    let lane = first.lane(&[]);
-    accept(&mut first, &mut changes, &lane, 4, 0);
-    assert_eq!(take(&lane, 40).len(), 40);
+    let fill = |range: std::ops::Range<i64>| {
+        (0..4).for_each(|id| produce(&mock, id, range.clone().map(|n| n.to_string())));
+    };
+    let join = || {
+        let (mut source, changes) = member(&mock);
+        let lane = source.lane(&[]);
+        (source, changes, lane)
+    };
+    fill(0..10);
+    let mut first = join();
+    settle(&mut [&mut first], &[4], 0);
+    assert_eq!(take(&first.2, 40).len(), 40);
 
-    let (mut second, mut others) = member(&mock);
-    let their_lane = second.lane(&[]);
-    let Change::Revoked(given_up) = next(&mut changes) else { panic!("nothing is revoked") };
-    assert_eq!(given_up.len(), 2);
-    lane.let_go(&given_up);
-    first.remove(&given_up).unwrap();
-    accept(&mut second, &mut others, &their_lane, 2, 10);
-    assert_eq!(their_lane.partitions().len(), 2);
-    for id in 0..4 {
-        produce(&mock, id, (10..15).map(|n| n.to_string()));
+    let mut second = join();
+    settle(&mut [&mut first, &mut second], &[2, 2], 10);
+    fill(10..15);
+    for (.., lane) in [&first, &second] {
+        assert!(take(lane, 10).iter().all(|(_, record)| record.offset >= 10));
     }
-    assert!(take(&lane, 10).iter().all(|(_, record)| record.offset >= 10));
-    assert!(take(&their_lane, 10).iter().all(|(_, record)| record.offset >= 10));
 
-    second.stop();
-    // The first one's answers to the rebalance in which the other came: nothing new for it.
-    let mut back = 0;
-    while back < 2 {
-        let Change::Assigned(given) = next(&mut changes) else { panic!("not an assignment") };
-        let starts =
-            given.iter().map(|partition| Start { partition: partition.clone(), offset: 15 });
-        first.add(starts.collect()).unwrap();
-        lane.take_on(&given);
-        back += given.len();
-    }
-    for id in 0..4 {
-        produce(&mock, id, (15..17).map(|n| n.to_string()));
-    }
-    assert!(take(&lane, 8).iter().all(|(_, record)| record.offset >= 15));
-    first.stop();
+    second.0.stop();
+    settle(&mut [&mut first], &[4], 15);
+    fill(15..17);
+    assert!(take(&first.2, 8).iter().all(|(_, record)| record.offset >= 15));
+    first.0.stop();
 }
 
 #[test]
