@@ -33,14 +33,14 @@ impl Fleet {
 
     /// One more worker; it has the fleet's store.
     async fn join(&mut self) -> usize {
-        self.join_on(self.store.clone(), Duration::from_millis(10)).await
+        self.join_on(self.store.clone(), world()).await
     }
 
-    async fn join_on(&mut self, store: Arc<dyn ObjectStore>, epoch: Duration) -> usize {
-        let config = Config { epoch, ..config(store) };
+    async fn join_on(&mut self, store: Arc<dyn ObjectStore>, world: World) -> usize {
+        let config = config(store);
         loop {
             let source = Box::new(self.log.open_in(&self.group));
-            match start_in(world(), config.clone(), source).await {
+            match start_in(world.clone(), config.clone(), source).await {
                 Ok(running) => {
                     self.workers.push(Some(running));
                     return self.workers.len() - 1;
@@ -138,7 +138,7 @@ async fn partitions_that_are_handed_over_are_flushed_first() {
 async fn the_unit_of_a_worker_given_up_for_dead_is_refused_and_it_goes_on() {
     let mut fleet = Fleet::start(0, Vec::new()).await;
     let paused = Arc::new(FaultStore::new(fleet.inner.clone(), Vec::new()));
-    let zombie = fleet.join_on(paused.clone(), Duration::from_millis(10)).await;
+    let zombie = fleet.join_on(paused.clone(), world()).await;
     let other = fleet.join().await;
     let contested = fixture::partition(0);
     fleet.group.give(&contested, zombie);
@@ -169,6 +169,34 @@ async fn the_unit_of_a_worker_given_up_for_dead_is_refused_and_it_goes_on() {
     }
     fleet.settle("after the loss").await;
     fleet.assert_exactly_once("zombie").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_whose_flush_takes_too_long_is_given_back_without() {
+    let mut fleet = Fleet::start(0, Vec::new()).await;
+    let stuck = Arc::new(FaultStore::new(fleet.inner.clone(), Vec::new()));
+    let impatient = World { revoke_budget: Duration::from_millis(20), ..world() };
+    let slow = fleet.join_on(stuck.clone(), impatient).await;
+    let other = fleet.join().await;
+    (0..PARTITIONS).for_each(|partition| fleet.group.give(&fixture::partition(partition), slow));
+    produce(&fleet.log, 0, 5);
+    until("first unit", || fleet.status(slow).units > 0).await;
+    stuck.pause();
+    produce(&fleet.log, 0, 4);
+    produce(&fleet.log, 1, 4);
+    until("a write is held back", || stuck.held_back() > 0).await;
+    // More than the committer has in hand.
+    produce(&fleet.log, 0, 3);
+    produce(&fleet.log, 1, 3);
+    fleet.group.give(&fixture::partition(0), other);
+    until("the other has it", || {
+        fleet.status(other).partitions.iter().any(|p| p.next_offset == 12)
+    })
+    .await;
+    stuck.resume();
+    until("the refusal", || fleet.status(slow).rejected_units > 0).await;
+    fleet.settle("what it kept is read again").await;
+    fleet.assert_exactly_once("over budget").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
