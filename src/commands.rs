@@ -4,6 +4,7 @@ mod audit;
 mod check;
 mod fsck;
 mod operator;
+mod redrive;
 pub(crate) mod run;
 pub(crate) mod sql;
 mod table;
@@ -45,6 +46,7 @@ async fn dispatch(command: Command) -> u8 {
         Command::Sql(args) => sql::run(&args).await,
         Command::Audit(args) => audit::run(&args).await,
         Command::Fsck(args) => fsck::run(&args).await,
+        Command::Redrive(args) => redrive::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Demo(args) => demo::run(&args).await,
@@ -60,6 +62,7 @@ fn tracing(command: &Command) {
         Command::Sql(_)
         | Command::Audit(_)
         | Command::Fsck(_)
+        | Command::Redrive(_)
         | Command::Operator(_)
         | Command::Config(_)
         | Command::Demo(_) => "error",

@@ -291,7 +291,7 @@ fn sharing(config: &Config) -> Option<stream::worker::Sharing> {
 }
 
 /// What the embedded broker needs of its consumers, then the user's properties, which win.
-fn consumer_properties(config: &Config) -> Vec<(String, String)> {
+pub(crate) fn consumer_properties(config: &Config) -> Vec<(String, String)> {
     let mut properties = Vec::new();
     #[cfg(feature = "embedded-broker")]
     if is_embedded(config) {
