@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod fsck;
+mod maintain;
 mod operator;
 pub(crate) mod run;
 pub(crate) mod sql;
@@ -45,6 +46,7 @@ async fn dispatch(command: Command) -> u8 {
         Command::Sql(args) => sql::run(&args).await,
         Command::Audit(args) => audit::run(&args).await,
         Command::Fsck(args) => fsck::run(&args).await,
+        Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Demo(args) => demo::run(&args).await,
@@ -60,6 +62,7 @@ fn tracing(command: &Command) {
         Command::Sql(_)
         | Command::Audit(_)
         | Command::Fsck(_)
+        | Command::Maintain(_)
         | Command::Operator(_)
         | Command::Config(_)
         | Command::Demo(_) => "error",

@@ -136,6 +136,7 @@ async fn watermarks(config: &Config, place: &TopicPartition) -> Result<Partition
         brokers: brokers.clone(),
         properties: config.kafka.properties.clone(),
         group: "tidemill-operator".to_owned(),
+        membership: None,
     };
     let topic = place.topic.to_string();
     let ask = move || {

@@ -17,12 +17,9 @@
 //! 9. [`commit_log`]: appending the unit's record is the only commit point.
 //! 10. [`table`]: committed files become visible in the Delta tables.
 //! 11. [`worker`]: the loop that drives all of it, and recovery.
-<<<<<<< HEAD
 //! 12. [`upkeep`]: compaction, retention, and the deletion of what nothing refers to.
-=======
 //!
 //! Beside it: [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
->>>>>>> refs/heads/audit
 
 pub mod backoff;
 pub mod clock;
