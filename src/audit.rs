@@ -16,7 +16,7 @@
 //! Memory is bounded: the ledger is read as a sorted stream, and its ranges are compared with the tables in
 //! pieces of at most [`MAX_AUDIT_ROWS`] expected rows.
 
-mod ask;
+pub(crate) mod ask;
 pub mod range;
 pub mod report;
 mod rows;
@@ -115,6 +115,7 @@ async fn look(engine: &Engine, scope: &Scope) -> Result<Report, AuditError> {
     let mut piece: Vec<Range> = Vec::new();
     let mut expected = 0;
     let mut ledger = ask::ask(engine, &scope.sql()).await?;
+    ledger.published(&mut walk);
     while let Some(batch) = ledger.next().await? {
         for range in Range::read(&batch)? {
             walk.step(&range);

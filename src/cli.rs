@@ -45,6 +45,10 @@ pub enum Command {
     Audit(AuditArgs),
     /// Check the commit log, the tables and their files against one another
     Fsck(FsckArgs),
+    /// Send dead letters through again after a fix, each once
+    Redrive(RedriveArgs),
+    /// Do the upkeep of the tables by hand: compaction, retention, deletion of garbage
+    Maintain(MaintainArgs),
     /// Decide what the worker can not decide by itself
     #[command(subcommand)]
     Operator(OperatorCommand),
@@ -138,7 +142,9 @@ const AUDIT_HELP: &str = "\
 For every topic partition: the units' offset ranges follow one another without gap or overlap,
 received = indexed + excluded + dead letters in each, the tables hold exactly these rows, none twice.
 
-Exit status: 0 proven, 1 violated (the findings say where), 2 could not be checked.";
+Exit status: 0 proven, 1 violated (the findings say where), 2 could not be checked, or not to the
+end: an engine was stopped hard, and some tables do not have its last units yet. It publishes them
+at its next start.";
 
 /// `tidemill fsck`.
 #[derive(Debug, Clone, Args)]
@@ -160,6 +166,45 @@ The log is one chain and its snapshots fit it, every file is named once, each ta
 what the log says, every file is there. Nothing is changed.
 
 Exit status: 0 sound, 1 problems (each with its place), 2 could not be checked.";
+
+/// `tidemill redrive`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = REDRIVE_HELP)]
+pub struct RedriveArgs {
+    /// Only letters of this topic
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// Only letters refused for this reason
+    #[arg(long = "letters", value_name = "REASON")]
+    pub letter_reason: Option<String>,
+    /// Only letters this SQL condition on table dead_letters holds for
+    #[arg(long = "where", value_name = "SQL")]
+    pub filter: Option<String>,
+    /// Say what would be sent, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Finish a run that was killed: what has arrived is not sent again
+    #[arg(long, conflicts_with_all = ["topic", "letter_reason", "filter", "dry_run"])]
+    pub resume: bool,
+    /// Use this Kafka cluster instead of the configured one
+    #[arg(long, value_name = "HOST:PORT", env = "TIDEMILL_KAFKA_BROKERS")]
+    pub kafka: Option<String>,
+    /// How to print what was done
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+    /// Who does it, and why.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+}
+
+const REDRIVE_HELP: &str = "\
+A letter that was sent again has a ledger row with the action `redriven`, and is not chosen another
+time. Kafka must be reachable and a worker running; one run at a time.
+
+  tidemill redrive --letters malformed_json --reason \"decoder fixed\" --dry-run
+  tidemill redrive --where \"timestamp > '2026-03-01'\" --reason \"decoder fixed\"
+
+Exit status: 0 done, 1 not sent or not recorded (the message says how to go on).";
 
 /// `tidemill operator ...`.
 #[derive(Debug, Subcommand)]
@@ -205,6 +250,45 @@ pub struct GapArgs {
     /// Who decides, and why.
     #[command(flatten)]
     pub decide: DecideArgs,
+}
+
+/// `tidemill maintain`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = MAINTAIN_HELP)]
+pub struct MaintainArgs {
+    /// One pass, then end; without it a pass every upkeep.interval until Ctrl-C
+    #[arg(long)]
+    pub once: bool,
+    /// Only this table; may be given several times
+    #[arg(long = "table", value_name = "TABLE", value_parser = table_name)]
+    pub tables: Vec<schemas::table::Table>,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to print what was done
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+    /// Directory of tables and commit log [default: tidemill-data]
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for storage, upkeep and tables
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+const MAINTAIN_HELP: &str = "\
+Small files of closed hours become few large sorted ones, hours past `tables.TABLE.retention` leave
+their table, files that nothing has referred to for `upkeep.keep_removed` are deleted. A worker does
+the same by itself; both at once are safe. Ctrl-C ends a pass at the next safe point.
+
+  tidemill maintain --once --dry-run
+  tidemill maintain --once --table logs
+
+Exit status: 0 all done, 1 something was left (the report says why), 3 storage can not be read.";
+
+fn table_name(text: &str) -> Result<schemas::table::Table, String> {
+    let names = || schemas::table::Table::ALL.map(schemas::table::Table::name).join(", ");
+    schemas::table::Table::from_name(text).ok_or_else(|| format!("one of {}", names()))
 }
 
 /// Formats of a report.
@@ -263,6 +347,8 @@ mod tests {
             "tidemill worker",
             "tidemill query",
             "tidemill config check f.yaml",
+            "tidemill redrive --reason r --letters malformed_json --topic t --dry-run",
+            "tidemill redrive --reason r --resume",
             "tidemill fsck --data-dir d --format json",
             "tidemill operator accept-gap --topic t --partition 0 --to 7 --reason r --by me",
             "tidemill operator adopt --reason r --data-dir d",

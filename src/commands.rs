@@ -3,7 +3,9 @@
 mod audit;
 mod check;
 mod fsck;
+mod maintain;
 mod operator;
+mod redrive;
 pub(crate) mod run;
 pub(crate) mod sql;
 mod table;
@@ -45,6 +47,8 @@ async fn dispatch(command: Command) -> u8 {
         Command::Sql(args) => sql::run(&args).await,
         Command::Audit(args) => audit::run(&args).await,
         Command::Fsck(args) => fsck::run(&args).await,
+        Command::Redrive(args) => redrive::run(&args).await,
+        Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Demo(args) => demo::run(&args).await,
@@ -60,6 +64,8 @@ fn tracing(command: &Command) {
         Command::Sql(_)
         | Command::Audit(_)
         | Command::Fsck(_)
+        | Command::Redrive(_)
+        | Command::Maintain(_)
         | Command::Operator(_)
         | Command::Config(_)
         | Command::Demo(_) => "error",

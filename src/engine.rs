@@ -278,6 +278,7 @@ fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::C
         epoch: config.worker.epoch,
         threads: config.worker.threads,
         sharing: sharing(config),
+        upkeep: config.upkeep.clone(),
     })
 }
 
@@ -291,7 +292,7 @@ fn sharing(config: &Config) -> Option<stream::worker::Sharing> {
 }
 
 /// What the embedded broker needs of its consumers, then the user's properties, which win.
-fn consumer_properties(config: &Config) -> Vec<(String, String)> {
+pub(crate) fn consumer_properties(config: &Config) -> Vec<(String, String)> {
     let mut properties = Vec::new();
     #[cfg(feature = "embedded-broker")]
     if is_embedded(config) {

@@ -10,6 +10,7 @@
 //! | [`commands`] | one file per command |
 //! | [`api`] | client of our own HTTP API, over [`http`] |
 //! | [`demo`] | a small shop whose telemetry shows the product, and the oracle that checks it |
+//! | [`redrive`] | dead letters through again |
 //! | [`exit`] | exit codes |
 
 pub mod admin;
@@ -22,3 +23,4 @@ pub mod demo;
 pub mod engine;
 pub mod exit;
 pub mod http;
+pub mod redrive;

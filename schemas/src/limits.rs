@@ -92,6 +92,8 @@ pub const MAX_EVENTS: usize = 128;
 pub const MAX_HISTOGRAM_BUCKETS: usize = 4_096;
 /// Exemplar trace ids kept per point.
 pub const MAX_EXEMPLARS_PER_POINT: usize = 8;
+/// Records that crashed a lane which a worker remembers, to quarantine them the second time.
+pub const MAX_SUSPECTS: usize = 1_000;
 /// Records in one consumed message.
 pub const MAX_RECORDS_PER_MESSAGE: usize = 1_000_000;
 /// Bytes one message may expand to where a part of it stands for many rows: resource attributes
@@ -249,6 +251,8 @@ pub const MAX_AUDIT_ROWS: i64 = 2_000_000;
 pub const MAX_AUDIT_RANGES: usize = 100_000;
 /// Findings an audit or a check keeps and shows; further ones are counted.
 pub const MAX_AUDIT_FINDINGS: usize = 100;
+/// Dead letters one redrive sends: their payloads are held in memory, up to 64 KiB each as kept.
+pub const MAX_REDRIVEN_AT_ONCE: usize = 1_000;
 /// Seconds one question of an audit may run: large tables take their time.
 pub const AUDIT_TIMEOUT_SECONDS: u64 = 24 * 3_600;
 

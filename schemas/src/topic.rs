@@ -34,6 +34,9 @@ pub const DD_HOSTNAME: &str = "hostname";
 pub const DD_SERVICE: &str = "service";
 /// Header with the tracer's language (`Datadog-Meta-Lang`), used to name unnamed services.
 pub const DD_LANG: &str = "datadog-meta-lang";
+/// Header of a message that was a dead letter and was sent again: the run, and the letter's lineage, as
+/// `run/topic/partition/offset/index`.
+pub const REDRIVEN: &str = "tidemill-redriven";
 /// Header with the container id the tracer reported (`Datadog-Container-ID`).
 pub const DD_CONTAINER: &str = "datadog-container-id";
 

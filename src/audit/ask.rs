@@ -1,10 +1,12 @@
 //! Questions to the query engine in this process, and their answers as plain columns.
 
-use arrow::array::{ArrayRef, AsArray as _, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray as _, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use query::engine::{Engine, Limits};
 use query::{Answer, QueryError};
+
+use super::range::Walk;
 
 /// Why the tables could not be checked.
 #[derive(Debug, thiserror::Error)]
@@ -35,16 +37,23 @@ impl AuditError {
 }
 
 /// An answer as it comes.
-pub(super) struct Rows(Answer);
+pub(crate) struct Rows(Answer);
 
 /// Asks.
-pub(super) async fn ask(engine: &Engine, sql: &str) -> Result<Rows, AuditError> {
+pub(crate) async fn ask(engine: &Engine, sql: &str) -> Result<Rows, AuditError> {
     Ok(Rows(engine.query(sql, Limits::default()).await?))
 }
 
 impl Rows {
+    /// Notes up to which record the tables are published that the question reads.
+    pub(super) fn published(&self, walk: &mut Walk) {
+        for coverage in self.0.coverage() {
+            walk.published(coverage.table, coverage.published_seq);
+        }
+    }
+
     /// The next rows, `None` after the last.
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, AuditError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, AuditError> {
         Ok(self.0.next().await.transpose()?)
     }
 }
@@ -56,16 +65,21 @@ fn column(batch: &RecordBatch, name: &str, to: &DataType) -> Result<ArrayRef, Au
 }
 
 /// A column of whole numbers.
-pub(super) fn numbers(batch: &RecordBatch, name: &str) -> Result<Int64Array, AuditError> {
+pub(crate) fn numbers(batch: &RecordBatch, name: &str) -> Result<Int64Array, AuditError> {
     Ok(column(batch, name, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
 }
 
 /// A column of text.
-pub(super) fn texts(batch: &RecordBatch, name: &str) -> Result<StringArray, AuditError> {
+pub(crate) fn texts(batch: &RecordBatch, name: &str) -> Result<StringArray, AuditError> {
     Ok(column(batch, name, &DataType::Utf8)?.as_string::<i32>().clone())
 }
 
+/// A column of bytes.
+pub(crate) fn binaries(batch: &RecordBatch, name: &str) -> Result<BinaryArray, AuditError> {
+    Ok(column(batch, name, &DataType::Binary)?.as_binary::<i32>().clone())
+}
+
 /// Text as an SQL literal.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -106,6 +106,9 @@ pub struct Finding {
     pub expected: i64,
     /// What is.
     pub found: i64,
+    /// Whether it is about the last units of its partition only, which may not be published to every table yet.
+    #[serde(skip)]
+    pub(super) is_last: bool,
 }
 
 impl Finding {
@@ -180,6 +183,7 @@ impl Range {
             to_offset: self.to,
             expected,
             found,
+            is_last: false,
         }
     }
 }
@@ -221,6 +225,23 @@ impl Walk {
     /// The partitions walked so far.
     pub(super) fn partitions(&self) -> &[Partition] {
         &self.report.partitions
+    }
+
+    /// Up to which record the table is published.
+    pub(super) fn published(&mut self, table: Table, seq: Option<i64>) {
+        self.report.published.insert(table.name(), seq);
+    }
+
+    /// The table has rows of this partition up to `offset`: what is missing before it is no matter of
+    /// publication any more.
+    pub(super) fn reaches(&mut self, table: Table, range: &Range, offset: i64) {
+        let of_it = |f: &&mut Finding| {
+            f.table == Some(table.name())
+                && f.topic == range.topic
+                && f.partition == range.partition
+                && f.from_offset <= offset
+        };
+        self.report.findings.iter_mut().filter(of_it).for_each(|finding| finding.is_last = false);
     }
 
     /// Notes a finding; beyond [`MAX_AUDIT_FINDINGS`] they are only counted.

@@ -51,11 +51,14 @@ async fn count(
     );
     let mut counts = vec![0_i64; ranges.len()];
     let mut answer = ask::ask(engine, &sql).await?;
+    answer.published(walk);
+    let mut last_offset = None;
     while let Some(batch) = answer.next().await? {
         let offsets = numbers(&batch, "_offset")?;
         let (rows, distinct) = (numbers(&batch, "n")?, numbers(&batch, "d")?);
         for row in 0..batch.num_rows() {
             let (offset, n, d) = (offsets.value(row), rows.value(row), distinct.value(row));
+            last_offset = last_offset.max(Some(offset));
             let at = |what, expected, found| Finding {
                 table: Some(table.name()),
                 from_offset: offset,
@@ -79,7 +82,11 @@ async fn count(
         };
         let what = if found < expected { What::RowsMissing } else { What::RowsExtra };
         let finding = range.finding(what, expected, found);
-        walk.found(Finding { table: Some(table.name()), ..finding });
+        let is_last = found == 0;
+        walk.found(Finding { table: Some(table.name()), is_last, ..finding });
+    }
+    if let Some(offset) = last_offset {
+        walk.reaches(table, first, offset);
     }
     Ok(())
 }
@@ -103,6 +110,7 @@ async fn bounds(engine: &Engine, table: Table, walk: &mut Walk) -> Result<(), Au
         table.name()
     );
     let mut answer = ask::ask(engine, &sql).await?;
+    answer.published(walk);
     while let Some(batch) = answer.next().await? {
         let topics = texts(&batch, "_topic")?;
         let (partitions, lows) = (numbers(&batch, "_partition")?, numbers(&batch, "lo")?);
@@ -115,14 +123,14 @@ async fn bounds(engine: &Engine, table: Table, walk: &mut Walk) -> Result<(), Au
                 walk.partitions().iter().find(|p| p.topic == topic && p.partition == partition);
             let known = known.map(|known| (known.from_offset, known.to_offset));
             let outside = match known {
-                None => vec![(low, end)],
+                None => vec![(low, end, true)],
                 Some((from, to)) => {
-                    let before = (low < from).then_some((low, from));
-                    let after = (end > to).then_some((to, end));
+                    let before = (low < from).then_some((low, from, false));
+                    let after = (end > to).then_some((to, end, true));
                     before.into_iter().chain(after).collect()
                 }
             };
-            for (from_offset, to_offset) in outside {
+            for (from_offset, to_offset, is_last) in outside {
                 let found = if known.is_none() { counts.value(row) } else { 1 };
                 let (what, table, topic) =
                     (What::RowOutside, Some(table.name()), Arc::clone(&topic));
@@ -136,6 +144,7 @@ async fn bounds(engine: &Engine, table: Table, walk: &mut Walk) -> Result<(), Au
                     to_offset,
                     expected,
                     found,
+                    is_last,
                 });
             }
         }

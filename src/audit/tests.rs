@@ -95,6 +95,31 @@ fn findings_beyond_the_limit_are_counted() {
     assert!(report.notes().iter().any(|note| note.starts_with("399 further")));
 }
 
+#[test]
+fn what_is_not_published_yet_is_no_violation_but_no_proof_either() {
+    let told = |what, table: Option<i64>, is_last| {
+        let mut report = walk(&[range(0, 0, 10)]);
+        report.published.insert(Table::Ledger.name(), Some(9));
+        report.published.insert(Table::Logs.name(), table);
+        let table = Some(Table::Logs.name());
+        let finding = range(0, 0, 10).finding(what, 7, 0);
+        report.findings.push(Finding { table, is_last, ..finding });
+        report.finding_count = 1;
+        report.verdict()
+    };
+    assert_eq!(told(What::RowsMissing, Some(8), true), Verdict::Unsettled);
+    assert_eq!(told(What::RowsMissing, None, true), Verdict::Unsettled);
+    assert_eq!(told(What::RowOutside, Some(10), true), Verdict::Unsettled);
+    for (what, table, is_last) in [
+        (What::RowsMissing, Some(9), true),
+        (What::RowsMissing, Some(8), false),
+        (What::RowOutside, Some(9), true),
+        (What::RowTwice, Some(8), true),
+    ] {
+        assert_eq!(told(what, table, is_last), Verdict::Violated, "{what:?} {table:?} {is_last}");
+    }
+}
+
 /// The findings about one table.
 fn of<'r>(report: &'r Report, table: Table, what: What) -> Vec<&'r Finding> {
     let of_it = |f: &&Finding| f.table == Some(table.name()) && f.what == what;

@@ -35,6 +35,7 @@ pub(super) async fn run(args: &AuditArgs) -> u8 {
             match report.verdict() {
                 Verdict::Proven => exit::OK,
                 Verdict::Violated => exit::FAILED,
+                Verdict::Unsettled => exit::UNCHECKED,
             }
         }
         Err(error) => {

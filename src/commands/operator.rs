@@ -134,8 +134,9 @@ async fn watermarks(config: &Config, place: &TopicPartition) -> Result<Partition
     };
     let kafka = stream::kafka::Config {
         brokers: brokers.clone(),
-        properties: config.kafka.properties.clone(),
+        properties: crate::engine::consumer_properties(config),
         group: "tidemill-operator".to_owned(),
+        membership: None,
     };
     let topic = place.topic.to_string();
     let ask = move || {

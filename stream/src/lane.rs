@@ -5,8 +5,10 @@
 //! event of a message is counted as received once and as exactly one of the others once.
 
 mod message;
+pub mod suspects;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
@@ -22,6 +24,7 @@ use crate::record::TopicPartition;
 use crate::source::Batch;
 use crate::tally::{Line, Tally};
 use crate::unit::{Columns, OffsetRange, Part};
+use suspects::{Crash, Suspects};
 
 /// Bytes of payload after which the size of the columns is looked at again: asking every builder
 /// is too much for every record.
@@ -93,6 +96,8 @@ pub struct Lane {
     unmeasured: usize,
     full: bool,
     missing: i64,
+    suspects: Arc<Suspects>,
+    crash: Option<Crash>,
 }
 
 impl Lane {
@@ -107,7 +112,20 @@ impl Lane {
             unmeasured: 0,
             full: false,
             missing: 0,
+            suspects: Arc::default(),
+            crash: None,
         }
+    }
+
+    /// Knows of records that crashed other lanes, or this one before.
+    pub fn with_suspects(mut self, suspects: Arc<Suspects>) -> Self {
+        self.suspects = suspects;
+        self
+    }
+
+    /// The record that crashed this lane. Until it is reset it processes nothing and hands over nothing.
+    pub fn crash(&self) -> Option<&Crash> {
+        self.crash.as_ref()
     }
 
     /// Takes a partition on.
@@ -141,6 +159,8 @@ impl Lane {
     pub fn reset(&mut self) {
         self.partitions.clear();
         self.columns = Columns::default();
+        self.arena = Bump::new();
+        self.crash = None;
         (self.unmeasured, self.full, self.missing) = (0, false, 0);
     }
 
@@ -148,7 +168,10 @@ impl Lane {
     /// skipped; offsets that never came are counted. Records of partitions the lane does not hold
     /// are ignored: their owner reads them.
     pub fn process(&mut self, batch: &Batch) {
-        let Self { pipeline, partitions, columns, arena, .. } = self;
+        if self.crash.is_some() {
+            return;
+        }
+        let Self { pipeline, partitions, columns, arena, suspects, .. } = self;
         let Some(state) = partitions.get_mut(&batch.partition) else {
             tracing::debug!(partition = ?batch.partition, "records of a partition not held here");
             return;
@@ -176,7 +199,19 @@ impl Lane {
                     pipeline_version: pipeline.version(),
                 },
             };
-            message.process(arena, record);
+            let reason = suspects.quarantined(&batch.partition, record.offset);
+            // Decoder and stages have guards of their own. What panics outside of them leaves columns half
+            // filled: the lane is of no use until it is reset.
+            let done = catch_unwind(AssertUnwindSafe(|| match reason {
+                Some(panic) => message.quarantine(record, &panic),
+                None => message.process(arena, record),
+            }));
+            if let Err(panic) = done {
+                let text = message::panic_text(panic.as_ref());
+                self.crash = Some(suspects.crashed(&batch.partition, record.offset, text));
+                self.full = false;
+                return;
+            }
             if arena.allocated_bytes() > MAX_IDLE_ARENA_BYTES {
                 *arena = Bump::new();
             } else {
@@ -211,6 +246,9 @@ impl Lane {
     /// The barrier: metrics and ledger are closed, and everything since the last barrier is
     /// handed over.
     pub fn cut(&mut self) -> Result<Part, ArrowError> {
+        if self.crash.is_some() {
+            return Ok(Part::default());
+        }
         let Self { pipeline, partitions, columns, .. } = self;
         let mut ranges = Vec::new();
         for (partition, state) in partitions {

@@ -15,7 +15,7 @@ use crate::clock::{Clock as _, Entropy as _, System};
 use crate::columns::{LedgerColumns, LedgerEntry, Lineage, TableColumns as _};
 use crate::commit_log::Layout;
 use crate::commit_log::head::{Head, PartitionHead, TableHead};
-use crate::commit_log::log::{BACKOFF, CommitLog, LogError};
+use crate::commit_log::log::{BACKOFF, CommitLog, Entry, LogError};
 use crate::commit_log::record::{Body, Decision, FileAdd, Operator};
 use crate::commit_log::snapshot::{self, SnapshotError};
 use crate::files::{FileError, FilePlan, FileWriter};
@@ -151,14 +151,28 @@ pub async fn accept_gap(
     Ok(Accepted { from_offset, to_offset, seq })
 }
 
-/// Records that dead letters were sent through again, with a ledger row for each.
+/// Where the next record goes.
+pub async fn log_end(store: &Arc<dyn ObjectStore>) -> Result<u64, OperatorError> {
+    Ok(recover(store).await?.head().next_seq)
+}
+
+/// Records that dead letters were sent through again, with a ledger row for each; once, however often it is
+/// called for the same run. `since` is where the log ended before the run.
 pub async fn redriven(
     store: &Arc<dyn ObjectStore>,
     id: &str,
+    since: u64,
     letters: &[Told<'_>],
     decider: &Decider,
 ) -> Result<u64, OperatorError> {
-    let mut log = recover(store).await?;
+    let (mut log, entries) = recover_before(store, since).await?;
+    let is_it = |entry: &&Entry| {
+        let Body::Operator(operator) = &entry.record.body else { return false };
+        matches!(&operator.decision, Decision::Redrive { id: done, .. } if done == id)
+    };
+    if let Some(done) = entries.iter().find(is_it) {
+        return Ok(done.record.seq);
+    }
     let adds = ledger_file(store, letters).await?;
     let decision = Decision::Redrive { id: id.to_owned(), letters: letters.len() as u64 };
     append(&mut log, decider, decision, adds).await
@@ -213,12 +227,19 @@ pub async fn adopt(
 }
 
 async fn recover(store: &Arc<dyn ObjectStore>) -> Result<CommitLog, OperatorError> {
+    Ok(recover_before(store, u64::MAX).await?.0)
+}
+
+/// The log, and every record from `since` on.
+async fn recover_before(
+    store: &Arc<dyn ObjectStore>,
+    since: u64,
+) -> Result<(CommitLog, Vec<Entry>), OperatorError> {
     let system = System::shared();
     let layout = Layout::new(LIVE_PIPELINE);
+    let covers = |head: &Head| head.next_seq <= since;
     let store = Arc::clone(store);
-    let recovered =
-        CommitLog::recover(store, layout, system.clone(), system, BACKOFF, |_| true).await?;
-    Ok(recovered.0)
+    Ok(CommitLog::recover(store, layout, system.clone(), system, BACKOFF, covers).await?)
 }
 
 fn stands_at(head: &Head, partition: &TopicPartition) -> Result<i64, OperatorError> {

@@ -25,9 +25,10 @@ fn said(output: &Output) -> String {
 fn help_names_every_command_flag_and_port() {
     let (code, text) = run(&["--help"]);
     assert_eq!(code, Some(0));
-    for word in
-        ["up", "ingest", "worker", "query", "sql", "audit", "fsck", "operator", "config", "demo"]
-    {
+    for word in [
+        "up", "ingest", "worker", "query", "sql", "audit", "fsck", "redrive", "operator", "config",
+        "demo",
+    ] {
         assert!(text.lines().any(|line| line.trim_start().starts_with(word)), "{word}: {text}");
     }
     for port in ["8126", "4317", "4318", "8080", "5433", "9092", "13133"] {

@@ -22,6 +22,12 @@ pub(super) const DECODER_PANIC: &str = "decoder_panic";
 /// Dead-letter reason: a stage panicked on this event.
 pub(super) const PIPELINE_PANIC: &str = "pipeline_panic";
 
+/// Dead-letter reason: the record crashed a lane twice, outside of what is guarded.
+pub(super) const QUARANTINED: &str = "quarantined";
+/// A payload that crashes the lane, in tests.
+#[cfg(test)]
+pub(super) const TRAP: &[u8] = b"crash the lane";
+
 /// The place of one message: its partition's state and where its rows go.
 pub(super) struct Message<'l> {
     pub(super) pipeline: &'l Pipeline,
@@ -37,6 +43,8 @@ impl Message<'_> {
     /// Takes the message through. A panic in the decoder costs this message, one in a stage this
     /// event: it becomes a dead letter instead of a crash loop.
     pub(super) fn process(&mut self, arena: &Bump, record: &Record) {
+        #[cfg(test)]
+        assert!(record.payload != TRAP, "trapped");
         if record.payload.is_empty() {
             return self.refuse_whole(record, EMPTY_PAYLOAD, "the message has no bytes");
         }
@@ -48,6 +56,11 @@ impl Message<'_> {
             Ok(Err(refusal)) => self.refuse_whole(record, refusal.reason, refusal.detail),
             Err(panic) => self.refuse_whole(record, DECODER_PANIC, panic_text(panic.as_ref())),
         }
+    }
+
+    /// Takes a message that crashed the lane out of the way, unread.
+    pub(super) fn quarantine(&mut self, record: &Record, panic: &str) {
+        self.refuse_whole(record, QUARANTINED, panic);
     }
 
     fn accept<'b>(&mut self, arena: &'b Bump, record: &Record, decoded: Decoded<'b>) {
@@ -150,7 +163,7 @@ fn count(number: usize) -> i64 {
 }
 
 /// What a panic said.
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("panic")
 }

@@ -97,3 +97,47 @@ fn what_is_given_up_or_reset_leaves_nothing_behind() {
     lane.process(&batch(&[13], b"x"));
     assert!(lane.cut().expect("columns").ranges.is_empty(), "no partition is held");
 }
+
+#[test]
+fn a_record_that_crashes_the_lane_twice_is_quarantined_and_the_others_go_through() {
+    let suspects = Arc::new(suspects::Suspects::default());
+    let mut lane = Lane::new(crate::fixture::pipeline(), Share::of(1)).with_suspects(suspects);
+    let record = |offset, payload: &[u8]| crate::record::Record {
+        offset,
+        payload: payload.to_vec(),
+        ..crate::record::Record::default()
+    };
+    let batch = Batch {
+        partition: crate::fixture::partition(0),
+        records: vec![record(0, b"one"), record(1, message::TRAP), record(2, b"three")],
+    };
+    let assigned = Assigned {
+        partition: crate::fixture::partition(0),
+        signal: Signal::Logs,
+        format: Format::Raw,
+        next_offset: 0,
+        clock: None,
+    };
+    for times in 1..=2 {
+        lane.assign(assigned.clone());
+        lane.process(&batch);
+        let crash = lane.crash().expect("crashed").clone();
+        assert_eq!((crash.offset, crash.times, crash.is_hopeless()), (1, times, false));
+        assert!(crash.to_string().contains("trapped"), "{crash}");
+        let nothing = lane.cut().expect("cut");
+        assert!(nothing.ranges.is_empty() && nothing.batches.is_empty(), "half a unit");
+        lane.reset();
+    }
+    lane.assign(assigned);
+    lane.process(&batch);
+    assert!(lane.crash().is_none());
+    let part = lane.cut().expect("cut");
+    assert_eq!(part.ranges.first().map(|range| (range.from, range.to)), Some((0, 3)));
+    let rows = |table: Table| -> usize {
+        let of_it = part.batches.iter().filter(|batch| batch.table == table);
+        of_it.map(|batch| batch.rows.num_rows()).sum()
+    };
+    assert_eq!((rows(Table::Logs), rows(Table::DeadLetters)), (2, 1));
+    let balance = crate::fixture::ledger_balance(&part.batches);
+    assert_eq!((balance.received, balance.indexed, balance.dead_letters), (3, 2, 1));
+}

@@ -17,6 +17,7 @@ use super::lane_thread::{self, Command, Notice};
 use super::recovery::{Held, ask_partitions};
 use super::status::Board;
 use super::{Config, Error, SharedSource, Topic, World};
+use crate::lane::suspects::{Crash, Suspects};
 use crate::lane::{Assigned, Lane, Share};
 use crate::record::TopicPartition;
 use crate::source::{Changes, PartitionInfo, Source, SourceError, Start};
@@ -112,8 +113,10 @@ impl Coordinator {
             work,
             board,
         };
+        let suspects = Arc::new(Suspects::default());
         for number in 0..threads {
             let lane = Lane::new(Arc::clone(&config.pipeline), Share::of(threads));
+            let lane = lane.with_suspects(Arc::clone(&suspects));
             let Some(input) = coordinator.with_source(|source| source.lane(&[])) else { break };
             let lane = lane_thread::spawn(number, lane, input, sender.clone());
             let lane = lane.map_err(|error| Error(format!("cannot start a thread: {error}")))?;
@@ -138,7 +141,10 @@ impl Coordinator {
                 }
                 // The committer reports why.
                 () = work.closed() => return Ok(()),
-                change = sharing::next(&mut self.changes) => self.answer(change).await?,
+                change = sharing::next(&mut self.changes) => {
+                    self.answer(change).await?;
+                    again.reset();
+                }
                 () = rejected.notified() => {
                     self.reset().await?;
                     again.reset();
@@ -147,6 +153,10 @@ impl Coordinator {
                     Some(Notice::Full) => {
                         self.cut().await?;
                         epoch.reset();
+                    }
+                    Some(Notice::Crashed(crash)) => {
+                        self.crashed(&crash).await?;
+                        again.reset();
                     }
                     Some(Notice::Halt(reason)) => {
                         // What was read before is good: commit it, then end.
@@ -201,6 +211,16 @@ impl Coordinator {
         };
         drop(tokio::task::spawn_blocking(stop).await);
         Ok(())
+    }
+
+    /// A record crashed a lane: everything not committed is read again. The second time it is quarantined.
+    async fn crashed(&mut self, crash: &Crash) -> Result<(), Error> {
+        if crash.is_hopeless() {
+            self.finish().await?;
+            return Err(Error(crash.to_string()));
+        }
+        tracing::error!("{crash}; what is not committed is read again");
+        self.reset().await
     }
 
     /// Ends the unit. Lanes go on at once with the next one; this waits while the committer is two units behind.

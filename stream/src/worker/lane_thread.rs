@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::recovery::out_of_range;
+use crate::lane::suspects::Crash;
 use crate::lane::{Assigned, Lane};
 use crate::record::TopicPartition;
 use crate::source::{self, Batch, Event};
@@ -39,6 +40,8 @@ pub(super) enum Command {
 pub(super) enum Notice {
     /// The lane's share of the unit is used up.
     Full,
+    /// A record crashed the lane: nothing since the last barrier can be handed over.
+    Crashed(Crash),
     /// The lane can not go on without a decision.
     Halt(String),
 }
@@ -114,6 +117,11 @@ impl Thread {
     /// Processes what is there; says how long to wait for a command before the next look.
     fn work(&mut self) -> Duration {
         if !self.receiving {
+            return IDLE;
+        }
+        if let Some(crash) = self.lane.crash() {
+            let crash = crash.clone();
+            self.told = self.told || self.notices.try_send(Notice::Crashed(crash)).is_ok();
             return IDLE;
         }
         if self.lane.is_full() {

@@ -55,6 +55,7 @@ fn config(store: Arc<dyn ObjectStore>) -> Config {
         epoch: Duration::from_millis(10),
         threads: 2,
         sharing: None,
+        upkeep: crate::upkeep::Settings::default(),
     }
 }
 
@@ -215,6 +216,22 @@ async fn unclear_answers_at_any_write_are_waited_out() {
         run_to_the_end(store, &log, &context).await;
         assert_exactly_once(&inner, &[7, 7, 7], &context).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_crashes_its_lane_twice_is_quarantined_and_costs_no_other() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let log = MemoryLog::new();
+    for partition in 0..3 {
+        produce(&log, partition, 7);
+    }
+    let trap = Record { payload: b"crash the lane".to_vec(), ..Record::default() };
+    log.append(&fixture::partition(1), vec![trap]);
+    produce(&log, 1, 7);
+    run_to_the_end(inner.clone(), &log, "crash").await;
+    assert_exactly_once(&inner, &[7, 15, 7], "crash").await;
+    let letters = messages(&inner, Table::DeadLetters).await;
+    assert_eq!(letters.get(&(1, 7)), Some(&1), "{letters:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
