@@ -47,6 +47,8 @@ pub enum Command {
     Fsck(FsckArgs),
     /// Send dead letters through again after a fix, each once
     Redrive(RedriveArgs),
+    /// Do the upkeep of the tables by hand: compaction, retention, deletion of garbage
+    Maintain(MaintainArgs),
     /// Decide what the worker can not decide by itself
     #[command(subcommand)]
     Operator(OperatorCommand),
@@ -248,6 +250,45 @@ pub struct GapArgs {
     /// Who decides, and why.
     #[command(flatten)]
     pub decide: DecideArgs,
+}
+
+/// `tidemill maintain`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = MAINTAIN_HELP)]
+pub struct MaintainArgs {
+    /// One pass, then end; without it a pass every upkeep.interval until Ctrl-C
+    #[arg(long)]
+    pub once: bool,
+    /// Only this table; may be given several times
+    #[arg(long = "table", value_name = "TABLE", value_parser = table_name)]
+    pub tables: Vec<schemas::table::Table>,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to print what was done
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+    /// Directory of tables and commit log [default: tidemill-data]
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for storage, upkeep and tables
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+const MAINTAIN_HELP: &str = "\
+Small files of closed hours become few large sorted ones, hours past `tables.TABLE.retention` leave
+their table, files that nothing has referred to for `upkeep.keep_removed` are deleted. A worker does
+the same by itself; both at once are safe. Ctrl-C ends a pass at the next safe point.
+
+  tidemill maintain --once --dry-run
+  tidemill maintain --once --table logs
+
+Exit status: 0 all done, 1 something was left (the report says why), 3 storage can not be read.";
+
+fn table_name(text: &str) -> Result<schemas::table::Table, String> {
+    let names = || schemas::table::Table::ALL.map(schemas::table::Table::name).join(", ");
+    schemas::table::Table::from_name(text).ok_or_else(|| format!("one of {}", names()))
 }
 
 /// Formats of a report.

@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod fsck;
+mod maintain;
 mod operator;
 mod redrive;
 pub(crate) mod run;
@@ -47,6 +48,7 @@ async fn dispatch(command: Command) -> u8 {
         Command::Audit(args) => audit::run(&args).await,
         Command::Fsck(args) => fsck::run(&args).await,
         Command::Redrive(args) => redrive::run(&args).await,
+        Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Demo(args) => demo::run(&args).await,
@@ -63,6 +65,7 @@ fn tracing(command: &Command) {
         | Command::Audit(_)
         | Command::Fsck(_)
         | Command::Redrive(_)
+        | Command::Maintain(_)
         | Command::Operator(_)
         | Command::Config(_)
         | Command::Demo(_) => "error",

@@ -10,6 +10,7 @@ mod locate;
 mod problem;
 mod raw;
 mod units;
+mod upkeep;
 mod validate;
 
 #[cfg(test)]
@@ -39,6 +40,8 @@ pub struct Config {
     pub query: Query,
     /// `worker`.
     pub worker: Worker,
+    /// `upkeep`, and `tables.TABLE.retention`.
+    pub upkeep: stream::upkeep::Settings,
     /// `health.listen`: health of the process. Default 127.0.0.1:13133.
     pub health: SocketAddr,
     /// `shutdown_deadline`: longest drain, from the signal on. Default 30 s, 1 s to 10 min.

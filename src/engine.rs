@@ -278,6 +278,7 @@ fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::C
         epoch: config.worker.epoch,
         threads: config.worker.threads,
         sharing: sharing(config),
+        upkeep: config.upkeep.clone(),
     })
 }
 

@@ -88,6 +88,7 @@ fn config(address: &str, topic: &str, directory: &Path) -> worker::Config {
         pipeline: Arc::new(lines::pipeline()),
         epoch: EPOCH,
         sharing: None,
+        upkeep: stream::upkeep::Settings::default(),
         threads,
     }
 }

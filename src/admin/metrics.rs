@@ -6,6 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use ingest::Counter;
+use stream::upkeep::report::TableReport;
 use stream::worker::Status;
 
 use super::Report;
@@ -29,6 +30,7 @@ pub(super) fn render(report: &Report) -> String {
     if let Some(status) = &report.worker {
         worker(&mut text, status);
         sharing(&mut text, status);
+        upkeep(&mut text, status);
         partitions(&mut text, status);
     }
     text.0
@@ -86,6 +88,39 @@ fn worker(text: &mut Text, status: &Status) {
     for (table, seq) in &status.published_seq {
         if let Some(seq) = seq {
             text.sample(&[("table", table)], seq);
+        }
+    }
+}
+
+/// What upkeep did.
+fn upkeep(text: &mut Text, status: &Status) {
+    let report = &status.upkeep;
+    text.family("tidemill_upkeep_passes_total", "counter", "Passes over the tables.");
+    text.sample(&[], report.passes);
+    text.family("tidemill_upkeep_failed_passes_total", "counter", "Passes that ended early.");
+    text.sample(&[], report.failed_passes);
+    type Pick = fn(&TableReport) -> u64;
+    let families: [(&str, &str, &str, Pick); 9] = [
+        ("table_files", "gauge", "Files of a table at the last pass.", |t| t.files),
+        ("table_bytes", "gauge", "Their bytes.", |t| t.bytes),
+        ("compacted_files_total", "counter", "Files put together.", |t| t.compacted.files_before),
+        ("compacted_into_files_total", "counter", "Files they became.", |t| {
+            t.compacted.files_after
+        }),
+        ("compacted_bytes_total", "counter", "Bytes put together.", |t| t.compacted.bytes_before),
+        ("compaction_millis_total", "counter", "Time it took.", |t| t.compaction_millis),
+        ("expired_rows_total", "counter", "Rows past their retention.", |t| t.expired.rows),
+        ("deleted_files_total", "counter", "Files deleted that nothing refers to.", |t| {
+            t.deleted_files
+        }),
+        ("skipped", "gauge", "Whether the last pass left something undone.", |t| {
+            u64::from(t.skipped.is_some())
+        }),
+    ];
+    for (name, kind, help, pick) in families {
+        text.family(&format!("tidemill_upkeep_{name}"), kind, help);
+        for (table, report) in &report.tables {
+            text.sample(&[("table", table)], pick(report));
         }
     }
 }

@@ -131,7 +131,7 @@ impl<'a> Checker<'a> {
                 self.problem(
                     rule,
                     error.to_string(),
-                    "a whole number and its unit: 500ms, 5s, 2m, 1h",
+                    "a whole number and its unit: 500ms, 5s, 2m, 1h, 30d",
                 );
                 default
             }

@@ -23,6 +23,10 @@ pub(super) struct RawConfig {
     #[serde(deserialize_with = "section")]
     pub(super) worker: RawWorker,
     #[serde(deserialize_with = "section")]
+    pub(super) upkeep: RawUpkeep,
+    #[serde(deserialize_with = "section")]
+    pub(super) tables: BTreeMap<String, RawTable>,
+    #[serde(deserialize_with = "section")]
     pub(super) health: RawHealth,
     pub(super) pipeline: Option<stream::pipeline::config::Config>,
     pub(super) pipeline_file: Option<Scalar>,
@@ -96,6 +100,21 @@ pub(super) struct RawWorker {
     pub(super) group: Option<Scalar>,
     pub(super) instance: Option<Scalar>,
     pub(super) session_timeout: Option<Scalar>,
+}
+
+#[derive(Debug, Default, Derive)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
+pub(super) struct RawUpkeep {
+    pub(super) enabled: Option<Scalar>,
+    pub(super) interval: Option<Scalar>,
+    pub(super) compact_after: Option<Scalar>,
+    pub(super) keep_removed: Option<Scalar>,
+}
+
+#[derive(Debug, Default, Derive)]
+#[serde(deny_unknown_fields, default, expecting = "a section with fields")]
+pub(super) struct RawTable {
+    pub(super) retention: Option<Scalar>,
 }
 
 #[derive(Debug, Default, Derive)]

@@ -1,4 +1,4 @@
-//! Values with units: durations (`500ms`, `5s`, `2m`, `1h`), sizes (`512MiB`, `2GiB`, bytes), paths
+//! Values with units: durations (`500ms`, `5s`, `2m`, `1h`, `30d`), sizes (`512MiB`, `2GiB`, bytes), paths
 //! and `${NAME}` references to environment variables.
 
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub(super) enum UnitError {
     Unclosed(String),
 }
 
-/// `500ms`, `5s`, `2m`, `1h`: a whole number and its unit. The unit is never left out, so that
+/// `500ms`, `5s`, `2m`, `1h`, `30d`: a whole number and its unit. The unit is never left out, so that
 /// nobody has to remember which one it was.
 pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
     let (number, unit) = split(text);
@@ -28,6 +28,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, UnitError> {
         "s" => 1_000,
         "m" | "min" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return Err(bad()),
     };
     number.checked_mul(millis).map(Duration::from_millis).ok_or_else(bad)

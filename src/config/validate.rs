@@ -53,6 +53,7 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
         },
         query: query(&raw, check),
         worker: worker(&raw.worker, remote, health, check),
+        upkeep: super::upkeep::settings(&raw.upkeep, &raw.tables, check),
         health,
         shutdown_deadline: check.duration(
             "shutdown_deadline",

@@ -1,6 +1,8 @@
 //! What several tests of this crate share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use arrow::array::{
     Array as _, ArrayRef, AsArray as _, Int32Array, Int64Array, RecordBatch, StringArray,
@@ -10,6 +12,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use schemas::ledger;
 use schemas::table::Table;
 
+use crate::clock::Clock;
 use crate::pipeline::{Pipeline, config};
 use crate::record::TopicPartition;
 use crate::unit::HourBatch;
@@ -81,4 +84,24 @@ pub(crate) fn ledger_balance(batches: &[HourBatch]) -> Balance {
         }
     }
     balance
+}
+
+/// A clock that stands still until it is moved; wall and monotonic time together.
+#[derive(Debug, Default)]
+pub(crate) struct Hands(AtomicI64);
+
+impl Hands {
+    pub(crate) fn pass(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hands {
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::SeqCst).unsigned_abs())
+    }
+
+    fn unix_millis(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
 }

@@ -21,6 +21,7 @@ mod lane_thread;
 mod publisher;
 mod recovery;
 mod status;
+mod upkeep;
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -66,6 +67,8 @@ pub struct Config {
     pub threads: usize,
     /// How the topics are shared with other workers on the same store; `None`: all partitions are this worker's.
     pub sharing: Option<Sharing>,
+    /// What is done with the tables while they grow.
+    pub upkeep: crate::upkeep::Settings,
 }
 
 /// How a worker belongs to the group that shares the topics.

@@ -187,7 +187,10 @@ def test_three_workers_through_kills_pauses_and_comings_and_goings(fleet):
             worker.start()
         elif what == "pause":
             worker.signal(signal.SIGSTOP)
-            time.sleep(SESSION + chance.uniform(2, 4))
+            # It is a zombie when the others have everything, what it still believes to own included.
+            others = [each for each in workers if each is not worker]
+            until(lambda others=others: shared_out(others, partitions), SESSION + 60, state)
+            time.sleep(chance.uniform(0, 2))
             worker.signal(signal.SIGCONT)
             time.sleep(1)
         else:

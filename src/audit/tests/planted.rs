@@ -181,5 +181,6 @@ fn worker_config(store: &Arc<dyn ObjectStore>) -> worker::Config {
         epoch: Duration::from_secs(3_600),
         threads: 2,
         sharing: None,
+        upkeep: stream::upkeep::Settings::default(),
     }
 }

@@ -105,36 +105,11 @@ impl Lease {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
-
     use object_store::memory::InMemory;
 
     use super::*;
     use crate::commit_log::Layout;
-
-    /// A clock that stands still until it is moved; wall and monotonic time apart.
-    #[derive(Debug, Default)]
-    struct Hands {
-        monotonic: AtomicI64,
-        wall: AtomicI64,
-    }
-
-    impl Hands {
-        fn pass(&self, millis: i64) {
-            self.monotonic.fetch_add(millis, Ordering::SeqCst);
-            self.wall.fetch_add(millis, Ordering::SeqCst);
-        }
-    }
-
-    impl Clock for Hands {
-        fn monotonic(&self) -> Duration {
-            Duration::from_millis(self.monotonic.load(Ordering::SeqCst).unsigned_abs())
-        }
-
-        fn unix_millis(&self) -> i64 {
-            self.wall.load(Ordering::SeqCst)
-        }
-    }
+    use crate::fixture::Hands;
 
     fn two() -> (Arc<Hands>, Arc<Hands>, Lease, Lease) {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());

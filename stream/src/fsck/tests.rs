@@ -36,6 +36,7 @@ async fn written() -> Arc<dyn ObjectStore> {
             epoch: Duration::from_secs(3_600),
             threads: 1,
             sharing: None,
+            upkeep: crate::upkeep::Settings::default(),
         };
         let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
         running.drain(Duration::from_secs(20)).await.expect("drains");

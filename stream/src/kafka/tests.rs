@@ -1,5 +1,7 @@
 //! The consumer against librdkafka's mock cluster.
 
+mod group;
+
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use object_store::{Error as StoreError, ObjectStore};
 use schemas::limits::{
     MAX_COMPACTION_BATCH_BYTES, MAX_COMPACTION_BATCH_FILES, MAX_REMOVES_PER_RECORD,
@@ -122,11 +123,16 @@ impl Keeper {
         scope: &Scope,
         progress: &(dyn Fn(Step) + Send + Sync),
     ) -> Result<Report, PassError> {
+        if self.tables.is_empty() {
+            // Opening the tables would create them.
+            let store = self.world.store.as_ref();
+            let layout = Layout::new(LIVE_PIPELINE);
+            if store.list(Some(&layout.records())).try_next().await?.is_none() {
+                return Err(PassError::Empty);
+            }
+        }
         self.look_at_tables().await?;
         let (log, backlog) = self.read_log().await?;
-        if log.head().next_seq == 0 {
-            return Err(PassError::Empty);
-        }
         let report = Report { dry_run: scope.dry_run, passes: 1, ..Report::default() };
         let mut pass = Pass { keeper: self, scope, log, backlog, report, progress };
         pass.run().await?;

@@ -1,6 +1,7 @@
 //! What upkeep did, or would do.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use schemas::table::Table;
@@ -161,5 +162,41 @@ impl Step {
             rows: group.rows(),
             took,
         }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compacted { table, hour, files, bytes_before, bytes_after, rows, took } => {
+                write!(
+                    f,
+                    "{} {} {:02}h: {files} files of {} -> 1 of {}, {rows} rows, {} ms",
+                    table.name(),
+                    hour.date(),
+                    hour.hour_of_day(),
+                    size(*bytes_before),
+                    size(*bytes_after),
+                    took.as_millis()
+                )
+            }
+            Self::Expired { table, files } => {
+                write!(f, "{}: {files} files past their retention left the table", table.name())
+            }
+            Self::Deleted { table, files } => {
+                write!(f, "{}: {files} files nothing refers to deleted", table.name())
+            }
+        }
+    }
+}
+
+/// Bytes as people read them.
+pub fn size(bytes: i64) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        _ if bytes < 1e3 => format!("{bytes} B"),
+        _ if bytes < 1e6 => format!("{:.1} kB", bytes / 1e3),
+        _ if bytes < 1e9 => format!("{:.1} MB", bytes / 1e6),
+        _ => format!("{:.2} GB", bytes / 1e9),
     }
 }

@@ -141,7 +141,10 @@ impl Coordinator {
                 }
                 // The committer reports why.
                 () = work.closed() => return Ok(()),
-                change = sharing::next(&mut self.changes) => self.answer(change).await?,
+                change = sharing::next(&mut self.changes) => {
+                    self.answer(change).await?;
+                    again.reset();
+                }
                 () = rejected.notified() => {
                     self.reset().await?;
                     again.reset();

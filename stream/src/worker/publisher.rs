@@ -2,7 +2,7 @@
 //! those of other workers and commands alike.
 //!
 //! Of several workers the one that holds the lease publishes; the others stand by. Two at once are safe: a table's
-//! cursor lets each record in only once. A worker that drains publishes all that is committed, lease or not, so that
+//! cursor lets each record in only once. Whoever publishes also does the upkeep of the tables. A worker that drains publishes all that is committed, lease or not, so that
 //! nothing stays invisible when all workers end together.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::recovery::{open_tables, recover_log};
 use super::status::Board;
+use super::upkeep::Upkeep;
 use super::{Config, Error, World};
 use crate::commit_log::Layout;
 use crate::commit_log::lease::Lease;
@@ -86,6 +87,7 @@ impl Publisher {
         let mut look = tokio::time::interval(self.config.epoch.max(LOOK));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let appended = Arc::clone(&self.links.appended);
+        let upkeep = self.upkeep(finish.child_token());
         while !finish.is_cancelled() {
             let publishes = name.is_none() || *holder.borrow_and_update() == name;
             self.links.board.publisher(holder.borrow().clone(), publishes);
@@ -97,6 +99,8 @@ impl Publisher {
                 _ = look.tick() => {}
             }
         }
+        // Wherever it is: what it has recorded is published now, the rest is garbage for the next one.
+        drop(upkeep);
         self.publish_the_rest().await?;
         if let Some(Keeper { stop, task }) = keeper {
             stop.cancel();
@@ -104,6 +108,13 @@ impl Publisher {
             drop(task.await);
         }
         Ok(())
+    }
+
+    fn upkeep(&self, stop: CancellationToken) -> AbortOnDropHandle<()> {
+        let links = (Arc::clone(&self.links.board), Arc::clone(&self.links.appended));
+        let author = self.links.board.read().owner;
+        let upkeep = Upkeep::new(&self.world, &self.config, author, links, stop);
+        AbortOnDropHandle::new(tokio::spawn(upkeep.run()))
     }
 
     /// Takes up or lays down publishing, and publishes what is new.

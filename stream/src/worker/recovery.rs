@@ -129,7 +129,7 @@ pub(super) async fn recover_log(
         Arc::clone(&world.clock),
         Arc::clone(&world.entropy),
         world.backoff,
-        |head| settled(head, &cursors),
+        |head| head.is_published_at(&cursors),
     )
     .await?;
     check_cursors(log.head(), &cursors)?;
@@ -163,13 +163,6 @@ pub(super) async fn open_tables(
     });
     let tables = futures::future::try_join_all(open).await;
     tables.map_err(|error| Error(format!("{}: {error}", config.store_name)))
-}
-
-/// Whether every table holds all that `head` covers, so that publishing can go on after it.
-fn settled(head: &Head, cursors: &BTreeMap<Table, Option<u64>>) -> bool {
-    head.tables.iter().all(|(table, known)| {
-        known.last_add_seq.is_none() || known.last_add_seq <= cursors.get(table).copied().flatten()
-    })
 }
 
 /// A table that contains records the log does not have means the log was lost.

@@ -10,6 +10,7 @@ use super::recovery::{Position, Positions, Recovered};
 use crate::record::TopicPartition;
 use crate::source::PartitionInfo;
 use crate::unit::Unit;
+use crate::upkeep::report::Report;
 
 /// A snapshot of the worker's state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
@@ -41,6 +42,8 @@ pub struct Status {
     pub publisher: Option<String>,
     /// Whether this worker publishes to the tables.
     pub publishes: bool,
+    /// What upkeep did since the start.
+    pub upkeep: Report,
     /// The partitions held.
     pub partitions: Vec<PartitionStatus>,
 }
@@ -149,6 +152,15 @@ impl Board {
     pub(super) fn publisher(&self, holder: Option<String>, publishes: bool) {
         let mut state = self.lock();
         (state.status.publisher, state.status.publishes) = (holder, publishes);
+    }
+
+    pub(super) fn publishes(&self) -> bool {
+        self.lock().status.publishes
+    }
+
+    /// A pass of upkeep is over.
+    pub(super) fn upkeep(&self, pass: &Report) {
+        self.lock().status.upkeep.add(pass);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -55,6 +55,7 @@ fn config(store: Arc<dyn ObjectStore>) -> Config {
         epoch: Duration::from_millis(10),
         threads: 2,
         sharing: None,
+        upkeep: crate::upkeep::Settings::default(),
     }
 }
 

@@ -366,3 +366,26 @@ proptest! {
         prop_assert_eq!(late_contents, contents);
     }
 }
+
+#[test]
+fn the_logical_clock_of_a_partition_goes_forward_and_outlives_a_claim() {
+    let mut head = Head::default();
+    let mut body = vec![Body::Claim(claim("a", 0, 1, 0))];
+    for (seq, clock_ns) in [(0, 7), (1, 5)] {
+        let mut unit = unit("a", 0, 1, seq, seq as i64 * 10, seq as i64 * 10 + 10);
+        unit.partitions[0].clock_ns = clock_ns;
+        unit.adds.clear();
+        body.push(commit(unit));
+    }
+    body.push(Body::Claim(claim("b", 0, 2, 20)));
+    for body in body {
+        head.check(&body).expect("valid");
+        match &body {
+            Body::Claim(claim) => drop(head.fold_claim(head.next_seq, claim)),
+            Body::Commit(commit) => drop(head.fold_commit(head.next_seq, commit)),
+            other => panic!("{other:?}"),
+        }
+        head.next_seq += 1;
+    }
+    assert_eq!(head.partitions[&topic_partition(0)].clock_ns, Some(7));
+}

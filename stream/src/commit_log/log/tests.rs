@@ -5,6 +5,7 @@ use super::super::record::{Commit, FileAdd};
 use super::*;
 use crate::clock::System;
 use crate::fault_store::{FaultStore, Rule};
+use crate::fixture::Hands;
 use object_store::memory::InMemory;
 
 async fn open(store: Arc<dyn ObjectStore>) -> Result<(CommitLog, Vec<Entry>), LogError> {
@@ -148,4 +149,42 @@ async fn recovery_starts_from_a_usable_snapshot_and_ends_at_the_same_head() {
     }
     let (slow, _) = open(inner).await.expect("opens");
     assert_eq!(slow.head(), log.head());
+}
+
+/// A writer that saw the first record, another that wrote many more, and the first one's clock.
+async fn away_for_long(store: &Arc<dyn ObjectStore>) -> (CommitLog, Arc<Hands>) {
+    let (mut other, _) = open(store.clone()).await.expect("opens");
+    other.append(|_| Body::Claim(claim("a", 0, 1, 0))).await.expect("claims");
+    let (clock, system) = (Arc::new(Hands::default()), System::shared());
+    let layout = Layout::new("live");
+    let away =
+        CommitLog::recover(store.clone(), layout, clock.clone(), system, TEST_BACKOFF, |_| true);
+    let (away, _) = away.await.expect("opens");
+    for _ in 0..=SNAPSHOT_INTERVAL {
+        other.append(next_unit).await.expect("commits");
+    }
+    (away, clock)
+}
+
+#[tokio::test]
+async fn a_writer_that_was_away_too_long_does_not_open_a_removed_key_again() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let (mut away, clock) = away_for_long(&store).await;
+    clock.pass(1_000 * (LOG_STALENESS_SECONDS as i64 + 1));
+    let layout = Layout::new("live");
+    for seq in 0..50 {
+        store.delete(&layout.record(seq)).await.expect("removed");
+    }
+    let error = away.append(next_unit).await.expect_err("refused");
+    assert!(matches!(error, LogError::Stale { .. }), "{error}");
+    assert!(store.get(&layout.record(1)).await.is_err(), "the key was opened again");
+}
+
+#[tokio::test]
+async fn a_writer_that_was_away_reads_what_it_missed_before_it_appends() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let (mut away, clock) = away_for_long(&store).await;
+    clock.pass(1_000 * (LOG_STALENESS_SECONDS as i64 + 1));
+    let entries = away.append(next_unit).await.expect("appends");
+    assert_eq!(entries.len() as u64, SNAPSHOT_INTERVAL + 2, "all it missed, then its own");
 }

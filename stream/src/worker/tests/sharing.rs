@@ -33,15 +33,22 @@ impl Fleet {
 
     /// One more worker; it has the fleet's store.
     async fn join(&mut self) -> usize {
-        self.join_on(self.store.clone(), Duration::from_millis(10)).await
+        self.join_on(self.store.clone(), world()).await
     }
 
-    async fn join_on(&mut self, store: Arc<dyn ObjectStore>, epoch: Duration) -> usize {
-        let config = Config { epoch, ..config(store) };
-        let source = Box::new(self.log.open_in(&self.group));
-        let running = start_in(world(), config, source).await.expect("starts");
-        self.workers.push(Some(running));
-        self.workers.len() - 1
+    async fn join_on(&mut self, store: Arc<dyn ObjectStore>, world: World) -> usize {
+        let config = config(store);
+        loop {
+            let source = Box::new(self.log.open_in(&self.group));
+            match start_in(world.clone(), config.clone(), source).await {
+                Ok(running) => {
+                    self.workers.push(Some(running));
+                    return self.workers.len() - 1;
+                }
+                // Some faults stop the start: a person would start again, and so does this.
+                Err(error) => assert!(error.to_string().contains("test store"), "{error}"),
+            }
+        }
     }
 
     fn status(&self, number: usize) -> Status {
@@ -122,7 +129,8 @@ async fn partitions_that_are_handed_over_are_flushed_first() {
         assert_eq!(status.partitions.len(), 2, "{status:?}");
         assert!(status.partitions.iter().all(|p| p.generation > 1), "{status:?}");
     }
-    assert_eq!(statuses.iter().filter(|status| status.publishes).count(), 1, "{statuses:?}");
+    let publishing = || fleet.statuses().iter().filter(|status| status.publishes).count();
+    until("one publisher", || publishing() == 1).await;
     fleet.assert_exactly_once("handed over").await;
 }
 
@@ -130,7 +138,7 @@ async fn partitions_that_are_handed_over_are_flushed_first() {
 async fn the_unit_of_a_worker_given_up_for_dead_is_refused_and_it_goes_on() {
     let mut fleet = Fleet::start(0, Vec::new()).await;
     let paused = Arc::new(FaultStore::new(fleet.inner.clone(), Vec::new()));
-    let zombie = fleet.join_on(paused.clone(), Duration::from_millis(10)).await;
+    let zombie = fleet.join_on(paused.clone(), world()).await;
     let other = fleet.join().await;
     let contested = fixture::partition(0);
     fleet.group.give(&contested, zombie);
@@ -164,6 +172,34 @@ async fn the_unit_of_a_worker_given_up_for_dead_is_refused_and_it_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_whose_flush_takes_too_long_is_given_back_without() {
+    let mut fleet = Fleet::start(0, Vec::new()).await;
+    let stuck = Arc::new(FaultStore::new(fleet.inner.clone(), Vec::new()));
+    let impatient = World { revoke_budget: Duration::from_millis(20), ..world() };
+    let slow = fleet.join_on(stuck.clone(), impatient).await;
+    let other = fleet.join().await;
+    (0..PARTITIONS).for_each(|partition| fleet.group.give(&fixture::partition(partition), slow));
+    produce(&fleet.log, 0, 5);
+    until("first unit", || fleet.status(slow).units > 0).await;
+    stuck.pause();
+    produce(&fleet.log, 0, 4);
+    produce(&fleet.log, 1, 4);
+    until("a write is held back", || stuck.held_back() > 0).await;
+    // More than the committer has in hand.
+    produce(&fleet.log, 0, 3);
+    produce(&fleet.log, 1, 3);
+    fleet.group.give(&fixture::partition(0), other);
+    until("the other has it", || {
+        fleet.status(other).partitions.iter().any(|p| p.next_offset == 12)
+    })
+    .await;
+    stuck.resume();
+    until("the refusal", || fleet.status(slow).rejected_units > 0).await;
+    fleet.settle("what it kept is read again").await;
+    fleet.assert_exactly_once("over budget").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_worker_publishes_when_the_publisher_dies() {
     let mut fleet = Fleet::start(2, Vec::new()).await;
     fleet.spread();
@@ -180,7 +216,7 @@ async fn another_worker_publishes_when_the_publisher_dies() {
     fleet.settle("the other reads on").await;
     until("the other publishes", || publisher(&fleet) == Some(1 - first)).await;
     let wait = async {
-        while messages(&fleet.inner, Table::Logs).await.len() + 2 < 14 {
+        while messages(&fleet.inner, Table::Logs).await.len() < 11 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };

@@ -1,0 +1,174 @@
+//! Membership in a group, against librdkafka's mock cluster.
+
+use rdkafka::mocking::MockCoordinator;
+
+use super::*;
+use crate::source::{Change, Changes};
+
+fn member(mock: &Mock) -> (Box<KafkaSource>, Changes) {
+    let config = Config {
+        brokers: mock.bootstrap_servers(),
+        properties: Vec::new(),
+        group: "g".to_owned(),
+        membership: Some(Membership { instance: None, session_timeout: Duration::from_secs(6) }),
+    };
+    let mut source = Box::new(KafkaSource::connect(&config, System::shared()).unwrap());
+    let changes = source.join(&["t".to_owned()]).unwrap().expect("a group");
+    (source, changes)
+}
+
+/// The next decision, within the time limit.
+fn next(changes: &mut Changes) -> Change {
+    let clock = System::shared();
+    let end = clock.monotonic() + SOON;
+    loop {
+        match changes.try_recv() {
+            Ok(change) => return change,
+            Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+        assert!(clock.monotonic() < end, "the group does not decide");
+    }
+}
+
+/// Takes what the group gives until it is that many partitions, from this offset on.
+fn accept(source: &mut KafkaSource, changes: &mut Changes, lane: &Lane, count: usize, offset: i64) {
+    while lane.partitions().len() < count {
+        let change = next(changes);
+        answer(source, lane, change, offset);
+    }
+    assert_eq!(lane.partitions().len(), count);
+}
+
+fn answer(source: &mut KafkaSource, lane: &Lane, change: Change, offset: i64) {
+    match change {
+        Change::Assigned(given) => {
+            let start = |partition: &TopicPartition| Start { partition: partition.clone(), offset };
+            source.add(given.iter().map(start).collect()).unwrap();
+            lane.take_on(&given);
+        }
+        Change::Revoked(taken) => {
+            lane.let_go(&taken);
+            source.remove(&taken).unwrap();
+        }
+        other => panic!("unexpected {other:?}"),
+    }
+}
+
+type Joined = (Box<KafkaSource>, Changes, Lane);
+
+/// Answers for all members until they hold so many partitions each.
+fn settle(members: &mut [&mut Joined], counts: &[usize], offset: i64) {
+    let clock = System::shared();
+    let end = clock.monotonic() + SOON;
+    while members.iter().map(|(.., lane)| lane.partitions().len()).ne(counts.iter().copied()) {
+        assert!(clock.monotonic() < end, "the group does not settle");
+        for (source, changes, lane) in &mut *members {
+            if let Ok(change) = changes.try_recv() {
+                answer(source, lane, change, offset);
+            }
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn partitions_move_to_a_new_member_and_back_and_every_record_comes_once() {
+    let mock = mock(4);
+    let fill = |range: std::ops::Range<i64>| {
+        (0..4).for_each(|id| produce(&mock, id, range.clone().map(|n| n.to_string())));
+    };
+    let join = || {
+        let (mut source, changes) = member(&mock);
+        let lane = source.lane(&[]);
+        (source, changes, lane)
+    };
+    fill(0..10);
+    let mut first = join();
+    settle(&mut [&mut first], &[4], 0);
+    assert_eq!(take(&first.2, 40).len(), 40);
+
+    let mut second = join();
+    settle(&mut [&mut first, &mut second], &[2, 2], 10);
+    fill(10..15);
+    for (.., lane) in [&first, &second] {
+        assert!(take(lane, 10).iter().all(|(_, record)| record.offset >= 10));
+    }
+
+    second.0.stop();
+    settle(&mut [&mut first], &[4], 15);
+    fill(15..17);
+    assert!(take(&first.2, 8).iter().all(|(_, record)| record.offset >= 15));
+    first.0.stop();
+}
+
+#[test]
+fn a_member_that_goes_back_gets_every_record_from_there_in_order() {
+    let mock = mock(1);
+    let total: i64 = 5 * MAX_PARTITION_QUEUE_MESSAGES as i64;
+    produce(&mock, 0, (0..total).map(|n| n.to_string()));
+    let (mut source, mut changes) = member(&mock);
+    let lane = source.lane(&[]);
+    accept(&mut source, &mut changes, &lane, 1, 0);
+    for back_to in [100, 3_000, 0] {
+        // In the middle of a flow, queue full or not.
+        take(&lane, 5_000);
+        lane.let_go_of_all();
+        source.add(vec![start(0, back_to)]).unwrap();
+        lane.take_on(&[partition(0)]);
+        let offsets: Vec<i64> =
+            take(&lane, 4_000).iter().map(|(_, record)| record.offset).collect();
+        assert_eq!(offsets[..4_000], (back_to..back_to + 4_000).collect::<Vec<_>>());
+    }
+    source.stop();
+}
+
+#[test]
+fn a_coordinator_that_moves_and_a_broker_that_comes_back_cost_no_record() {
+    let mock = MockCluster::new(3).unwrap();
+    mock.create_topic("t", 2, 3).unwrap();
+    mock.coordinator(MockCoordinator::Group("g".to_owned()), 1).unwrap();
+    let (mut source, mut changes) = member(&mock);
+    let lane = source.lane(&[]);
+    accept(&mut source, &mut changes, &lane, 2, 0);
+    produce(&mock, 0, (0..50).map(|n| n.to_string()));
+    take(&lane, 50);
+    mock.coordinator(MockCoordinator::Group("g".to_owned()), 2).unwrap();
+    mock.broker_down(1).unwrap();
+    produce(&mock, 1, (0..50).map(|n| n.to_string()));
+    mock.broker_up(1).unwrap();
+    // Whatever the group decides meanwhile is answered; records come in any case, each once.
+    let clock = System::shared();
+    let end = clock.monotonic() + SOON;
+    let mut seen = 0;
+    while seen < 50 {
+        assert!(clock.monotonic() < end, "only {seen} records came");
+        match changes.try_recv() {
+            Ok(Change::Assigned(given)) => {
+                let from =
+                    |partition: &TopicPartition| if partition.partition == 0 { 50 } else { seen };
+                let starts = given.iter().map(|p| Start { partition: p.clone(), offset: from(p) });
+                source.add(starts.collect()).unwrap();
+                lane.take_on(&given);
+            }
+            Ok(Change::Revoked(given) | Change::Lost(given)) => source.remove(&given).unwrap(),
+            Ok(Change::Failed(reason)) => panic!("{reason}"),
+            Err(_) => {}
+        }
+        if let Some(Event::Batch(batch)) = lane.recv_timeout(Duration::from_millis(20)) {
+            assert_eq!((batch.partition.partition, batch.records[0].offset), (1, seen));
+            seen += batch.records.len() as i64;
+        }
+    }
+    source.stop();
+}
+
+#[test]
+fn settings_of_the_group_are_not_taken_from_properties() {
+    let mock = mock(1);
+    for key in
+        ["group.id", "group.instance.id", "session.timeout.ms", "partition.assignment.strategy"]
+    {
+        let error = connect(&mock, &[(key, "x")]).unwrap_err().to_string();
+        assert!(error.contains(key), "{error}");
+    }
+}
