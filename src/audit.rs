@@ -24,6 +24,7 @@ mod rows;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use query::engine::Engine;
@@ -107,6 +108,33 @@ pub async fn audit(engine: &Engine, scope: &Scope) -> Result<Report, AuditError>
         report = again.only(&before);
     }
     Ok(report)
+}
+
+/// First offset of every partition that no table has: where reading would go on.
+///
+/// # Errors
+/// When the tables can not be read.
+pub async fn ends(engine: &Engine) -> Result<Vec<(Arc<str>, i32, i64)>, AuditError> {
+    let raw = |table: &str| {
+        format!(" UNION ALL SELECT _topic, _partition, _offset + 1 AS e FROM {table}")
+    };
+    let raw: String = ["logs", "spans", "metrics", "dead_letters"].map(raw).concat();
+    let sql = format!(
+        "SELECT _topic, _partition, max(e) AS e FROM (SELECT _topic, _partition, to_offset AS e FROM ledger \
+         WHERE action IN ('received', 'gap'){raw}) GROUP BY _topic, _partition ORDER BY _topic, _partition"
+    );
+    let mut answer = ask::ask(engine, &sql).await?;
+    let mut ends = Vec::new();
+    while let Some(batch) = answer.next().await? {
+        let topics = ask::texts(&batch, "_topic")?;
+        let (partitions, offsets) =
+            (ask::numbers(&batch, "_partition")?, ask::numbers(&batch, "e")?);
+        ends.extend((0..batch.num_rows()).map(|row| {
+            let partition = i32::try_from(partitions.value(row)).unwrap_or(i32::MAX);
+            (topics.value(row).into(), partition, offsets.value(row))
+        }));
+    }
+    Ok(ends)
 }
 
 /// One look at everything.

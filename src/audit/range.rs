@@ -111,6 +111,9 @@ pub struct Finding {
     pub(super) is_last: bool,
 }
 
+/// What, table, topic, partition, first and last offset of a finding.
+pub(super) type Key = (What, Option<&'static str>, Arc<str>, i32, i64, i64);
+
 impl Finding {
     /// A file of the ledger itself is gone: nothing can be said of any partition.
     pub(super) fn ledger_file_missing() -> Self {
@@ -128,7 +131,7 @@ impl Finding {
     }
 
     /// Where and what, without the numbers: the same finding in two looks.
-    pub(super) fn key(&self) -> (What, Option<&'static str>, Arc<str>, i32, i64, i64) {
+    pub(super) fn key(&self) -> Key {
         let Self { what, table, topic, partition, from_offset, to_offset, .. } = self;
         (*what, *table, Arc::clone(topic), *partition, *from_offset, *to_offset)
     }

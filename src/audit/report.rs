@@ -6,7 +6,7 @@ use std::sync::Arc;
 use schemas::table::Table;
 use serde_json::{Value, json};
 
-use super::range::{Finding, Range, What};
+use super::range::{Finding, Key, Range, What};
 use crate::api::{Column, Rows};
 
 /// Sums of one topic partition.
@@ -132,10 +132,7 @@ impl Report {
     }
 
     /// The same with only those findings that an earlier look had too.
-    pub(super) fn only(
-        mut self,
-        before: &BTreeSet<(What, Option<&'static str>, Arc<str>, i32, i64, i64)>,
-    ) -> Self {
+    pub(super) fn only(mut self, before: &BTreeSet<Key>) -> Self {
         // With more findings than are kept, what passes is not told apart: all of them count.
         if self.finding_count == self.findings.len() as u64 {
             self.findings.retain(|finding| before.contains(&finding.key()));

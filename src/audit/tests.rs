@@ -121,7 +121,7 @@ fn what_is_not_published_yet_is_no_violation_but_no_proof_either() {
 }
 
 /// The findings about one table.
-fn of<'r>(report: &'r Report, table: Table, what: What) -> Vec<&'r Finding> {
+fn of(report: &Report, table: Table, what: What) -> Vec<&Finding> {
     let of_it = |f: &&Finding| f.table == Some(table.name()) && f.what == what;
     report.findings.iter().filter(of_it).collect()
 }
@@ -243,6 +243,11 @@ async fn an_emptied_log_is_begun_anew_where_the_tables_stand() {
     let ends: Vec<_> = (0..3).map(|number| (partition(number), 60)).collect();
     let refused = operator::adopt(&planted.store, &ends, &decider()).await;
     assert!(matches!(refused, Err(OperatorError::LogExists(_))), "the log is there: {refused:?}");
+
+    let found = planted.ends().await.expect("readable");
+    let ends_found: Vec<_> =
+        found.into_iter().map(|(_, partition, end)| (partition, end)).collect();
+    assert_eq!(ends_found, [(0, 60), (1, 60), (2, 60)]);
 
     planted.empty_system();
     let refusal = planted.run().await.expect_err("the log is gone");

@@ -12,6 +12,9 @@ use crate::cli::{AuditArgs, ReportFormat};
 use crate::config::{self, Config, Overrides};
 use crate::exit;
 
+/// Inside a retention, so that no hour leaves its table while it is looked at.
+const MARGIN: Duration = Duration::hours(2);
+
 /// Checks and prints.
 pub(super) async fn run(args: &AuditArgs) -> u8 {
     let overrides = Overrides { data_dir: args.data_dir.clone(), kafka: None };
@@ -23,7 +26,7 @@ pub(super) async fn run(args: &AuditArgs) -> u8 {
         }
     };
     let scope = match scope(args, Utc::now()) {
-        Ok(scope) => scope,
+        Ok(scope) => retained(&config, scope, Utc::now()),
         Err(error) => {
             eprintln!("tidemill: {error}");
             return exit::UNCHECKED;
@@ -64,6 +67,23 @@ pub(crate) fn engine(config: &Config, store: Arc<dyn ObjectStore>) -> Result<Eng
         ..Options::default()
     };
     Ok(Engine::open(store, options)?)
+}
+
+/// Without `--from`, where tables have a retention: what is younger than the shortest of them. Older rows are
+/// gone by intention, and the ledger does not tell which.
+pub(crate) fn retained(config: &Config, mut scope: Scope, now: DateTime<Utc>) -> Scope {
+    let shortest = config.upkeep.retention.values().min();
+    let shortest = shortest.and_then(|shortest| Duration::from_std(*shortest).ok());
+    if let (None, Some(shortest)) = (&scope.from, shortest) {
+        let from = now.checked_sub_signed(shortest - MARGIN).map(|from| from.to_rfc3339());
+        if let Some(from) = &from {
+            eprintln!(
+                "tidemill: tables have a retention: units received before {from} are left out"
+            );
+        }
+        scope.from = from;
+    }
+    scope
 }
 
 fn scope(args: &AuditArgs, now: DateTime<Utc>) -> Result<Scope, String> {

@@ -101,7 +101,7 @@ fn sentence(report: &Report) -> String {
     let Report { records, first_seq, next_seq, rejected, snapshots, .. } = report;
     let orphans = report.orphans.len();
     let log = format!(
-        "{records} records of seq {first_seq} to {next_seq}, {snapshots} snapshots, {rejected} parts without effect"
+        "{records} records, seq {first_seq} up to before {next_seq}, {snapshots} snapshots, {rejected} parts without effect"
     );
     match report.problems.count {
         0 => format!("sound: {log}; {orphans} orphaned files, which maintenance collects"),

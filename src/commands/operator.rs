@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use object_store::ObjectStore;
 use stream::clock::System;
 use stream::kafka::KafkaSource;
@@ -155,14 +156,14 @@ async fn watermarks(config: &Config, place: &TopicPartition) -> Result<Partition
 async fn adopt(args: &DecideArgs) -> Result<String, Refusal> {
     let (config, store, decider) = open(args, None)?;
     let engine = super::audit::engine(&config, Arc::clone(&store))?;
-    let report = audit::audit(&engine, &Scope::default()).await?;
+    let scope = super::audit::retained(&config, Scope::default(), Utc::now());
+    let report = audit::audit(&engine, &scope).await?;
     if report.verdict() != Verdict::Proven {
         return Err(Refusal::Unproven(report.sentence()));
     }
-    let stands = |p: &audit::report::Partition| {
-        (TopicPartition { topic: Arc::clone(&p.topic), partition: p.partition }, p.to_offset)
-    };
-    let partitions: Vec<_> = report.partitions.iter().map(stands).collect();
+    // All partitions, those too that have been quiet for longer than the audit looks back.
+    let stands = |(topic, partition, end)| (TopicPartition { topic, partition }, end);
+    let partitions: Vec<_> = audit::ends(&engine).await?.into_iter().map(stands).collect();
     let seq = operator::adopt(&store, &partitions, &decider).await?;
     Ok(format!(
         "a new commit log begins with record {seq}: {} partitions go on where the tables stand",

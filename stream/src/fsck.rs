@@ -198,7 +198,7 @@ async fn read_log(
     for seq in snapshots {
         match snapshot::read(store.as_ref(), layout, *seq).await {
             Ok(head) => drop(heads.insert(*seq, head)),
-            Err(reason) => chain.damaged_snapshot(&layout.snapshot(*seq).to_string(), &reason),
+            Err(reason) => chain.damaged_snapshot(layout.snapshot(*seq).as_ref(), &reason),
         }
     }
     let first = keys.first().copied();
@@ -220,7 +220,7 @@ async fn read_log(
     while let Some((seq, bytes)) = reads.next().await {
         let key = layout.record(seq).to_string();
         if let Some(head) = heads.remove(&seq) {
-            chain.snapshot(&layout.snapshot(seq).to_string(), &head);
+            chain.snapshot(layout.snapshot(seq).as_ref(), &head);
         }
         let bytes = bytes.map_err(|source| FsckError::Store { place: key.clone(), source })?;
         if !chain.record(&key, seq, bytes.as_deref()) {
@@ -228,7 +228,7 @@ async fn read_log(
         }
     }
     for (seq, head) in &heads {
-        chain.snapshot(&layout.snapshot(*seq).to_string(), head);
+        chain.snapshot(layout.snapshot(*seq).as_ref(), head);
     }
     Ok(chain)
 }

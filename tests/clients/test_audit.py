@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from deltalake import DeltaTable
 from engine import Engine, binary, request
 from test_kill import HttpWriter, KafkaWriter
@@ -104,10 +104,6 @@ def copy(written, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(written.data, data, ignore=shutil.ignore_patterns("kafka", "tidemill.lock"))
     return data
-
-
-def adds(data, table):
-    return DeltaTable(str(data / "tables" / table)).get_add_actions(flatten=True)
 
 
 def commit(data, table, action):
@@ -226,4 +222,39 @@ def test_dead_letters_are_sent_again_once(own):
     assert own.value("SELECT count(*) FROM ledger WHERE action = 'redriven'") == 31
     status, out, err = tidemill(own, "redrive", "--reason", "test", "--resume")
     assert status == 1 and "unfinished" in err, (status, out, err)
+    assert_green(own)
+
+
+def test_a_redrive_that_was_killed_is_finished_without_sending_twice(own):
+    own.start()
+    producer = Producer({"bootstrap.servers": own.kafka, "enable.idempotence": True, "acks": "all"})
+    for number in range(30):
+        producer.produce("it.json", json.dumps({"service": "killed", "n": number}), headers={"content-type": "datadog_v04"})
+    assert producer.flush(30) == 0
+    own.wait_count(30, "dead_letters")
+
+    # What a run leaves that was killed in the middle: its journal, and a third of its messages.
+    columns = "_topic AS topic, _partition AS partition, _offset AS offset, _index AS index, signal, reason, payload_bytes AS bytes"
+    letters = own.sql(f"SELECT {columns} FROM dead_letters ORDER BY 1, 2, 3")
+    consumer = Consumer({"bootstrap.servers": own.kafka, "group.id": "test"})
+    ends = [["it.json", p, consumer.get_watermark_offsets(TopicPartition("it.json", p), 20)[1]] for p in sorted({each["partition"] for each in letters})]
+    every = consumer.list_topics("it.json", 20).topics["it.json"].partitions
+    ends += [["it.json", p, consumer.get_watermark_offsets(TopicPartition("it.json", p), 20)[1]] for p in every if p not in [end[1] for end in ends]]
+    consumer.close()
+    journal = own.data / "_sys/live/redrive/current"
+    journal.parent.mkdir()
+    journal.write_text(json.dumps({"id": "killed", "letters": letters, "ends": ends, "log_end": 0}))
+    for each in letters[:10]:
+        mark = f"killed/{each['topic']}/{each['partition']}/{each['offset']}/{each['index']}"
+        producer.produce("it.json", "{}", headers={"content-type": "datadog_v04", "tidemill-redriven": mark})
+    assert producer.flush(30) == 0
+
+    status, _, err = tidemill(own, "redrive", "--reason", "test")
+    assert status == 1 and "--resume" in err, err
+    status, out, err = tidemill(own, "redrive", "--reason", "test", "--resume", "--format", "json")
+    done = json.loads(out)
+    assert status == 0 and (done["arrived_before"], done["sent"]) == (10, 20), (out, err)
+    own.wait_count(60, "dead_letters")
+    assert own.value("SELECT count(*) FROM ledger WHERE action = 'redriven'") == 30
+    assert not journal.exists()
     assert_green(own)

@@ -73,10 +73,17 @@ impl Planted {
         fs::remove_dir_all(self.dir.path().join("_sys")).expect("deleted");
     }
 
-    pub(super) async fn audit(&self, scope: &Scope) -> Result<Report, AuditError> {
+    fn engine(&self) -> Engine {
         let options = Options { max_rows: usize::MAX, ..Options::default() };
-        let engine = Engine::open(Arc::clone(&self.store), options).expect("an engine");
-        look(&engine, scope).await
+        Engine::open(Arc::clone(&self.store), options).expect("an engine")
+    }
+
+    pub(super) async fn audit(&self, scope: &Scope) -> Result<Report, AuditError> {
+        look(&self.engine(), scope).await
+    }
+
+    pub(super) async fn ends(&self) -> Result<Vec<(Arc<str>, i32, i64)>, AuditError> {
+        crate::audit::ends(&self.engine()).await
     }
 
     fn table(&self, table: Table) -> PathBuf {

@@ -336,10 +336,8 @@ impl Coordinator {
     /// Does something with the source; `None` once it is stopped.
     fn with_source<T>(&self, act: impl FnOnce(&mut dyn Source) -> T) -> Option<T> {
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        match source.as_deref_mut() {
-            Some(source) => Some(act(source)),
-            None => None,
-        }
+        let source = source.as_deref_mut()?;
+        Some(act(source))
     }
 }
 
