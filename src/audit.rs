@@ -32,7 +32,7 @@ use schemas::limits::{MAX_AUDIT_RANGES, MAX_AUDIT_ROWS};
 pub use ask::AuditError;
 pub use report::{Report, Verdict};
 
-use range::{Range, Walk};
+use range::{Finding, Range, Walk};
 
 /// Looks at a running engine before a finding counts: a table may be a moment behind another.
 const LOOKS: usize = 3;
@@ -112,16 +112,25 @@ pub async fn audit(engine: &Engine, scope: &Scope) -> Result<Report, AuditError>
 /// One look at everything.
 async fn look(engine: &Engine, scope: &Scope) -> Result<Report, AuditError> {
     let mut walk = Walk::default();
+    match look_into(engine, scope, &mut walk).await {
+        // The other tables' files are findings with a range; without the ledger there are no ranges.
+        Err(error) if error.is_missing_file() => walk.found(Finding::ledger_file_missing()),
+        other => other?,
+    }
+    Ok(walk.finish())
+}
+
+async fn look_into(engine: &Engine, scope: &Scope, walk: &mut Walk) -> Result<(), AuditError> {
     let mut piece: Vec<Range> = Vec::new();
     let mut expected = 0;
     let mut ledger = ask::ask(engine, &scope.sql()).await?;
-    ledger.published(&mut walk);
+    ledger.published(walk);
     while let Some(batch) = ledger.next().await? {
         for range in Range::read(&batch)? {
             walk.step(&range);
             let other = piece.first().is_some_and(|first| !first.same_partition(&range));
             if other || expected >= MAX_AUDIT_ROWS || piece.len() >= MAX_AUDIT_RANGES {
-                rows::compare(engine, &piece, &mut walk).await?;
+                rows::compare(engine, &piece, walk).await?;
                 piece.clear();
                 expected = 0;
             }
@@ -129,9 +138,9 @@ async fn look(engine: &Engine, scope: &Scope) -> Result<Report, AuditError> {
             piece.push(range);
         }
     }
-    rows::compare(engine, &piece, &mut walk).await?;
+    rows::compare(engine, &piece, walk).await?;
     if scope.is_whole() {
-        rows::outside(engine, &mut walk).await?;
+        rows::outside(engine, walk).await?;
     }
-    Ok(walk.finish())
+    Ok(())
 }

@@ -112,6 +112,21 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A file of the ledger itself is gone: nothing can be said of any partition.
+    pub(super) fn ledger_file_missing() -> Self {
+        Self {
+            what: What::FileMissing,
+            table: Some(Table::Ledger.name()),
+            topic: "".into(),
+            partition: -1,
+            from_offset: 0,
+            to_offset: 0,
+            expected: 1,
+            found: 0,
+            is_last: false,
+        }
+    }
+
     /// Where and what, without the numbers: the same finding in two looks.
     pub(super) fn key(&self) -> (What, Option<&'static str>, Arc<str>, i32, i64, i64) {
         let Self { what, table, topic, partition, from_offset, to_offset, .. } = self;

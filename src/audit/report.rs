@@ -207,7 +207,11 @@ impl Report {
             vec![
                 json!(f.what.text()),
                 json!(f.table.unwrap_or("ledger")),
-                json!(format!("{}-{}", f.topic, f.partition)),
+                if f.topic.is_empty() {
+                    json!("all")
+                } else {
+                    json!(format!("{}-{}", f.topic, f.partition))
+                },
                 json!(format!("{}..{}", f.from_offset, f.to_offset)),
                 json!(f.expected),
                 json!(f.found),

@@ -189,14 +189,14 @@ async fn a_file_that_is_gone_is_a_violation_and_no_failure_to_look() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_ledger_rows_are_a_gap_or_rows_outside() {
     let planted = Planted::new().await;
-    planted.remove(Table::Ledger, 1);
+    planted.remove_ledger(20..40);
     let report = planted.audit(&Scope::default()).await.expect("audited");
     let gaps: Vec<_> = report.findings.iter().filter(|f| f.what == What::Gap).collect();
     assert_eq!(gaps.len(), 3, "{:?}", report.findings);
     assert!(gaps.iter().all(|f| (f.from_offset, f.to_offset) == (20, 40)));
 
     let planted = Planted::new().await;
-    planted.remove(Table::Ledger, 2);
+    planted.remove_ledger(40..60);
     let report = planted.audit(&Scope::default()).await.expect("audited");
     let outside = of(&report, Table::Logs, What::RowOutside);
     assert_eq!(outside.len(), 3, "{:?}", report.findings);

@@ -96,6 +96,14 @@ impl FaultStore {
         self.writes() > self.dead_at.load(Ordering::SeqCst)
     }
 
+    /// Lands what is delayed, whoever asked for it may be gone by now.
+    pub(crate) async fn land(&self) {
+        let due = std::mem::take(&mut *self.delayed.lock().expect("not poisoned"));
+        for (_, location, payload, options) in due {
+            drop(self.inner.put_opts(&location, payload, options).await);
+        }
+    }
+
     fn alive(&self) -> Result<()> {
         if self.dead() { Err(fault()) } else { Ok(()) }
     }

@@ -149,8 +149,9 @@ pub async fn fsck(
     }
     let layout = Layout::new(pipeline);
     let mut report = Report::default();
-    let keys = list_seqs(store, &layout.records(), &mut report.problems).await?;
+    // Snapshots first: the records a snapshot covers are then in the list of records.
     let snapshots = list_seqs(store, &layout.snapshots(), &mut report.problems).await?;
+    let keys = list_seqs(store, &layout.records(), &mut report.problems).await?;
     if keys.is_empty() && snapshots.is_empty() && tables.is_empty() {
         return Err(FsckError::Nothing);
     }

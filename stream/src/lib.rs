@@ -37,10 +37,13 @@ pub mod fsck;
 pub mod json;
 pub mod kafka;
 pub mod lane;
+mod mutant;
 pub mod operator;
 pub mod pipeline;
 pub mod point;
 pub mod record;
+#[cfg(test)]
+mod simulation;
 pub mod source;
 pub mod span;
 pub mod store;

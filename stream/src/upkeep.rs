@@ -13,7 +13,7 @@
 //! [`log_gc`] (what storage no longer needs), [`report`] (what was done).
 
 pub mod fingerprint;
-mod log_gc;
+pub(crate) mod log_gc;
 mod merge;
 pub mod pass;
 pub mod plan;

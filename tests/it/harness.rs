@@ -243,6 +243,20 @@ impl Engine {
             .expect("the built program runs")
     }
 
+    /// A command with the given arguments on this engine's data; its exit code and what it printed.
+    pub(crate) fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = tidemill()
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config())
+            .arg("--data-dir")
+            .arg(self.data())
+            .output()
+            .expect("the built program runs");
+        let both = [&output.stdout[..], &output.stderr[..]].concat();
+        (output.status.code(), String::from_utf8_lossy(&both).into_owned())
+    }
+
     /// The last lines the process wrote.
     pub(crate) fn tail(&self) -> String {
         tail(&self.log())

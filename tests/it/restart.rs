@@ -31,7 +31,15 @@ fn acknowledged_records_survive_a_drain_and_a_kill_once() {
     engine.wait_for(COUNT, &json!([[700, 700]]));
     engine.wait_for(LEDGER, &json!([["indexed", 700], ["received", 700]]));
 
+    let proven = |engine: &Engine| {
+        for command in ["audit", "fsck"] {
+            let (code, said) = engine.command(&[command]);
+            assert_eq!(code, Some(0), "{command}: {said}");
+        }
+    };
+    proven(&engine);
     assert!(engine.stop().success(), "{}", engine.tail());
+    proven(&engine);
     let told = engine.sql_command(&["--format", "json", COUNT]);
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     let told: Value = serde_json::from_slice(&told.stdout).expect("JSON");

@@ -103,22 +103,32 @@ impl Planted {
         (adds, versions.len())
     }
 
-    fn commit(&self, table: Table, version: usize, action: &Value) {
+    fn commit(&self, table: Table, version: usize, actions: &[Value]) {
         let info = json!({"commitInfo": {"timestamp": 1, "operation": "PLANTED"}});
         let path = self.table(table).join("_delta_log").join(format!("{version:020}.json"));
-        fs::write(path, format!("{info}\n{action}\n")).expect("written");
+        let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
+        fs::write(path, format!("{info}\n{}\n", lines.join("\n"))).expect("written");
     }
 
     /// Takes the n-th file out of the table; how many rows it had.
     pub(super) fn remove(&self, table: Table, n: usize) -> i64 {
         let (adds, next) = self.adds(table);
         let add = adds.get(n).expect("as many files");
-        let remove = json!({"remove": {
-            "path": add["path"], "deletionTimestamp": 1, "dataChange": true,
-            "extendedFileMetadata": true, "partitionValues": add["partitionValues"], "size": add["size"],
-        }});
-        self.commit(table, next, &remove);
+        self.commit(table, next, &[removal(add)]);
         rows(add)
+    }
+
+    /// Takes the ledger files of all units that begin at these offsets out of the ledger.
+    pub(super) fn remove_ledger(&self, offsets: std::ops::Range<i64>) {
+        let (adds, next) = self.adds(Table::Ledger);
+        let begins = |add: &&Value| {
+            let stats: Value = serde_json::from_str(add["stats"].as_str()?).ok()?;
+            stats["minValues"]["from_offset"].as_i64()
+        };
+        let inside = |add: &&Value| begins(add).is_some_and(|from| offsets.contains(&from));
+        let removals: Vec<Value> = adds.iter().filter(inside).map(removal).collect();
+        assert!(!removals.is_empty(), "files of {offsets:?}");
+        self.commit(Table::Ledger, next, &removals);
     }
 
     /// Adds a copy of the n-th file to the table; how many rows it has.
@@ -130,7 +140,7 @@ impl Planted {
         let file = |name: &str| self.table(table).join(Path::new(name));
         fs::copy(file(&path), file(&copy)).expect("copied");
         add["path"] = copy.into();
-        self.commit(table, next, &json!({ "add": add }));
+        self.commit(table, next, &[json!({ "add": add })]);
         rows(&add)
     }
 
@@ -140,6 +150,13 @@ impl Planted {
         let path = adds.get(n).and_then(|add| add["path"].as_str()).expect("as many files");
         fs::remove_file(self.table(table).join(path)).expect("deleted");
     }
+}
+
+fn removal(add: &Value) -> Value {
+    json!({"remove": {
+        "path": add["path"], "deletionTimestamp": 1, "dataChange": true,
+        "extendedFileMetadata": true, "partitionValues": add["partitionValues"], "size": add["size"],
+    }})
 }
 
 fn rows(add: &Value) -> i64 {

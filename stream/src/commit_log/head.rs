@@ -11,6 +11,7 @@ use schemas::table::Table;
 use super::record::{
     Bits, Body, Claim, Commit, FileAdd, MaintenanceKind, Record, TableChange, Unit, UnitPartition,
 };
+use crate::mutant::{Mutant, planted};
 use crate::record::TopicPartition;
 
 /// Where one partition stands.
@@ -187,7 +188,10 @@ impl Folded {
 
     /// What the valid parts of `record` change, per table.
     pub fn changes<'r>(&self, record: &'r Record) -> BTreeMap<Table, FilesChange<'r>> {
-        let rejected = |index: usize| self.rejected.iter().any(|(part, _)| *part == index);
+        let rejected = |index: usize| {
+            !planted(Mutant::RejectedPublished)
+                && self.rejected.iter().any(|(part, _)| *part == index)
+        };
         match &record.body {
             Body::Commit(commit) => {
                 let mut tables = BTreeMap::<Table, Vec<&FileAdd>>::new();
@@ -215,6 +219,9 @@ impl Head {
     /// on with the records after it.
     pub fn is_published_at(&self, cursors: &BTreeMap<Table, Option<u64>>) -> bool {
         self.tables.iter().all(|(table, known)| {
+            if planted(Mutant::SnapshotAhead) {
+                return true;
+            }
             let cursor = cursors.get(table).copied().flatten();
             known.last_add_seq.is_none() || known.last_add_seq <= cursor
         })
@@ -326,7 +333,9 @@ impl Head {
             if current.checked_add(1) != Some(part.generation) {
                 return Err(generation(&part.partition, current, part.generation));
             }
-            if let Some(head) = head.filter(|head| head.next_offset != part.start_offset) {
+            if let Some(head) = head.filter(|head| head.next_offset != part.start_offset)
+                && !planted(Mutant::ClaimOffset)
+            {
                 return Err(not_next(&part.partition, head, part.start_offset, head.last_seq));
             }
             if part.start_offset < 0 {
@@ -342,10 +351,14 @@ impl Head {
             let Some(head) = self.partitions.get(&part.partition) else {
                 return Err(generation(&part.partition, 0, part.generation));
             };
-            if head.generation != part.generation || head.owner != unit.owner {
+            if (head.generation != part.generation || head.owner != unit.owner)
+                && !planted(Mutant::Generation)
+            {
                 return Err(generation(&part.partition, head.generation, part.generation));
             }
-            if head.next_offset != part.from_offset || head.last_seq != part.parent_seq {
+            let moved = head.next_offset != part.from_offset && !planted(Mutant::FromOffset);
+            let forked = head.last_seq != part.parent_seq && !planted(Mutant::Parent);
+            if moved || forked {
                 return Err(not_next(&part.partition, head, part.from_offset, part.parent_seq));
             }
             if !forward(part) {

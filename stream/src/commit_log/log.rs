@@ -22,6 +22,7 @@ use super::{Layout, snapshot};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
 use crate::crash_point::{CrashPoint, pass};
+use crate::mutant::{Mutant, planted};
 
 /// Why the log can not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -224,6 +225,10 @@ impl CommitLog {
             let options = PutOptions { mode: PutMode::Create, ..Default::default() };
             match self.store.put_opts(key, bytes.to_vec().into(), options).await {
                 Ok(_) => return Ok(Settled::Ours),
+                Err(StoreError::AlreadyExists { .. }) if planted(Mutant::Nonce) => {
+                    return Ok(Settled::Ours);
+                }
+                Err(_) if planted(Mutant::UnclearIsSuccess) => return Ok(Settled::Ours),
                 Err(error) => last = error.to_string(),
             }
             match self.read(key).await {

@@ -74,10 +74,12 @@ async fn what_a_worker_wrote_is_sound() {
     let store = written().await;
     let report = check(&store).await;
     assert_eq!(report.problems, Problems::default());
-    assert_eq!((report.records, report.first_seq, report.next_seq), (6, 0, 6));
+    assert!(report.records >= 6, "three claims and three units at least: {report:?}");
+    assert_eq!((report.first_seq, report.next_seq), (0, report.records));
     assert_eq!((report.orphans.len(), report.rejected), (0, 0));
     let logs = report.tables.first().expect("logs");
-    assert_eq!((logs.table, logs.files, logs.cursor, logs.pending), ("logs", 3, Some(5), 0));
+    assert_eq!((logs.table, logs.cursor, logs.pending), ("logs", Some(report.records - 1), 0));
+    assert!(logs.files >= 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,8 +112,8 @@ async fn every_fault_of_the_log_is_found() {
         store.delete(&layout.record(seq)).await.expect("deleted");
     }
     assert!(faults(&check(&store).await).contains(&Fault::BeginningMissing));
-    for seq in 2..6 {
-        store.delete(&layout.record(seq)).await.expect("deleted");
+    for seq in 2..20 {
+        drop(store.delete(&layout.record(seq)).await);
     }
     assert!(faults(&check(&store).await).contains(&Fault::LogBehindTable));
 }
@@ -174,8 +176,11 @@ async fn a_table_that_says_something_else_than_the_log_is_found() {
     let remove = format!(
         "{{\"remove\":{{\"path\":\"{path}\",\"deletionTimestamp\":1,\"dataChange\":true}}}}\n"
     );
-    put(&store, &Path::from("tables/logs/_delta_log/00000000000000000004.json"), remove.into())
-        .await;
+    let prefix = Path::from("tables/logs/_delta_log");
+    let versions: Vec<Path> =
+        store.list(Some(&prefix)).map_ok(|meta| meta.location).try_collect().await.expect("keys");
+    let next = versions.iter().filter(|key| key.to_string().ends_with(".json")).count();
+    put(&store, &Path::from(format!("{prefix}/{next:020}.json")), remove.into()).await;
     let report = check(&store).await;
     assert_eq!(faults(&report), [Fault::NotInTable], "{report:?}");
 

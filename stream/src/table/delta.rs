@@ -18,6 +18,7 @@ use super::publication::{self, Publication};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
 use crate::crash_point::{CrashPoint, pass};
+use crate::mutant::{Mutant, planted};
 
 /// Days of Delta log kept: what time travel and slow readers can reach.
 const LOG_RETENTION: &str = "interval 7 days";
@@ -129,7 +130,10 @@ impl PublishedTable {
         let mut last = String::new();
         let mut attempt = 0;
         while attempt < MAX_PUBLISH_ATTEMPTS {
-            let is_new = |p: &&Publication| self.cursor.is_none_or(|cursor| cursor < p.seq);
+            let is_new = |p: &&Publication| {
+                let first = attempt == 0 && planted(Mutant::Cursor);
+                self.cursor.is_none_or(|cursor| cursor < p.seq) || first
+            };
             let mut new: Vec<&Publication> = publications.iter().filter(is_new).collect();
             new.sort_by_key(|publication| publication.seq);
             let together = publication::next_commit(&new);

@@ -9,6 +9,7 @@ use schemas::table::{DATE, HOUR, PARTITION_COLUMNS, Table};
 use crate::commit_log::head::FilesChange;
 use crate::commit_log::log::Entry;
 use crate::commit_log::record::{FileAdd, FileRemove, MaintenanceKind};
+use crate::mutant::{Mutant, planted};
 
 /// The change one commit-log record makes to one table.
 #[derive(Debug, Clone)]
@@ -62,6 +63,9 @@ impl Publication {
 /// before the next one.
 pub(super) fn next_commit<'p>(all: &[&'p Publication]) -> Vec<&'p Publication> {
     let appends = all.iter().take_while(|publication| !publication.stands_alone()).count();
+    if planted(Mutant::LastOnly) && appends > 1 {
+        return all.iter().take(appends).skip(appends - 1).copied().collect();
+    }
     all.iter().take(appends.max(1)).copied().collect()
 }
 
@@ -76,7 +80,9 @@ pub(super) fn actions(publications: &[&Publication], now_millis: i64) -> Vec<Act
             Change::Replace { kind, removes, adds } => {
                 let data_change = *kind != MaintenanceKind::Compact;
                 let remove = |file| Action::Remove(delta_remove(file, data_change, now_millis));
-                actions.extend(removes.iter().map(remove));
+                if !planted(Mutant::RemovesForgotten) {
+                    actions.extend(removes.iter().map(remove));
+                }
                 actions.extend(adds.iter().map(|add| Action::Add(delta_add(add, data_change))));
             }
         }

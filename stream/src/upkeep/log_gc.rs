@@ -13,9 +13,10 @@ use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
 
 use super::vacuum::delete_keys;
 use crate::commit_log::{Layout, head::Head, snapshot};
+use crate::mutant::{Mutant, planted};
 
 /// Records and snapshots below the newest snapshot that `usable` accepts, older than the horizon.
-pub(super) async fn find(
+pub(crate) async fn find(
     store: &dyn ObjectStore,
     layout: &Layout,
     now_millis: i64,
@@ -23,7 +24,7 @@ pub(super) async fn find(
     usable: impl Fn(&Head) -> bool,
 ) -> Result<Vec<Path>, StoreError> {
     let Some(head) = snapshot::newest(store, layout, usable).await else { return Ok(Vec::new()) };
-    let floor = head.next_seq;
+    let floor = if planted(Mutant::CollectsTooMuch) { u64::MAX } else { head.next_seq };
     let horizon = i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX);
     let before = now_millis.saturating_sub(horizon);
     let mut old = Vec::new();
@@ -40,6 +41,6 @@ pub(super) async fn find(
 }
 
 /// Deletes them, the oldest first.
-pub(super) async fn delete(store: &dyn ObjectStore, keys: &[Path]) -> Result<(), StoreError> {
+pub(crate) async fn delete(store: &dyn ObjectStore, keys: &[Path]) -> Result<(), StoreError> {
     delete_keys(store, keys.iter().cloned().map(Ok).collect()).await
 }

@@ -1,0 +1,219 @@
+//! A seeded simulation of the commit protocol: the real log, fold, snapshots, garbage collection and
+//! Delta publication, run by several workers in one thread against stores that fail. A seed is a
+//! schedule: who does what next, and which writes go wrong how.
+//!
+//! The oracle knows what each file contains. At the end, when the faults have stopped and one
+//! worker has finished the work, every offset must be in exactly one file of the table, and no
+//! file of a unit that the protocol must refuse may be there.
+//!
+//! `TIDEMILL_SEEDS=n` runs more schedules, `TIDEMILL_SEED=s` runs one; a failure prints that line.
+//! Seeds that once failed are in `simulation/seeds.txt` and run first. Every bug of
+//! [`crate::mutant`] must be noticed.
+
+mod chance;
+mod oracle;
+mod rogue;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use object_store::memory::InMemory;
+
+use crate::commit_log::{Layout, snapshot};
+use crate::fault_store::FaultStore;
+use crate::mutant::{Mutant, plant};
+use crate::upkeep::log_gc;
+use chance::{Chance, SeededEntropy, ToldClock};
+use oracle::Oracle;
+use worker::Worker;
+
+/// Partitions of the topic.
+const PARTITIONS: i32 = 3;
+/// Workers at once.
+const WORKERS: usize = 3;
+/// Steps of a schedule.
+const STEPS: usize = 90;
+/// Schedules of an ordinary run.
+const SEEDS: u64 = 25;
+/// Schedules within which every planted bug must be noticed.
+const SEEDS_PER_MUTANT: u64 = 120;
+/// Failed once; one decimal number per line.
+const KEPT: &str = include_str!("simulation/seeds.txt");
+
+/// Everything outside the workers.
+struct World {
+    chance: Chance,
+    store: Arc<InMemory>,
+    clock: Arc<ToldClock>,
+    entropy: Arc<SeededEntropy>,
+    oracle: Oracle,
+    /// One past the last offset of each partition.
+    produced: Vec<i64>,
+    /// Stores of all lives so far: what one delayed may land when it is gone.
+    stores: Vec<Arc<FaultStore>>,
+    /// Faults that happened: a schedule without any proves nothing.
+    faults: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            chance: Chance::new(seed),
+            store: Arc::new(InMemory::new()),
+            clock: Arc::new(ToldClock::default()),
+            entropy: Arc::new(SeededEntropy::new(seed)),
+            oracle: Oracle::default(),
+            produced: vec![0; PARTITIONS as usize],
+            stores: Vec::new(),
+            faults: 0,
+        }
+    }
+}
+
+/// Runs one schedule; says what the oracle found wrong, and how many faults there were.
+async fn run(seed: u64) -> Result<u64, String> {
+    let mut world = World::new(seed);
+    let mut workers: Vec<Option<Worker>> = (0..WORKERS).map(|_| None).collect();
+    for _ in 0..STEPS {
+        if world.chance.below(10) == 0 {
+            let number = world.chance.below(world.stores.len() as u64) as usize;
+            if let Some(store) = world.stores.get(number).cloned() {
+                store.land().await;
+            }
+        }
+        let number = world.chance.below(WORKERS as u64) as usize;
+        let Some(slot) = workers.get_mut(number) else { continue };
+        match slot.take() {
+            // A worker that failed is gone; another life of it comes.
+            None => *slot = Worker::start(&mut world, true).await,
+            Some(worker) => *slot = step(&mut world, worker).await,
+        }
+    }
+    drop(workers);
+    finish(&mut world).await?;
+    Ok(world.faults)
+}
+
+/// One step of a worker, or of the world around it. `None` when the worker did not survive it.
+async fn step(world: &mut World, mut worker: Worker) -> Option<Worker> {
+    let lives = match world.chance.below(16) {
+        0 | 1 => {
+            for high in &mut world.produced {
+                *high += world.chance.below(5) as i64;
+            }
+            true
+        }
+        2 | 3 => worker.claim(world).await,
+        4..=6 => worker.commit(world).await,
+        7..=9 => worker.publish(world).await,
+        10 => worker.plan_compaction(world).await,
+        11 => worker.compact(world).await,
+        12 => {
+            rogue::append(world).await;
+            true
+        }
+        13 => {
+            // Written by whoever is at it, also when tables are behind.
+            drop(snapshot::save(world.store.as_ref(), &Layout::new("live"), worker.head()).await);
+            true
+        }
+        14 => collect_garbage(world, &worker).await,
+        // kill -9
+        _ => false,
+    };
+    world.faults += worker.faults_taken();
+    lives.then_some(worker)
+}
+
+/// Deletes what no reader needs. Whoever has been away looks at the log's end first: the clock says
+/// that everybody has.
+async fn collect_garbage(world: &mut World, worker: &Worker) -> bool {
+    let layout = Layout::new("live");
+    let cursors = worker.cursors();
+    let usable = |head: &crate::commit_log::head::Head| head.is_published_at(&cursors);
+    let none = std::time::Duration::ZERO;
+    world.clock.pass(std::time::Duration::from_secs(3_600));
+    if let Ok(keys) = log_gc::find(world.store.as_ref(), &layout, i64::MAX, none, usable).await {
+        drop(log_gc::delete(world.store.as_ref(), &keys).await);
+    }
+    true
+}
+
+/// No faults any more: one worker does what is left.
+async fn finish(world: &mut World) -> Result<(), String> {
+    let mut worker =
+        Worker::start(world, false).await.ok_or("no worker starts although the faults stopped")?;
+    if !worker.claim_all(world).await {
+        return Err("the last worker can not claim".to_owned());
+    }
+    for _ in 0..2 {
+        if !worker.commit_rest(world).await || !worker.publish(world).await {
+            return Err("the last worker can not finish".to_owned());
+        }
+    }
+    let files = worker.files()?;
+    world.oracle.check(&files, &world.produced)
+}
+
+/// One thread in all, so that a seed is one schedule and a planted bug stays on it.
+fn simulate(seed: u64, mutant: Option<Mutant>) -> Result<u64, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    plant(mutant);
+    let outcome = runtime.block_on(run(seed));
+    plant(None);
+    outcome
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// The seeds to run: the one asked for, or the kept ones and then fresh ones.
+fn seeds() -> Vec<u64> {
+    if let Some(seed) = number("TIDEMILL_SEED") {
+        return vec![seed];
+    }
+    let kept = KEPT.lines().filter_map(|line| line.split('#').next()?.trim().parse().ok());
+    kept.chain(0..number("TIDEMILL_SEEDS").unwrap_or(SEEDS)).collect()
+}
+
+#[test]
+fn every_offset_is_in_the_table_once_whatever_fails() {
+    let (seeds, faults) = (seeds(), AtomicU64::new(0));
+    for seed in &seeds {
+        match simulate(*seed, None) {
+            Ok(seen) => drop(faults.fetch_add(seen, Ordering::Relaxed)),
+            Err(wrong) => panic!(
+                "{wrong}\nTIDEMILL_SEED={seed} cargo test --workspace --lib simulation; keep the seed in simulation/seeds.txt"
+            ),
+        }
+    }
+    let faults = faults.into_inner();
+    println!("{} schedules of {STEPS} steps, {faults} faults, 0 violations", seeds.len());
+    assert!(faults as usize > seeds.len(), "the faults did not happen");
+}
+
+#[test]
+fn every_planted_bug_is_noticed() {
+    let mut missed = Vec::new();
+    for mutant in Mutant::ALL {
+        match (0..SEEDS_PER_MUTANT)
+            .find_map(|seed| Some((seed, simulate(seed, Some(mutant)).err()?)))
+        {
+            Some((seed, wrong)) => println!("{mutant:?}: noticed by seed {seed}: {wrong}"),
+            None => missed.push(mutant),
+        }
+    }
+    assert!(missed.is_empty(), "not noticed within {SEEDS_PER_MUTANT} schedules: {missed:?}");
+}
+
+#[test]
+fn a_seed_is_one_schedule() {
+    let once = simulate(7, None);
+    assert_eq!(once, simulate(7, None));
+}

@@ -1,0 +1,88 @@
+//! Everything a schedule draws, from one seed; and a clock that goes when it is told.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::clock::{Clock, Entropy};
+use crate::fault_store::Rule;
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every machine.
+#[derive(Debug, Clone)]
+pub(super) struct Chance(u64);
+
+impl Chance {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    pub(super) fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `limit`.
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
+        self.bits() % limit.max(1)
+    }
+
+    /// Which writes of one life go wrong, and how.
+    pub(super) fn faults(&mut self) -> Vec<Rule> {
+        let mut rules = Vec::new();
+        for _ in 0..self.below(5) {
+            let write = self.below(25);
+            rules.push(match self.below(6) {
+                0 | 1 => Rule::FailBefore(write),
+                2 | 3 => Rule::FailAfter(write),
+                4 => Rule::FalseExists(write),
+                _ if self.below(2) == 0 => Rule::Delay(write, u64::MAX),
+                _ => Rule::Delay(write, write + 1 + self.below(3)),
+            });
+        }
+        match self.below(6) {
+            0 => rules.push(Rule::DieAt(self.below(30))),
+            1 => rules.push(Rule::DieAfter(self.below(30))),
+            _ => {}
+        }
+        rules
+    }
+}
+
+/// Names and nonces of a schedule.
+#[derive(Debug)]
+pub(super) struct SeededEntropy(Mutex<Chance>);
+
+impl SeededEntropy {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(Mutex::new(Chance::new(!seed)))
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn bits(&self) -> u128 {
+        let mut chance = self.0.lock().expect("not poisoned");
+        u128::from(chance.bits()) << 64 | u128::from(chance.bits())
+    }
+}
+
+/// Stands still until told otherwise.
+#[derive(Debug, Default)]
+pub(super) struct ToldClock(Mutex<Duration>);
+
+impl ToldClock {
+    /// Lets time pass.
+    pub(super) fn pass(&self, time: Duration) {
+        *self.0.lock().expect("not poisoned") += time;
+    }
+}
+
+impl Clock for ToldClock {
+    fn monotonic(&self) -> Duration {
+        *self.0.lock().expect("not poisoned")
+    }
+
+    fn unix_millis(&self) -> i64 {
+        1_714_219_200_000 + self.monotonic().as_millis() as i64
+    }
+}
