@@ -211,7 +211,11 @@ impl Poller {
                 gone.add_partition(&partition.topic, partition.partition);
             }
         }
-        self.consumer.incremental_unassign(&gone).map_err(failed)
+        self.consumer.incremental_unassign(&gone).map_err(|error| {
+            // All or nothing: the consumer has them still.
+            self.assigned.extend(super::group::partitions(&gone));
+            failed(error)
+        })
     }
 
     fn ranges(&self, starts: &[Start]) -> Result<Vec<(i64, i64)>, SourceError> {

@@ -102,9 +102,10 @@ impl Committer {
                     // The coordinator is gone only when the worker was dropped.
                     drop(reply.send(held));
                 }
-                Some(Work::Release(partitions)) => {
+                Some(Work::Release(partitions, done)) => {
                     self.positions.retain(|partition, _| !partitions.contains(partition));
                     self.show();
+                    let _ = done.map(|done| done.send(()));
                 }
                 Some(Work::Reset(reply)) => drop(reply.send(self.reset().await?)),
             }

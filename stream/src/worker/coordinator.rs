@@ -39,8 +39,8 @@ pub(super) enum Work {
     Commit(Unit, Option<oneshot::Sender<()>>),
     /// Claim partitions; answers where each is to be read from.
     Claim(Vec<PartitionInfo>, oneshot::Sender<Vec<Held>>),
-    /// These are no longer ours.
-    Release(Vec<TopicPartition>),
+    /// These are no longer ours; the sender is used when all units before are done with.
+    Release(Vec<TopicPartition>, Option<oneshot::Sender<()>>),
     /// What was not committed has been thrown away; answers where the log stands.
     Reset(oneshot::Sender<Standing>),
 }

@@ -102,21 +102,29 @@ fn partitions_move_to_a_new_member_and_back_and_every_record_comes_once() {
 }
 
 #[test]
-fn a_member_that_goes_back_gets_every_record_from_there_in_order() {
+fn who_goes_back_gets_every_record_from_there_in_order() {
     let mock = mock(1);
     let total: i64 = 5 * MAX_PARTITION_QUEUE_MESSAGES as i64;
     produce(&mock, 0, (0..total).map(|n| n.to_string()));
     let (mut source, mut changes) = member(&mock);
     let lane = source.lane(&[]);
     accept(&mut source, &mut changes, &lane, 1, 0);
+    go_back(source, &lane);
+    // The same without a group.
+    let mut source = connect(&mock, &[]).unwrap();
+    let lane = source.lane(&[partition(0)]);
+    source.add(vec![start(0, 0)]).unwrap();
+    go_back(source, &lane);
+}
+
+fn go_back(mut source: Box<KafkaSource>, lane: &Lane) {
     for back_to in [100, 3_000, 0] {
         // In the middle of a flow, queue full or not.
-        take(&lane, 5_000);
+        take(lane, 5_000);
         lane.let_go_of_all();
         source.add(vec![start(0, back_to)]).unwrap();
         lane.take_on(&[partition(0)]);
-        let offsets: Vec<i64> =
-            take(&lane, 4_000).iter().map(|(_, record)| record.offset).collect();
+        let offsets: Vec<i64> = take(lane, 4_000).iter().map(|(_, record)| record.offset).collect();
         assert_eq!(offsets[..4_000], (back_to..back_to + 4_000).collect::<Vec<_>>());
     }
     source.stop();

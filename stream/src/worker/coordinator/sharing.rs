@@ -72,13 +72,14 @@ impl Coordinator {
                 // A place first: a unit that waits in `send` would be lost with it.
                 let Ok(place) = self.work.reserve().await else { return };
                 let Some(unit) = unit.take() else { return };
-                let (done, committed) = oneshot::channel();
-                place.send(Work::Commit(unit, Some(done)));
-                // Used or dropped, either way it is over.
-                drop(committed.await);
+                place.send(Work::Commit(unit, None));
             }
-            // Before the next owner claims them, which would look like a loss.
-            drop(self.work.send(Work::Release(partitions.clone())).await);
+            // Waits for every unit before it, also for one that was cut earlier and is still being written; and comes
+            // before the next owner claims them, which would look like a loss.
+            let (done, released) = oneshot::channel();
+            drop(self.work.send(Work::Release(partitions.clone(), Some(done))).await);
+            // Used or dropped, either way it is over.
+            drop(released.await);
         };
         let flushed = tokio::time::timeout(self.revoke_budget, flush).await;
         self.remove(&partitions)?;
@@ -86,7 +87,7 @@ impl Coordinator {
             tracing::warn!(
                 "the last unit of revoked partitions is not committed in time; given back without"
             );
-            drop(self.work.send(Work::Release(partitions)).await);
+            drop(self.work.send(Work::Release(partitions, None)).await);
         }
         if unit.is_some() {
             // Never handed over: what it held of the other partitions is read again.
@@ -98,7 +99,7 @@ impl Coordinator {
     async fn lose(&mut self, partitions: Vec<TopicPartition>) -> Result<(), Error> {
         self.drop_partitions(&partitions);
         self.remove(&partitions)?;
-        drop(self.work.send(Work::Release(partitions)).await);
+        drop(self.work.send(Work::Release(partitions, None)).await);
         self.reset().await
     }
 
