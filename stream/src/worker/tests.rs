@@ -2,6 +2,7 @@
 //! happened before.
 
 mod sharing;
+mod upkeep;
 
 use std::collections::BTreeMap;
 
