@@ -11,7 +11,7 @@ DEMO_ARGS := $(if $(EXIT),--exit) $(if $(filter free,$(PORTS)),--free-ports) $(i
 # `make test LINT=` leaves the linter out.
 LINT ?= 1
 
-.PHONY: demo test lint bench bench-kafka help
+.PHONY: demo test prove lint bench bench-kafka help
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -26,6 +26,9 @@ test: ## Everything that must hold: unit, property and integration tests, then r
 	$(CARGO) test --workspace --no-run
 	scripts/with-real-kafka.sh $(CARGO) test --workspace
 	TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh
+
+prove: ## Long: every planted bug is noticed by the simulation; many schedules
+	TIDEMILL_SEEDS=$${TIDEMILL_SEEDS:-200} $(CARGO) test --workspace --lib -- --include-ignored --nocapture simulation
 
 lint: ## Formatting and lints, warnings refused
 	$(CARGO) fmt --all --check

@@ -130,6 +130,10 @@ async fn step(world: &mut World, mut worker: Worker) -> Option<Worker> {
 /// that everybody has.
 async fn collect_garbage(world: &mut World, worker: &Worker) -> bool {
     let layout = Layout::new("live");
+    // No request is on its way for as long as records are kept.
+    for store in world.stores.clone() {
+        store.land().await;
+    }
     let cursors = worker.cursors();
     let usable = |head: &crate::commit_log::head::Head| head.is_published_at(&cursors);
     let none = std::time::Duration::ZERO;
@@ -199,6 +203,7 @@ fn every_offset_is_in_the_table_once_whatever_fails() {
 }
 
 #[test]
+#[ignore = "takes many minutes; `make prove` runs it"]
 fn every_planted_bug_is_noticed() {
     let mut missed = Vec::new();
     for mutant in Mutant::ALL {
