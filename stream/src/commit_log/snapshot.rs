@@ -42,27 +42,43 @@ pub async fn save(
     Ok(())
 }
 
-/// The newest readable snapshot that `usable` accepts.
+/// The newest readable snapshot that `usable` accepts. The hint only saves listing all of them: a
+/// writer that was away may have pointed it back at a snapshot whose records are gone by now.
 pub async fn newest(
     store: &dyn ObjectStore,
     layout: &Layout,
     usable: impl Fn(&Head) -> bool,
 ) -> Option<Head> {
-    if let Some(seq) = hint(store, layout).await
-        && let Some(head) = load(store, layout, seq).await.filter(&usable)
-    {
-        return Some(head);
+    if let Some(seq) = hint(store, layout).await {
+        for newer in listed(store, layout, Some(seq)).await {
+            if let Some(head) = load(store, layout, newer).await.filter(&usable) {
+                return Some(head);
+            }
+        }
+        if let Some(head) = load(store, layout, seq).await.filter(&usable) {
+            return Some(head);
+        }
     }
-    let keys: Result<Vec<Path>, StoreError> =
-        store.list(Some(&layout.snapshots())).map_ok(|meta| meta.location).try_collect().await;
-    let mut seqs: Vec<u64> = keys.unwrap_or_default().iter().filter_map(Layout::seq).collect();
-    seqs.sort_unstable();
-    for seq in seqs.into_iter().rev() {
+    for seq in listed(store, layout, None).await {
         if let Some(head) = load(store, layout, seq).await.filter(&usable) {
             return Some(head);
         }
     }
     None
+}
+
+/// The snapshots there are, newest first; those after `after` only.
+async fn listed(store: &dyn ObjectStore, layout: &Layout, after: Option<u64>) -> Vec<u64> {
+    let directory = layout.snapshots();
+    let found = match after {
+        None => store.list(Some(&directory)),
+        Some(seq) => store.list_with_offset(Some(&directory), &layout.snapshot(seq)),
+    };
+    let keys: Result<Vec<Path>, StoreError> =
+        found.map_ok(|meta| meta.location).try_collect().await;
+    let mut seqs: Vec<u64> = keys.unwrap_or_default().iter().filter_map(Layout::seq).collect();
+    seqs.sort_unstable_by(|a, b| b.cmp(a));
+    seqs
 }
 
 /// The seq the hint names; none when it is missing or unreadable.

@@ -13,6 +13,7 @@ use crate::clock::System;
 use crate::commit_log::head::tests::{claim, topic_partition, unit};
 use crate::commit_log::log::TEST_BACKOFF;
 use crate::commit_log::record::{Commit, Unit};
+use crate::commit_log::snapshot;
 use crate::fault_store::{FaultStore, Rule};
 use crate::files::{FilePlan, FileWriter};
 use crate::fixture::log_rows;
@@ -343,6 +344,19 @@ async fn the_log_is_cut_below_a_snapshot_the_tables_have_caught_up_with() {
         |_| false,
     );
     assert!(matches!(fresh.await, Err(LogError::Missing { .. })), "no snapshot, no log");
+    // A writer that was away for long saves the head it had, and points the hint back at it.
+    let old_head = Head { next_seq: 150, ..head.clone() };
+    let layout = Layout::new(LIVE_PIPELINE);
+    snapshot::save(store.as_ref(), &layout, &old_head).await.expect("saves");
+    let restarted = CommitLog::recover(
+        Arc::clone(&store),
+        layout,
+        System::shared(),
+        System::shared(),
+        TEST_BACKOFF,
+        |_| true,
+    );
+    assert_eq!(restarted.await.expect("starts from the newest").0.head(), &head);
     commit(&store, 3, 1).await;
     pass(&mut keeper(&store), &scope(true, true)).await.expect("goes on");
     let (_, rows) = read(&store).await;
