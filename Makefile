@@ -27,8 +27,10 @@ test: ## Everything that must hold: unit, property and integration tests, then r
 	scripts/with-real-kafka.sh $(CARGO) test --workspace
 	TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh
 
-prove: ## Long: every planted bug is noticed by the simulation; many schedules
-	TIDEMILL_SEEDS=$${TIDEMILL_SEEDS:-200} $(CARGO) test --workspace --lib -- --include-ignored --nocapture simulation
+prove: ## Long: many schedules of the simulation, several deaths at every step [TIDEMILL_SEEDS=n] [TIDEMILL_CYCLES=n]
+	TIDEMILL_SEEDS=$${TIDEMILL_SEEDS:-2000} $(CARGO) test --workspace --lib -- --nocapture simulation
+	$(CARGO) build --bin tidemill
+	TIDEMILL_CYCLES=$${TIDEMILL_CYCLES:-20} TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh test_crash_points.py -s
 
 lint: ## Formatting and lints, warnings refused
 	$(CARGO) fmt --all --check

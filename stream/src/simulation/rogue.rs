@@ -27,7 +27,7 @@ pub(super) async fn append(world: &mut World) {
     let head = log.head();
     let number = world.chance.below(PARTITIONS as u64) as i32;
     let Some(known) = head.partitions.get(&topic_partition(number)).cloned() else { return };
-    let wrong = world.chance.below(5);
+    let wrong = world.chance.below(4);
     let body = if wrong == 0 {
         // A claim that skips offsets.
         Body::Claim(Claim {
@@ -45,7 +45,7 @@ pub(super) async fn append(world: &mut World) {
         let range = Range { partition: number, from, to: from + 2 };
         let generation = if wrong == 2 { known.generation - 1 } else { known.generation };
         let parent = if wrong == 3 { known.last_seq.wrapping_sub(1) } else { known.last_seq };
-        if (wrong == 1 && from == known.next_offset) || wrong == 4 {
+        if wrong == 1 && from == known.next_offset {
             return;
         }
         let path = world.oracle.poison(vec![range]);

@@ -43,8 +43,8 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Recovers, as a process that starts does. `None` if the store's faults do not let it.
-    pub(super) async fn start(world: &mut World, faulty: bool) -> Option<Self> {
+    /// Recovers, as a process that starts does; says why the store did not let it.
+    pub(super) async fn start(world: &mut World, faulty: bool) -> Result<Self, String> {
         let rules: Vec<Rule> = if faulty { world.chance.faults() } else { Vec::new() };
         let count = rules.len();
         let store = Arc::new(FaultStore::new(world.store.clone(), rules));
@@ -58,7 +58,7 @@ impl Worker {
             world.entropy.clone(),
             TEST_BACKOFF,
         );
-        let table = open.await.ok()?;
+        let table = open.await.map_err(|error| error.to_string())?;
         let cursors = BTreeMap::from([(Table::Logs, table.cursor())]);
         let recovered = CommitLog::recover(
             shared,
@@ -68,12 +68,12 @@ impl Worker {
             TEST_BACKOFF,
             |head| head.is_published_at(&cursors),
         );
-        let (log, entries) = recovered.await.ok()?;
+        let (log, entries) = recovered.await.map_err(|error| error.to_string())?;
         let owner = format!("{:016x}", world.chance.bits());
         let (waiting, held) = (Vec::new(), BTreeMap::new());
         let mut worker = Self { owner, store, rules: count, log, table, waiting, held, plan: None };
         worker.take(&entries);
-        Some(worker)
+        Ok(worker)
     }
 
     /// Faults this life has met since it was last asked.

@@ -129,13 +129,12 @@ impl PublishedTable {
     ) -> Result<Option<u64>, TableError> {
         let mut last = String::new();
         let mut attempt = 0;
+        let mut all = planted(Mutant::Cursor);
         while attempt < MAX_PUBLISH_ATTEMPTS {
-            let is_new = |p: &&Publication| {
-                let first = attempt == 0 && planted(Mutant::Cursor);
-                self.cursor.is_none_or(|cursor| cursor < p.seq) || first
-            };
+            let is_new = |p: &&Publication| self.cursor.is_none_or(|cursor| cursor < p.seq) || all;
             let mut new: Vec<&Publication> = publications.iter().filter(is_new).collect();
             new.sort_by_key(|publication| publication.seq);
+            all = false;
             let together = publication::next_commit(&new);
             let Some(target) = together.last().map(|publication| publication.seq) else {
                 return Ok(self.delta.version());

@@ -134,6 +134,9 @@ fn go_back(mut source: Box<KafkaSource>, lane: &Lane) {
 fn a_coordinator_that_moves_and_a_broker_that_comes_back_cost_no_record() {
     let mock = MockCluster::new(3).unwrap();
     mock.create_topic("t", 2, 3).unwrap();
+    // The broker that goes down leads one partition; the other must be writable meanwhile.
+    mock.partition_leader("t", 0, Some(1)).unwrap();
+    mock.partition_leader("t", 1, Some(2)).unwrap();
     mock.coordinator(MockCoordinator::Group("g".to_owned()), 1).unwrap();
     let (mut source, mut changes) = member(&mock);
     let lane = source.lane(&[]);
