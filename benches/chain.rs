@@ -23,12 +23,12 @@ use bumpalo::Bump;
 use harness::{Input, Size, Stopwatch, compare, wanted};
 use schemas::table::Table;
 use schemas::topic::{Format, Signal};
-use stream::columns::sort;
-use stream::decode::{Items, decode};
+use stages::columns::sort;
+use stages::decode::{Items, decode};
+use stages::pipeline::{MetricWindows, Pipeline};
+use stages::record::{Record, TopicPartition};
 use stream::files::encode;
 use stream::lane::{Assigned, Lane, Share};
-use stream::pipeline::{MetricWindows, Pipeline};
-use stream::record::{Record, TopicPartition};
 use stream::source::Batch;
 use stream::unit::{Part, Unit};
 

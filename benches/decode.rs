@@ -10,9 +10,9 @@ mod payloads;
 use bumpalo::Bump;
 use harness::{Input, Size, compare, wanted};
 use schemas::topic::{Format, Signal};
-use stream::columns::{Lineage, LogColumns, MetricColumns, SpanColumns, TableColumns};
-use stream::decode::{Items, decode};
-use stream::record::Record;
+use stages::columns::{Lineage, LogColumns, MetricColumns, SpanColumns, TableColumns};
+use stages::decode::{Items, decode};
+use stages::record::Record;
 
 /// The naive way: rows of the payloads, as the other side counts them.
 type Naive = fn(&[Record]) -> usize;

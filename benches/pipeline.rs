@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use bumpalo::Bump;
 use schemas::time::EventTime;
-use stream::event::LogEvent;
-use stream::pipeline::{MetricWindows, Pipeline};
+use stages::event::LogEvent;
+use stages::pipeline::{MetricWindows, Pipeline};
 
 /// Lines of one run.
 const LINES: usize = 20_000;
@@ -31,7 +31,7 @@ fn ours(pipeline: &Pipeline, lines: &[String]) -> (usize, i64) {
         let mut event = LogEvent::new_in(&arena, EventTime::default());
         event.message = line;
         let fate = pipeline.process(&arena, &mut event, offset, &mut windows);
-        if let stream::pipeline::Fate::Indexed { .. } = fate {
+        if let stages::pipeline::Fate::Indexed { .. } = fate {
             kept += 1;
             sum +=
                 event.attributes.get("duration_ms").and_then(|v| v.as_f64()).unwrap_or(0.0) as i64;

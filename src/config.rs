@@ -47,7 +47,7 @@ pub struct Config {
     /// `shutdown_deadline`: longest drain, from the signal on. Default 30 s, 1 s to 10 min.
     pub shutdown_deadline: Duration,
     /// `pipeline` or `pipeline_file`, compiled. Default: everything is kept, in the index `main`.
-    pub pipeline: Arc<stream::pipeline::Pipeline>,
+    pub pipeline: Arc<stages::pipeline::Pipeline>,
 }
 
 /// Kafka: where, with which properties, which topics.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use regex::Regex;
 use serde_json::Value;
-use stream::record::Record;
+use stages::record::Record;
 
 use crate::naive::{Table, flatten};
 

@@ -9,7 +9,7 @@ use arrow::array::{
     Float64Builder, Int64Builder, MapBuilder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder,
 };
-use stream::record::Record;
+use stages::record::Record;
 
 /// Text columns of a row; the tables have about as many.
 const TEXTS: usize = 16;

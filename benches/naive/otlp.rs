@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::TracesData;
 use prost::Message;
-use stream::record::Record;
+use stages::record::Record;
 
 use super::Table;
 

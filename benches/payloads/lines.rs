@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use schemas::time::EventTime;
-use stream::pipeline::{Pipeline, config::Config};
-use stream::record::Record;
+use stages::pipeline::{Pipeline, config::Config};
+use stages::record::Record;
 
 /// A grok rule with a date, a metric, an exclusion of a quarter of the logs.
 pub(crate) const CONFIG: &str = r#"

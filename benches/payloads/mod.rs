@@ -5,7 +5,7 @@ pub(crate) mod otlp;
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use stream::record::Record;
+use stages::record::Record;
 
 /// Start of everything, nanoseconds.
 const START: u64 = 1_700_000_000_000_000_000;

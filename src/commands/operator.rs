@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::Utc;
 use object_store::ObjectStore;
+use stages::record::TopicPartition;
 use stream::clock::System;
 use stream::kafka::KafkaSource;
 use stream::operator::{self, Decider, OperatorError};
-use stream::record::TopicPartition;
 use stream::source::{PartitionInfo, Source as _, SourceError};
 
 use crate::audit::{self, AuditError, Scope, Verdict};

@@ -28,7 +28,7 @@ pub(super) struct RawConfig {
     pub(super) tables: BTreeMap<String, RawTable>,
     #[serde(deserialize_with = "section")]
     pub(super) health: RawHealth,
-    pub(super) pipeline: Option<stream::pipeline::config::Config>,
+    pub(super) pipeline: Option<stages::pipeline::config::Config>,
     pub(super) pipeline_file: Option<Scalar>,
 }
 

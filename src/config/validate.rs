@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use schemas::limits;
 use schemas::topic::{Format, Signal};
-use stream::pipeline::Pipeline;
+use stages::pipeline::Pipeline;
 use stream::worker::Topic;
 
 use super::check::Checker;
@@ -314,7 +314,7 @@ fn default_instance(health: SocketAddr) -> Option<String> {
 
 /// Compiles `pipeline`, or the file `pipeline_file` names (relative to the configuration's own).
 fn pipeline(
-    inline: Option<stream::pipeline::config::Config>,
+    inline: Option<stages::pipeline::config::Config>,
     file: Option<&Scalar>,
     check: &mut Checker<'_>,
 ) -> Arc<Pipeline> {
@@ -352,7 +352,7 @@ fn pipeline(
 }
 
 fn compile(
-    config: &stream::pipeline::config::Config,
+    config: &stages::pipeline::config::Config,
     check: &mut Checker<'_>,
     note: impl Fn(&mut Checker<'_>, &str, String),
 ) -> Arc<Pipeline> {
@@ -367,7 +367,7 @@ fn compile(
 
 /// Stands in for a pipeline that was refused; the problem noted keeps it from ever running.
 fn empty() -> Arc<Pipeline> {
-    let default = stream::pipeline::config::Config::default();
+    let default = stages::pipeline::config::Config::default();
     Arc::new(Pipeline::compile(&default).expect("the default pipeline compiles: it has no rule"))
 }
 

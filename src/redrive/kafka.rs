@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use ingest::kafka::Producer;
 use ingest::sink::{Message, SendError, Sink as _};
 use schemas::topic::REDRIVEN;
+use stages::record::{Record, TopicPartition};
 use stream::clock::System;
 use stream::kafka::KafkaSource;
-use stream::record::{Record, TopicPartition};
 use stream::source::{Event, PartitionInfo, Source, SourceError, Start};
 
 use super::journal::Journal;

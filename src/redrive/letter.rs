@@ -6,7 +6,7 @@ use query::engine::Engine;
 use schemas::topic::{
     DD_CONTAINER, DD_HOSTNAME, DD_LANG, DD_SERVICE, DD_SOURCE, DD_TAGS, Format, Signal,
 };
-use stream::record::{Record, TopicPartition};
+use stages::record::{Record, TopicPartition};
 
 use crate::audit::AuditError;
 use crate::audit::ask::{self, quoted};

@@ -24,9 +24,9 @@ use schemas::time::EventHour;
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
-use crate::columns;
 use crate::commit_log::record::FileAdd;
 use crate::crash_point::{CrashPoint, pass};
+use stages::columns;
 
 /// False positives of a bloom filter: one file in a hundred is read for nothing.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;

@@ -13,9 +13,9 @@ use schemas::ledger;
 use schemas::table::Table;
 
 use crate::clock::Clock;
-use crate::pipeline::{Pipeline, config};
-use crate::record::TopicPartition;
 use crate::unit::HourBatch;
+use stages::pipeline::{Pipeline, config};
+use stages::record::TopicPartition;
 
 /// The pipeline of an empty configuration.
 pub(crate) fn pipeline() -> Arc<Pipeline> {

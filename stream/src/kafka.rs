@@ -22,10 +22,10 @@ use rdkafka::{Offset, TopicPartitionList};
 use schemas::limits;
 
 use crate::clock::Clock;
-use crate::record::TopicPartition;
 use crate::source::{
     Changes, Lane, MAX_WAITING_CHANGES, PartitionInfo, Router, Source, SourceError, Start,
 };
+use stages::record::TopicPartition;
 
 mod group;
 mod poll;

@@ -18,12 +18,12 @@ use schemas::limits::{MAX_UNIT_BYTES, MAX_UNIT_HOURS, MAX_UNIT_ROWS};
 use schemas::time::EventTime;
 use schemas::topic::{Format, Signal};
 
-use crate::columns::{LedgerEntry, Lineage};
-use crate::pipeline::{MetricWindows, Pipeline};
-use crate::record::TopicPartition;
 use crate::source::Batch;
-use crate::tally::{Line, Tally};
 use crate::unit::{Columns, OffsetRange, Part};
+use stages::columns::{LedgerEntry, Lineage};
+use stages::pipeline::{MetricWindows, Pipeline};
+use stages::record::TopicPartition;
+use stages::tally::{Line, Tally};
 use suspects::{Crash, Suspects};
 
 /// Bytes of payload after which the size of the columns is looked at again: asking every builder

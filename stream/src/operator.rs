@@ -12,16 +12,16 @@ use schemas::time::EventTime;
 use schemas::topic::Signal;
 
 use crate::clock::{Clock as _, Entropy as _, System};
-use crate::columns::{LedgerColumns, LedgerEntry, Lineage, TableColumns as _};
 use crate::commit_log::Layout;
 use crate::commit_log::head::{Head, PartitionHead, TableHead};
 use crate::commit_log::log::{BACKOFF, CommitLog, Entry, LogError};
 use crate::commit_log::record::{Body, Decision, FileAdd, Operator};
 use crate::commit_log::snapshot::{self, SnapshotError};
 use crate::files::{FileError, FilePlan, FileWriter};
-use crate::record::TopicPartition;
 use crate::table::delta::TableError;
 use crate::table::inspect::inspect;
+use stages::columns::{LedgerColumns, LedgerEntry, Lineage, TableColumns as _};
+use stages::record::TopicPartition;
 
 /// Why a decision was not recorded.
 #[derive(Debug, thiserror::Error)]

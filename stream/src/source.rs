@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::record::{Record, TopicPartition};
+use stages::record::{Record, TopicPartition};
 
 pub mod memory;
 mod router;

@@ -8,15 +8,15 @@ use arrow::error::ArrowError;
 use schemas::table::Table;
 use schemas::time::{EventHour, EventTime};
 
-use crate::columns::{
+use crate::files::FilePlan;
+use stages::columns::{
     DeadLetter, DeadLetterColumns, LedgerColumns, LedgerEntry, Lineage, LogColumns, MetricColumns,
     SpanColumns, TableColumns,
 };
-use crate::event::LogEvent;
-use crate::files::FilePlan;
-use crate::point::Point;
-use crate::record::TopicPartition;
-use crate::span::Span;
+use stages::event::LogEvent;
+use stages::point::Point;
+use stages::record::TopicPartition;
+use stages::span::Span;
 
 type Hours<C> = BTreeMap<EventHour, C>;
 

@@ -41,8 +41,8 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy, System};
 use crate::commit_log::log::BACKOFF;
 use crate::kafka::{self, KafkaSource, Membership};
-use crate::pipeline::Pipeline;
 use crate::source::Source;
+use stages::pipeline::Pipeline;
 
 pub use status::{PartitionStatus, Status};
 

@@ -9,9 +9,9 @@ use ingest::kafka as intake;
 use ingest::sink::{Message, Sink as _};
 use schemas::id::TraceId;
 use schemas::topic::{Format, Signal};
+use stages::record::{Record, TopicPartition};
 use stream::clock::System;
 use stream::kafka::{Config, KafkaSource};
-use stream::record::{Record, TopicPartition};
 use stream::source::{Event, Lane, Source as _, Start};
 
 const SOON: Duration = Duration::from_secs(60);

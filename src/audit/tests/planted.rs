@@ -12,7 +12,7 @@ use schemas::table::Table;
 use schemas::time::EventTime;
 use schemas::topic::{Format, Signal};
 use serde_json::{Value, json};
-use stream::record::{Record, TopicPartition};
+use stages::record::{Record, TopicPartition};
 use stream::source::memory::MemoryLog;
 use stream::worker;
 

@@ -12,7 +12,7 @@ use super::record::{
     Bits, Body, Claim, Commit, FileAdd, MaintenanceKind, Record, TableChange, Unit, UnitPartition,
 };
 use crate::mutant::{Mutant, planted};
-use crate::record::TopicPartition;
+use stages::record::TopicPartition;
 
 /// Where one partition stands.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

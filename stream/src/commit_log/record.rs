@@ -7,7 +7,7 @@ use schemas::table::Table;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::frame::{self, FrameError, Kind};
-use crate::record::TopicPartition;
+use stages::record::TopicPartition;
 
 /// 128 bits written as 32 hex characters: JSON numbers do not hold them.
 #[derive(Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]

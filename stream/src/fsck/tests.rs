@@ -8,9 +8,9 @@ use schemas::topic::{Format, Signal};
 use super::*;
 use crate::commit_log::record;
 use crate::fixture;
-use crate::record::Record;
 use crate::source::memory::MemoryLog;
 use crate::worker;
+use stages::record::Record;
 
 const LAYOUT: &str = "live";
 

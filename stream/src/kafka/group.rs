@@ -18,8 +18,8 @@ use rdkafka::types::RDKafkaRespErr;
 use schemas::limits::METADATA_REFRESH_SECONDS;
 use tokio::sync::mpsc;
 
-use crate::record::TopicPartition;
 use crate::source::Change;
+use stages::record::TopicPartition;
 
 /// How this consumer belongs to its group.
 #[derive(Debug, Clone, PartialEq, Eq)]

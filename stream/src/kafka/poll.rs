@@ -13,8 +13,8 @@ use schemas::limits::MAX_BATCH_MESSAGES;
 use schemas::time::EventTime;
 
 use super::{Command, Consumer, SourceError, ranges, watermarks};
-use crate::record::{Record, TopicPartition};
 use crate::source::{Change, Event, Router, Start};
+use stages::record::{Record, TopicPartition};
 
 /// Wait for a record while nothing is paused; bounds how long a command waits.
 const IDLE: Duration = Duration::from_millis(50);

@@ -9,8 +9,8 @@ use schemas::limits::{MAX_BATCH_MESSAGES, MAX_PARTITION_QUEUE_MESSAGES};
 
 use super::*;
 use crate::clock::System;
-use crate::record::Record;
 use crate::source::Event;
+use stages::record::Record;
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 

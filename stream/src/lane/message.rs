@@ -7,13 +7,13 @@ use bumpalo::Bump;
 use schemas::ledger::Action;
 use schemas::topic::{CONTENT_TYPE, Format, Signal};
 
-use crate::columns::{DeadLetter, Lineage};
-use crate::decode::{self, Decoded, Items, Refusal};
-use crate::event::LogEvent;
-use crate::pipeline::{Fate, MetricWindows, Pipeline};
-use crate::record::Record;
-use crate::tally::Tally;
 use crate::unit::Columns;
+use stages::columns::{DeadLetter, Lineage};
+use stages::decode::{self, Decoded, Items, Refusal};
+use stages::event::LogEvent;
+use stages::pipeline::{Fate, MetricWindows, Pipeline};
+use stages::record::Record;
+use stages::tally::Tally;
 
 /// Dead-letter reason: the payload has no bytes (a tombstone).
 pub(super) const EMPTY_PAYLOAD: &str = "empty_payload";

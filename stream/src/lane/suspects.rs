@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use schemas::limits::MAX_SUSPECTS;
 
-use crate::record::TopicPartition;
+use stages::record::TopicPartition;
 
 /// Crashes after which a record is not read any more.
 const QUARANTINED_AFTER: u32 = 2;

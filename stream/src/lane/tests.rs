@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::fixture;
-use crate::record::Record;
 use schemas::table::Table;
+use stages::record::Record;
 
 fn lane(share: Share) -> Lane {
     let mut lane = Lane::new(fixture::pipeline(), share);
@@ -102,10 +102,10 @@ fn what_is_given_up_or_reset_leaves_nothing_behind() {
 fn a_record_that_crashes_the_lane_twice_is_quarantined_and_the_others_go_through() {
     let suspects = Arc::new(suspects::Suspects::default());
     let mut lane = Lane::new(crate::fixture::pipeline(), Share::of(1)).with_suspects(suspects);
-    let record = |offset, payload: &[u8]| crate::record::Record {
+    let record = |offset, payload: &[u8]| stages::record::Record {
         offset,
         payload: payload.to_vec(),
-        ..crate::record::Record::default()
+        ..stages::record::Record::default()
     };
     let batch = Batch {
         partition: crate::fixture::partition(0),

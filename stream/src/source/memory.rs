@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemas::limits::MAX_BATCH_MESSAGES;
 
 use super::{Changes, Event, Lane, PartitionInfo, Router, Source, SourceError, Start};
-use crate::record::{Record, TopicPartition};
+use stages::record::{Record, TopicPartition};
 
 mod group;
 

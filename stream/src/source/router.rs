@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemas::limits::{MAX_PARTITION_QUEUE_BYTES, MAX_PARTITION_QUEUE_MESSAGES};
 
 use super::{Batch, Event};
-use crate::record::{Record, TopicPartition};
+use stages::record::{Record, TopicPartition};
 
 /// All queues of a source.
 #[derive(Debug, Default)]

@@ -160,11 +160,11 @@ async fn next_rows(input: &mut Input) -> Result<Option<RecordBatch>, ArrowError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::columns;
     use crate::fixture::log_rows;
     use crate::upkeep::fingerprint::Fingerprint;
     use arrow::compute::concat_batches;
     use proptest::prelude::*;
+    use stages::columns;
 
     fn input(batches: Vec<RecordBatch>) -> Input {
         futures::stream::iter(batches.into_iter().map(Ok)).boxed()

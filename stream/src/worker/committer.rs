@@ -17,9 +17,9 @@ use crate::commit_log::log::{CommitLog, LogError};
 use crate::commit_log::record::{self, Body, Commit, FileAdd, UnitPartition};
 use crate::crash_point::{CrashPoint, pass};
 use crate::files::FileWriter;
-use crate::record::TopicPartition;
 use crate::source::PartitionInfo;
 use crate::unit::Unit;
+use stages::record::TopicPartition;
 
 /// Shortest time between two looks at what other workers have appended.
 const LOOK: Duration = Duration::from_millis(100);

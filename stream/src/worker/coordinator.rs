@@ -19,9 +19,9 @@ use super::status::Board;
 use super::{Config, Error, SharedSource, Topic, World};
 use crate::lane::suspects::{Crash, Suspects};
 use crate::lane::{Assigned, Lane, Share};
-use crate::record::TopicPartition;
 use crate::source::{Changes, PartitionInfo, Source, SourceError, Start};
 use crate::unit::Unit;
+use stages::record::TopicPartition;
 
 /// Notices that may wait; lanes repeat what does not fit.
 const NOTICES: usize = 64;

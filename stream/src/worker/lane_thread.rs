@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::recovery::out_of_range;
 use crate::lane::suspects::Crash;
 use crate::lane::{Assigned, Lane};
-use crate::record::TopicPartition;
 use crate::source::{self, Batch, Event};
 use crate::unit::Part;
+use stages::record::TopicPartition;
 
 /// Commands that may wait for a lane. Few are ever under way: a barrier, a new partition.
 const COMMANDS: usize = 16;

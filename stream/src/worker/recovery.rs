@@ -16,9 +16,9 @@ use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{Body, Claim, ClaimedPartition};
 use crate::commit_log::{Layout, probe};
 use crate::crash_point::{CrashPoint, pass};
-use crate::record::TopicPartition;
 use crate::source::{Changes, PartitionInfo};
 use crate::table::delta::PublishedTable;
+use stages::record::TopicPartition;
 
 /// Where our own work on a partition stands: what the next unit must continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

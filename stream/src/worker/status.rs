@@ -7,10 +7,10 @@ use schemas::table::Table;
 use tokio::sync::watch;
 
 use super::recovery::{Position, Positions, Recovered};
-use crate::record::TopicPartition;
 use crate::source::PartitionInfo;
 use crate::unit::Unit;
 use crate::upkeep::report::Report;
+use stages::record::TopicPartition;
 
 /// A snapshot of the worker's state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]

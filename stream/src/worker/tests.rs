@@ -19,10 +19,10 @@ use super::*;
 use crate::commit_log::log::TEST_BACKOFF;
 use crate::fault_store::{FaultStore, Rule};
 use crate::fixture;
-use crate::record::Record;
 use crate::source::memory::MemoryLog;
 use crate::table::delta::PublishedTable;
 use crate::unit::HourBatch;
+use stages::record::Record;
 
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(20);

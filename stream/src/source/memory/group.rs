@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::record::TopicPartition;
 use crate::source::{Change, Changes, MAX_WAITING_CHANGES};
+use stages::record::TopicPartition;
 
 /// A group of sources on one [`super::MemoryLog`]. Moves partitions as Kafka's cooperative protocol does: a
 /// partition goes to its new reader when the former one has given it back, or was given up for dead. Clones

@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 use super::super::lane_thread::Command;
 use super::super::recovery::ask_partitions;
 use super::{Coordinator, Error, Standing, Work, command, lane_ended};
-use crate::record::TopicPartition;
 use crate::source::{Change, Changes, PartitionInfo};
+use stages::record::TopicPartition;
 
 /// The next decision; never without a group, or after the source has stopped.
 pub(super) async fn next(changes: &mut Option<Changes>) -> Change {

@@ -1,0 +1,23 @@
+//! The stages: a Kafka message becomes rows. Pure: no clock, no randomness, no IO; the same records
+//! give the same rows, byte for byte. That is what replay, recovery, `plan` and the simulation
+//! stand on.
+//!
+//! One record's way, in reading order:
+//!
+//! 1. [`record`]: a Kafka message as the stages see it.
+//! 2. [`decode`]: its payload becomes [`event`] logs, [`span`]s or metric [`point`]s, or a refusal.
+//! 3. [`pipeline`]: logs go through processors, log-based metrics, exclusion filters, indexes.
+//! 4. [`columns`]: rows become Arrow columns of the tables in `schemas`.
+//!
+//! Every event is counted once in [`tally`]; [`value`] holds attributes, [`json`] reads them.
+
+pub mod columns;
+pub mod decode;
+pub mod event;
+pub mod json;
+pub mod pipeline;
+pub mod point;
+pub mod record;
+pub mod span;
+pub mod tally;
+pub mod value;
