@@ -4,6 +4,7 @@
 
 mod metrics;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -68,6 +69,8 @@ struct State {
     intake: OnceLock<ingest::CounterReader>,
     worker: RwLock<Option<stream::worker::StatusReader>>,
     halted: RwLock<Option<String>>,
+    issues: OnceLock<stream::issues::StatusReader>,
+    monitors: OnceLock<crate::monitors::Reader>,
 }
 
 /// What is known at one moment; absent roles are absent.
@@ -81,6 +84,8 @@ struct Report {
     worker: Option<stream::worker::Status>,
     /// Why the worker does nothing until a person has decided.
     halted: Option<String>,
+    issues: Option<stream::issues::Status>,
+    monitors: Option<BTreeMap<String, crate::monitors::Shown>>,
 }
 
 impl State {
@@ -93,6 +98,8 @@ impl State {
             intake: self.intake.get().map(ingest::CounterReader::read),
             worker: read(&self.worker).as_ref().map(stream::worker::StatusReader::read),
             halted: read(&self.halted).clone(),
+            issues: self.issues.get().map(stream::issues::StatusReader::read),
+            monitors: self.monitors.get().map(crate::monitors::Reader::read),
         }
     }
 
@@ -122,6 +129,8 @@ impl Admin {
             intake: OnceLock::new(),
             worker: RwLock::new(None),
             halted: RwLock::new(None),
+            issues: OnceLock::new(),
+            monitors: OnceLock::new(),
         });
         let accept = tokio::spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { state, address, accept })
@@ -152,6 +161,26 @@ impl Admin {
     /// Says from now on that the worker waits for a person's decision; its last status stays.
     pub fn show_halted(&self, reason: &str) {
         *write(&self.state.halted) = Some(reason.to_owned());
+    }
+
+    /// Shows where the issues stand from now on.
+    pub fn show_issues(&self, reader: stream::issues::StatusReader) {
+        let _ = self.state.issues.set(reader);
+    }
+
+    /// Shows where monitors stand from now on.
+    pub fn show_monitors(&self, reader: crate::monitors::Reader) {
+        let _ = self.state.monitors.set(reader);
+    }
+
+    /// Reads where the worker stands, whichever runs then; none while it waits for a decision.
+    pub fn worker_reader(&self) -> Box<dyn Fn() -> Option<stream::worker::Status> + Send + Sync> {
+        let state = Arc::clone(&self.state);
+        Box::new(move || {
+            let halted = read(&state.halted).is_some();
+            let worker = read(&state.worker);
+            worker.as_ref().filter(|_| !halted).map(stream::worker::StatusReader::read)
+        })
     }
 
     /// Closes the port.
@@ -249,6 +278,12 @@ fn json(report: &Report) -> serde_json::Value {
     }
     if let (Some(worker), Some(body)) = (&report.worker, body.as_object_mut()) {
         body.insert("worker".to_owned(), serde_json::json!(worker));
+    }
+    if let (Some(issues), Some(body)) = (&report.issues, body.as_object_mut()) {
+        body.insert("issues".to_owned(), serde_json::json!(issues));
+    }
+    if let (Some(monitors), Some(body)) = (&report.monitors, body.as_object_mut()) {
+        body.insert("monitors".to_owned(), serde_json::json!(monitors));
     }
     if let (Some(halted), Some(body)) = (&report.halted, body.as_object_mut()) {
         body.insert("worker_halted".to_owned(), halted.as_str().into());

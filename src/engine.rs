@@ -5,6 +5,7 @@
 //! publishes, query stops, the broker last. A role that fails by itself ends the process with its
 //! error, after the others were drained.
 
+mod issues_role;
 mod lock;
 mod shutdown;
 mod signals;
@@ -99,6 +100,12 @@ pub enum StartError {
     /// The query service.
     #[error(transparent)]
     Query(#[from] query::StartError),
+    /// Notifications.
+    #[error(transparent)]
+    Notify(#[from] crate::notify::SetupError),
+    /// Monitors.
+    #[error("monitors: {0}")]
+    Monitors(String),
 }
 
 /// A role stopped by itself.
@@ -125,6 +132,7 @@ pub struct Engine {
     #[cfg(feature = "embedded-broker")]
     broker: Option<broker::Broker>,
     worker: worker_role::WorkerRole,
+    issues: issues_role::IssuesRole,
     intake: Option<ingest::Running>,
     query: Option<query::Running>,
     _lock: Option<DataDirLock>,
@@ -152,6 +160,7 @@ impl Engine {
             #[cfg(feature = "embedded-broker")]
             broker: None,
             worker: worker_role::WorkerRole::default(),
+            issues: issues_role::IssuesRole::default(),
             intake: None,
             query: None,
             _lock: lock,
@@ -178,6 +187,7 @@ impl Engine {
             let others = self.roles == Roles::All;
             self.worker.start(settings, others, self.admin.as_ref()).await?;
             tracing::info!(store = %config.storage.url, "worker started");
+            self.issues.start(config, self.admin.as_ref())?;
         }
         if self.roles.has(Roles::Ingest) {
             let settings = ingest::Config {
@@ -195,7 +205,11 @@ impl Engine {
                 otlp_http = %config.intake.otlp_http, "intake started");
         }
         if self.roles.has(Roles::Query) {
-            self.query = Some(query::start(query_settings(config)?).await?);
+            let mut settings = query_settings(config)?;
+            if config.tracking.enabled {
+                settings.routes = Some(crate::issue_desk::http::routes(open_store(config)?));
+            }
+            self.query = Some(query::start(settings).await?);
             tracing::info!(http = %config.query.http, postgres = %config.query.postgres, "query started");
         }
         Ok(())
@@ -313,5 +327,6 @@ pub(crate) fn query_settings(config: &Config) -> Result<query::Config, StartErro
         memory_bytes: config.query.memory_bytes,
         timeout: config.query.timeout,
         max_rows: config.query.max_rows,
+        routes: None,
     })
 }

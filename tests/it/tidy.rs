@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 600;
 
 /// Which of our crates each of them may name. Arrows point downward only.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("schemas", &[]),
     ("search", &["schemas"]),
     // In its tests only.
     ("broker", &["schemas", "ingest"]),
     ("ingest", &["schemas"]),
     ("stages", &["schemas", "search"]),
-    ("stream", &["schemas", "stages"]),
+    ("issues", &["schemas", "search"]),
+    ("stream", &["schemas", "stages", "issues"]),
     ("query", &["schemas", "search"]),
 ];
 

@@ -208,7 +208,7 @@ impl Committer {
                 clock_ns: range.clock.nanos(),
             });
         }
-        Ok(record::Unit { owner: self.claimant.owner.clone(), partitions, adds })
+        Ok(record::Unit { owner: self.claimant.owner.clone(), partitions, adds, state: None })
     }
 
     async fn claim(&mut self, mut infos: Vec<PartitionInfo>) -> Result<Vec<Held>, Error> {
