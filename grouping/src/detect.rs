@@ -9,12 +9,22 @@ use schemas::status::Status;
 use crate::input::{ErrorInput, Lookup};
 use crate::stack;
 
-const KIND: &[&str] = &["error.kind", "error.type", "exception.type", "err.type", "err.name", "error.name"];
+const KIND: &[&str] =
+    &["error.kind", "error.type", "exception.type", "err.type", "err.name", "error.name"];
 const MESSAGE: &[&str] = &["error.message", "exception.message", "err.message", "error.msg"];
 const STACK: &[&str] = &["error.stack", "exception.stacktrace", "error.stack_trace", "err.stack"];
 /// Names that are also used for other things: they count where they hold a stack trace.
-const MAYBE_STACK: &[&str] =
-    &["stack_trace", "stacktrace", "stack", "exc_info", "exc_text", "exception", "@x", "error", "traceback"];
+const MAYBE_STACK: &[&str] = &[
+    "stack_trace",
+    "stacktrace",
+    "stack",
+    "exc_info",
+    "exc_text",
+    "exception",
+    "@x",
+    "error",
+    "traceback",
+];
 const FINGERPRINT: &[&str] = &["error.fingerprint", "error.dd_fingerprint"];
 
 /// A log, flat.
@@ -63,7 +73,11 @@ fn first<'b>(lookup: Lookup<'_, 'b>, paths: &[&str]) -> &'b str {
 
 /// A log as an error, or `None`: its status says that it is none (`worst` is the mildest that is
 /// one), or it says no status and shows no error.
-pub fn log<'b>(view: &LogView<'b>, worst: Status, lookup: Lookup<'_, 'b>) -> Option<ErrorInput<'b>> {
+pub fn log<'b>(
+    view: &LogView<'b>,
+    worst: Status,
+    lookup: Lookup<'_, 'b>,
+) -> Option<ErrorInput<'b>> {
     if view.status.is_some_and(|status| status > worst) {
         return None;
     }
@@ -77,6 +91,7 @@ pub fn log<'b>(view: &LogView<'b>, worst: Status, lookup: Lookup<'_, 'b>) -> Opt
         stack: first(lookup, STACK),
         fingerprint: first(lookup, FINGERPRINT),
         text: view.message,
+        operation: "",
     };
     if input.stack.is_empty() {
         let texts = MAYBE_STACK.iter().filter_map(|path| lookup(path));
@@ -100,7 +115,8 @@ pub fn span<'b>(view: &SpanView<'b>, lookup: Lookup<'_, 'b>) -> Option<ErrorInpu
         message: view.message,
         stack: view.stack,
         fingerprint: first(lookup, FINGERPRINT),
-        text: view.resource,
+        text: "",
+        operation: view.resource,
     })
 }
 
@@ -115,7 +131,8 @@ pub fn span_event<'b>(view: &SpanView<'b>, lookup: Lookup<'_, 'b>) -> Option<Err
         message: first(lookup, MESSAGE),
         stack: first(lookup, STACK),
         fingerprint: first(lookup, FINGERPRINT),
-        text: view.resource,
+        text: "",
+        operation: view.resource,
     };
     let says_what = !(input.kind.is_empty() && input.message.is_empty() && input.stack.is_empty());
     says_what.then_some(input)
@@ -125,13 +142,18 @@ pub fn span_event<'b>(view: &SpanView<'b>, lookup: Lookup<'_, 'b>) -> Option<Err
 mod tests {
     use super::*;
 
-    const TRACE: &str = "boom\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\nKeyError: 1";
+    const TRACE: &str =
+        "boom\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\nKeyError: 1";
 
     fn view(status: Option<Status>, message: &'static str) -> LogView<'static> {
         LogView { service: "shop", status, message, ..LogView::default() }
     }
 
-    fn found(status: Option<Status>, message: &'static str, pairs: &[(&str, &'static str)]) -> bool {
+    fn found(
+        status: Option<Status>,
+        message: &'static str,
+        pairs: &[(&str, &'static str)],
+    ) -> bool {
         let lookup = |path: &str| pairs.iter().find(|(key, _)| *key == path).map(|(_, text)| *text);
         log(&view(status, message), Status::Error, &lookup).is_some()
     }

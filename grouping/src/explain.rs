@@ -77,13 +77,23 @@ pub struct Difference {
 
 impl Grouper {
     /// How an error gets its issue. The same decision as [`Grouper::group`], by the same code.
-    pub fn explain<'b>(&self, arena: &'b Bump, input: &ErrorInput<'b>, lookup: Lookup<'_, 'b>) -> Explanation {
+    pub fn explain<'b>(
+        &self,
+        arena: &'b Bump,
+        input: &ErrorInput<'b>,
+        lookup: Lookup<'_, 'b>,
+    ) -> Explanation {
         let case = self.decide(arena, input, lookup);
         let rule = match case.strategy {
-            Strategy::Rule(index) => self.rules.fingerprint.get(index).map(|rule| rule.text.to_string()),
+            Strategy::Rule(index) => {
+                self.rules.fingerprint.get(index).map(|rule| rule.text.to_string())
+            }
             _ => None,
         };
-        let components = case.key.parts().map(|(part, bytes)| Component { name: part.name(), value: readable(bytes) });
+        let components = case
+            .key
+            .parts()
+            .map(|(part, bytes)| Component { name: part.name(), value: readable(bytes) });
         Explanation {
             issue_id: case.issue_id,
             derived_id: (case.derived != case.issue_id).then_some(case.derived),
@@ -94,7 +104,11 @@ impl Grouper {
             kind: case.kind.to_owned(),
             template: message::template(arena, case.message).to_owned(),
             components: components.collect(),
-            exceptions: case.exceptions().iter().map(|exception| exception.kind.to_owned()).collect(),
+            exceptions: case
+                .exceptions()
+                .iter()
+                .map(|exception| exception.kind.to_owned())
+                .collect(),
             frames: self.frame_uses(arena, &case),
             notes: notes(input, &case),
         }
@@ -109,7 +123,10 @@ impl Grouper {
                 name: String::from_utf8_lossy(&name).into_owned(),
                 in_app: prepared.in_app,
                 is_used: case.used.contains(&at),
-                rule: prepared.rule.and_then(|rule| self.rules.stack.get(rule)).map(|rule| rule.text.to_string()),
+                rule: prepared
+                    .rule
+                    .and_then(|rule| self.rules.stack.get(rule))
+                    .map(|rule| rule.text.to_string()),
             }
         });
         uses.collect()
@@ -125,7 +142,10 @@ fn notes(input: &ErrorInput<'_>, case: &Case<'_>) -> Vec<String> {
         notes.push("no frame was found in the stack trace".to_owned());
     }
     if case.strategy == Strategy::SystemFrames {
-        notes.push("no frame is the user's own code: the first frames were taken; see in_app.include".to_owned());
+        notes.push(
+            "no frame is the user's own code: the first frames were taken; see in_app.include"
+                .to_owned(),
+        );
     }
     if matches!(case.strategy, Strategy::Rule(_)) && !input.fingerprint.trim().is_empty() {
         notes.push("the error's own fingerprint gave way to the rule".to_owned());
@@ -152,7 +172,11 @@ impl Explanation {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "issue      {} (algorithm {}, rules {})", self.issue_id, self.algorithm, self.rules_version)?;
+        writeln!(
+            f,
+            "issue      {} (algorithm {}, rules {})",
+            self.issue_id, self.algorithm, self.rules_version
+        )?;
         if let Some(derived) = self.derived_id {
             writeln!(f, "derived    {derived}, then split or merged by the configuration")?;
         }

@@ -21,6 +21,8 @@ pub(crate) enum Part {
     Rule = 7,
     /// The id that was split, and by what.
     Split = 8,
+    /// What failed, where nothing says why.
+    Operation = 9,
 }
 
 impl Part {
@@ -35,6 +37,7 @@ impl Part {
             Part::Given => "error.fingerprint",
             Part::Rule => "rule",
             Part::Split => "split",
+            Part::Operation => "operation",
         }
     }
 }
@@ -48,7 +51,10 @@ pub(crate) struct Key<'b> {
 
 impl<'b> Key<'b> {
     pub(crate) fn new_in(arena: &'b Bump) -> Self {
-        Self { bytes: BumpVec::with_capacity_in(256, arena), parts: BumpVec::with_capacity_in(8, arena) }
+        Self {
+            bytes: BumpVec::with_capacity_in(256, arena),
+            parts: BumpVec::with_capacity_in(8, arena),
+        }
     }
 
     /// Adds what `write` appends. The part's length follows it: two lists of components have the

@@ -89,8 +89,8 @@ pub(crate) struct Case<'b> {
     pub(crate) issue_id: IssueId,
 }
 
-impl Case<'_> {
-    pub(crate) fn exceptions(&self) -> &[Exception<'_>] {
+impl<'b> Case<'b> {
+    pub(crate) fn exceptions(&self) -> &[Exception<'b>] {
         self.trace.as_ref().map_or(&[], |trace| trace.exceptions.as_slice())
     }
 }
@@ -116,8 +116,28 @@ impl Grouper {
         self.rules.worst
     }
 
+    /// Attribute that names who met an error.
+    pub fn user_attribute(&self) -> &str {
+        &self.rules.user_attribute
+    }
+
+    /// Attribute that names the batch an error happened in.
+    pub fn batch_attribute(&self) -> &str {
+        &self.rules.batch_attribute
+    }
+
+    /// Distinct issues of one service, for [`crate::caps::Caps`].
+    pub fn max_issues_per_service(&self) -> usize {
+        self.rules.max_issues_per_service
+    }
+
     /// The issue of an error. Allocates in the arena only.
-    pub fn group<'b>(&self, arena: &'b Bump, input: &ErrorInput<'b>, lookup: Lookup<'_, 'b>) -> Grouped<'b> {
+    pub fn group<'b>(
+        &self,
+        arena: &'b Bump,
+        input: &ErrorInput<'b>,
+        lookup: Lookup<'_, 'b>,
+    ) -> Grouped<'b> {
         let case = self.decide(arena, input, lookup);
         let rule = match case.strategy {
             Strategy::Rule(index) => self.rules.fingerprint.get(index),
@@ -139,8 +159,17 @@ impl Grouper {
     }
 
     /// Everything [`Grouper::group`] and [`Grouper::explain`] know.
-    pub(crate) fn decide<'b>(&self, arena: &'b Bump, input: &ErrorInput<'b>, lookup: Lookup<'_, 'b>) -> Case<'b> {
-        let text = if input.stack.is_empty() && stack::may_be_in(input.message) { input.message } else { input.stack };
+    pub(crate) fn decide<'b>(
+        &self,
+        arena: &'b Bump,
+        input: &ErrorInput<'b>,
+        lookup: Lookup<'_, 'b>,
+    ) -> Case<'b> {
+        let text = if input.stack.is_empty() && stack::may_be_in(input.message) {
+            input.message
+        } else {
+            input.stack
+        };
         let trace = if text.is_empty() { None } else { Trace::parse(arena, text) };
         let exceptions = trace.as_ref().map_or(&[][..], |trace| trace.exceptions.as_slice());
         let (kind, message) = said(input, exceptions);
@@ -160,7 +189,9 @@ impl Grouper {
         key.text(Part::Service, input.service);
         match strategy {
             Strategy::Rule(index) => self.by_rule(&mut key, index, &facts, &frames, &used),
-            Strategy::Given => key.text(Part::Given, cut(input.fingerprint.trim(), MAX_ERROR_KIND_BYTES)),
+            Strategy::Given => {
+                key.text(Part::Given, cut(input.fingerprint.trim(), MAX_ERROR_KIND_BYTES))
+            }
             _ => by_default(&mut key, &facts, &frames, &used),
         }
         let derived = key.id(ALGORITHM);
@@ -224,7 +255,14 @@ impl Grouper {
         used
     }
 
-    fn by_rule<'b>(&self, key: &mut Key<'b>, index: usize, facts: &Facts<'_, 'b>, frames: &[Prepared<'b>], used: &[usize]) {
+    fn by_rule<'b>(
+        &self,
+        key: &mut Key<'b>,
+        index: usize,
+        facts: &Facts<'_, 'b>,
+        frames: &[Prepared<'b>],
+        used: &[usize],
+    ) {
         use crate::rules::{Piece, Variable};
         let frame = used.first().and_then(|at| frames.get(*at));
         for value in &self.rules.fingerprint[index].values {
@@ -254,7 +292,13 @@ impl Grouper {
         use crate::rules::Piece;
         let mut title = BumpString::with_capacity_in(64, arena);
         if let Some(rule) = rule.filter(|rule| !rule.title.is_empty()) {
-            let facts = Facts { input, kind: case.kind, message: case.message, exceptions: case.exceptions(), lookup };
+            let facts = Facts {
+                input,
+                kind: case.kind,
+                message: case.message,
+                exceptions: case.exceptions(),
+                lookup,
+            };
             let frame = case.used.first().and_then(|at| case.frames.get(*at));
             for piece in &rule.title {
                 match piece {
@@ -267,7 +311,7 @@ impl Grouper {
                 }
             }
         } else {
-            let first = case.message.trim().lines().next().unwrap_or_default();
+            let first = case.message.trim().lines().next().unwrap_or(input.operation);
             match (case.kind, first) {
                 ("", "") => title.push_str("(no message)"),
                 (kind, "") => title.push_str(kind),
@@ -284,8 +328,10 @@ fn said<'b>(input: &ErrorInput<'b>, exceptions: &[Exception<'b>]) -> (&'b str, &
     let reported = exceptions.first();
     let kind = Some(input.kind.trim()).filter(|kind| !kind.is_empty());
     let kind = kind.or(reported.map(|exception| exception.kind)).unwrap_or_default();
-    let own = Some(input.message.trim()).filter(|message| !message.is_empty() && *message != input.stack.trim());
-    let of_trace = reported.map(|exception| exception.message).filter(|message| !message.is_empty());
+    let own = Some(input.message.trim())
+        .filter(|message| !message.is_empty() && *message != input.stack.trim());
+    let of_trace =
+        reported.map(|exception| exception.message).filter(|message| !message.is_empty());
     // A text that holds the trace has its first line to say, a type without message says enough.
     let named = reported.is_some_and(|exception| !exception.kind.is_empty());
     let text = if named && input.text.len() == input.stack.len() { "" } else { input.text.trim() };
@@ -295,7 +341,12 @@ fn said<'b>(input: &ErrorInput<'b>, exceptions: &[Exception<'b>]) -> (&'b str, &
 }
 
 /// Type, root cause, frames, message.
-fn by_default<'b>(key: &mut Key<'b>, facts: &Facts<'_, 'b>, frames: &[Prepared<'b>], used: &[usize]) {
+fn by_default<'b>(
+    key: &mut Key<'b>,
+    facts: &Facts<'_, 'b>,
+    frames: &[Prepared<'b>],
+    used: &[usize],
+) {
     key.text(Part::Kind, kind(facts.kind));
     let root = facts.exceptions.last().map_or("", |exception| exception.kind);
     if facts.exceptions.len() > 1 && !root.is_empty() {
@@ -303,6 +354,11 @@ fn by_default<'b>(key: &mut Key<'b>, facts: &Facts<'_, 'b>, frames: &[Prepared<'
     }
     for at in used {
         key.add(Part::Frame, |out| normal::write(&frames[*at].frame, out));
+    }
+    if facts.message.is_empty() && used.is_empty() && !facts.input.operation.is_empty() {
+        // A route's names count, unlike a path within a sentence; ids in it do not.
+        let names = message::head(facts.input.operation).split('/');
+        return key.add(Part::Operation, |out| names.for_each(|name| message::identity(name, out)));
     }
     key.add(Part::Message, |out| message::identity(facts.message, out));
 }

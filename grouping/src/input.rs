@@ -29,6 +29,8 @@ pub struct ErrorInput<'b> {
     pub stack: &'b str,
     /// A fingerprint the error brings itself: `error.fingerprint`.
     pub fingerprint: &'b str,
-    /// What the error says where it has no message: the log's text, the span's resource.
+    /// What the error says where it has no message: the log's text.
     pub text: &'b str,
+    /// What failed, where nothing says why: the span's resource.
+    pub operation: &'b str,
 }

@@ -78,7 +78,8 @@ mod tests {
         assert_eq!(id.to_string(), "03ffffffffffffffffffffffffffffff");
         assert_eq!(id.version(), 3);
         assert_eq!(IssueId::from_hex(&id.to_string().to_uppercase()), Some(id));
-        for bad in ["", "03", "03fffffffffffffffffffffffffffff", "+3ffffffffffffffffffffffffffffff"] {
+        for bad in ["", "03", "03fffffffffffffffffffffffffffff", "+3ffffffffffffffffffffffffffffff"]
+        {
             assert_eq!(IssueId::from_hex(bad), None, "{bad}");
         }
     }

@@ -44,6 +44,9 @@ pub(crate) struct Rules {
     pub(crate) worst: Status,
     /// Frames of the user's own code in a fingerprint.
     pub(crate) frames: usize,
+    pub(crate) user_attribute: String,
+    pub(crate) batch_attribute: String,
+    pub(crate) max_issues_per_service: usize,
     pub(crate) include: Vec<Glob>,
     pub(crate) exclude: Vec<Glob>,
     pub(crate) stack: Vec<StackRule>,
@@ -78,6 +81,9 @@ impl Rules {
             is_enabled: config.is_enabled,
             worst,
             frames: config.frames,
+            user_attribute: config.user_attribute.clone(),
+            batch_attribute: config.batch_attribute.clone(),
+            max_issues_per_service: config.max_issues_per_service,
             include: globs(&config.in_app.include, "in_app.include", &mut errors),
             exclude: globs(&config.in_app.exclude, "in_app.exclude", &mut errors),
             stack: lines(&config.stack_rules, "stack_rules", StackRule::parse, &mut errors),
@@ -110,7 +116,9 @@ fn status(text: &str, errors: &mut Vec<RuleError>) -> Status {
         Status::Info,
     ];
     known.into_iter().find(|status| status.as_str() == text).unwrap_or_else(|| {
-        let reason = format!("`{text}` is no status: error, critical, alert, emergency, warn, notice or info");
+        let reason = format!(
+            "`{text}` is no status: error, critical, alert, emergency, warn, notice or info"
+        );
         errors.push(RuleError { path: "min_status".to_owned(), reason });
         Status::Error
     })
@@ -152,7 +160,8 @@ fn lines<T>(
 fn issue(text: &str, path: String, errors: &mut Vec<RuleError>) -> Option<IssueId> {
     let id = IssueId::from_hex(text.trim());
     if id.is_none() {
-        let reason = format!("`{text}` is no issue id: 32 hex characters, as `issue_id` shows them");
+        let reason =
+            format!("`{text}` is no issue id: 32 hex characters, as `issue_id` shows them");
         errors.push(RuleError { path, reason });
     }
     id
@@ -162,7 +171,9 @@ fn issue(text: &str, path: String, errors: &mut Vec<RuleError>) -> Option<IssueI
 fn merges(configured: &[MergeConfig], errors: &mut Vec<RuleError>) -> HashMap<IssueId, IssueId> {
     let mut direct = HashMap::new();
     for (index, merge) in configured.iter().enumerate() {
-        let Some(into) = issue(&merge.into, format!("merge[{index}].into"), errors) else { continue };
+        let Some(into) = issue(&merge.into, format!("merge[{index}].into"), errors) else {
+            continue;
+        };
         for (position, from) in merge.from.iter().enumerate() {
             let path = format!("merge[{index}].from[{position}]");
             let Some(from) = issue(from, path.clone(), errors) else { continue };
@@ -190,7 +201,10 @@ fn merges(configured: &[MergeConfig], errors: &mut Vec<RuleError>) -> HashMap<Is
     resolved
 }
 
-fn splits(configured: &[SplitConfig], errors: &mut Vec<RuleError>) -> HashMap<IssueId, Vec<Variable>> {
+fn splits(
+    configured: &[SplitConfig],
+    errors: &mut Vec<RuleError>,
+) -> HashMap<IssueId, Vec<Variable>> {
     let mut splits = HashMap::new();
     for (index, split) in configured.iter().enumerate() {
         let by: Vec<_> = split.by.iter().filter_map(|name| Variable::parse(name)).collect();

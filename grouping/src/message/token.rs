@@ -13,8 +13,22 @@ const MIN_HEX: usize = 6;
 
 /// Last labels of host names. Java's and Go's packages begin with theirs; host names end so.
 const HOST_ENDINGS: [&str; 16] = [
-    "com", "net", "org", "edu", "gov", "io", "de", "uk", "fr", "cn", "jp", "eu", "local",
-    "internal", "lan", "localdomain",
+    "com",
+    "net",
+    "org",
+    "edu",
+    "gov",
+    "io",
+    "de",
+    "uk",
+    "fr",
+    "cn",
+    "jp",
+    "eu",
+    "local",
+    "internal",
+    "lan",
+    "localdomain",
 ];
 
 /// Whether a chunk with slashes is an address or a path: `https://…`, `/var/log`, `a/b/c`, `C:\x`.
@@ -28,12 +42,17 @@ pub(super) fn location(chunk: &str, seen: u16) -> Option<Shape> {
     if seen & BACKSLASH != 0 {
         return (chunk.get(1..3) == Some(":\\") || count(b'\\') >= 2).then_some(Shape::Path);
     }
-    let rooted = bytes[0] == b'/' || chunk.starts_with("./") || chunk.starts_with("../") || chunk.starts_with("~/");
+    let rooted = bytes[0] == b'/'
+        || chunk.starts_with("./")
+        || chunk.starts_with("../")
+        || chunk.starts_with("~/");
     let numbers = seen & (LETTER | HEX) == 0;
-    let dotted = seen & DOT != 0 && bytes.iter().rposition(|b| *b == b'.') > bytes.iter().rposition(|b| *b == b'/');
+    let dotted = seen & DOT != 0
+        && bytes.iter().rposition(|b| *b == b'.') > bytes.iter().rposition(|b| *b == b'/');
     let path = (rooted && bytes.iter().any(|byte| letter(*byte)))
         || (!numbers && bytes[0].is_ascii_digit() && count(b'/') >= 2)
-        || (!bytes[0].is_ascii_digit() && (count(b'/') >= 2 || (dotted && letter(bytes[0]) && !chunk.ends_with('.'))));
+        || (!bytes[0].is_ascii_digit()
+            && (count(b'/') >= 2 || (dotted && letter(bytes[0]) && !chunk.ends_with('.'))));
     (path && !numbers).then_some(Shape::Path)
 }
 
@@ -103,8 +122,14 @@ fn is_value(token: &str, seen: u16) -> bool {
     if bytes[0].is_ascii_digit() && letters <= MAX_UNIT_LETTERS {
         return true;
     }
+    if token.starts_with("0x") || token.starts_with("0X") {
+        return bytes[2..].iter().all(u8::is_ascii_hexdigit);
+    }
     // Identifiers in hex: hashes, UUIDs, MAC and IPv6 addresses.
-    if seen & LETTER == 0 && seen & !(HEX | DIGIT | DASH | COLON | DOT) == 0 && bytes.len() >= MIN_HEX {
+    if seen & LETTER == 0
+        && seen & !(HEX | DIGIT | DASH | COLON | DOT) == 0
+        && bytes.len() >= MIN_HEX
+    {
         return true;
     }
     let class = |byte: u8| of(byte) & (LETTER | HEX | DIGIT);
@@ -122,7 +147,9 @@ fn mixed(token: &str, sink: &mut impl Sink) {
     while at < bytes.len() {
         let digits = bytes[at].is_ascii_digit();
         let mut end = at + 1;
-        while end < bytes.len() && (bytes[end].is_ascii_digit() == digits || joins(bytes, end, digits)) {
+        while end < bytes.len()
+            && (bytes[end].is_ascii_digit() == digits || joins(bytes, end, digits))
+        {
             end += 1;
         }
         let part = &token[at..end];

@@ -68,7 +68,7 @@ pub(super) fn shape(raw: &str) -> Shape {
     let (digits, hex) = (count(u8::is_ascii_digit), count(u8::is_ascii_hexdigit));
     let (dots, dashes, colons) =
         (count(|b| *b == b'.'), count(|b| *b == b'-'), count(|b| *b == b':'));
-    let other = bytes.len() - digits - dots - dashes - colons;
+    let other = bytes.len() - digits - dots - dashes - colons - count(|b| *b == b'/');
     if is_uuid(bytes) {
         Shape::Uuid
     } else if is_ip(raw, colons) {
@@ -118,12 +118,13 @@ fn is_timestamp(bytes: &[u8]) -> bool {
 fn unit(raw: &str) -> Shape {
     let unit = raw.trim_start_matches(|c: char| c.is_ascii_digit() || ".-:+".contains(c));
     match unit.to_ascii_lowercase().as_str() {
-        "ns" | "us" | "µs" | "ms" | "s" | "sec" | "secs" | "m" | "min" | "mins" | "h" | "hr" | "hrs"
-        | "d" => Shape::Duration,
-        "b" | "kb" | "mb" | "gb" | "tb" | "kib" | "mib" | "gib" | "tib" | "k" | "g" | "kb/s" | "mb/s" => {
-            Shape::Size
+        "ns" | "us" | "µs" | "ms" | "s" | "sec" | "secs" | "m" | "min" | "mins" | "h" | "hr"
+        | "hrs" | "d" => Shape::Duration,
+        "b" | "kb" | "mb" | "gb" | "tb" | "kib" | "mib" | "gib" | "tib" | "k" | "g" | "kb/s"
+        | "mb/s" => Shape::Size,
+        _ if raw.len() > unit.len() && unit.bytes().all(|b| b.is_ascii_alphabetic()) => {
+            Shape::Number
         }
-        _ if raw.len() > unit.len() && unit.bytes().all(|b| b.is_ascii_alphabetic()) => Shape::Number,
         _ => Shape::Id,
     }
 }

@@ -15,6 +15,10 @@ pub struct RulesConfig {
     pub frames: usize,
     /// Distinct issues of one service; further ones become one issue that says so.
     pub max_issues_per_service: usize,
+    /// Attribute that names who met an error: issues count distinct ones.
+    pub user_attribute: String,
+    /// Attribute that names the batch an error happened in.
+    pub batch_attribute: String,
     /// Patterns of modules and files that are, or are not, the user's own code.
     pub in_app: InAppConfig,
     /// Which frames count, in order: `module:com.acme.util.* -app`.
@@ -34,6 +38,8 @@ impl Default for RulesConfig {
             min_status: "error".to_owned(),
             frames: 1,
             max_issues_per_service: MAX_ISSUES_PER_SERVICE,
+            user_attribute: "usr.id".to_owned(),
+            batch_attribute: "batch.id".to_owned(),
             in_app: InAppConfig::default(),
             stack_rules: Lines::default(),
             fingerprint_rules: Lines::default(),

@@ -44,8 +44,7 @@ pub(crate) enum Variable {
 
 impl Variable {
     /// The names, for error messages.
-    pub(crate) const KNOWN: &'static str =
-        "type, message, function, module, file, service, env, version, level, @ATTRIBUTE or tags.NAME";
+    pub(crate) const KNOWN: &'static str = "type, message, function, module, file, service, env, version, level, @ATTRIBUTE or tags.NAME";
 
     /// By its name.
     pub(crate) fn parse(name: &str) -> Option<Self> {

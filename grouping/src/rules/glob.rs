@@ -17,7 +17,9 @@ impl Glob {
         }
         if pattern.len() > MAX_GROUPING_PATTERN_BYTES {
             let length = pattern.len();
-            return Err(format!("a pattern of {length} bytes: at most {MAX_GROUPING_PATTERN_BYTES}"));
+            return Err(format!(
+                "a pattern of {length} bytes: at most {MAX_GROUPING_PATTERN_BYTES}"
+            ));
         }
         // Runs of stars mean one.
         let mut bytes: Vec<u8> = Vec::with_capacity(pattern.len());

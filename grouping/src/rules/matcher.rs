@@ -78,7 +78,8 @@ impl Matcher {
             "app" | "in_app" | "stack.in_app" => Field::InApp,
             "stack.function" | "function" => Field::Function,
             "stack.module" | "module" => Field::Module,
-            "stack.abs_path" | "stack.path" | "stack.package" | "stack.file" | "path" | "package" | "file" => Field::File,
+            "stack.abs_path" | "stack.path" | "stack.package" | "stack.file" | "path"
+            | "package" | "file" => Field::File,
             _ => match name.strip_prefix('@').or(name.strip_prefix("tags.")) {
                 Some(path) if !path.is_empty() => Field::Attribute(path.into()),
                 _ => return Err(format!("`{name}` is no field: {FIELDS}")),
@@ -92,7 +93,12 @@ impl Matcher {
     pub(super) fn is_of_frame(&self) -> bool {
         matches!(
             self.field,
-            Field::Language | Field::Family | Field::InApp | Field::Function | Field::Module | Field::File
+            Field::Language
+                | Field::Family
+                | Field::InApp
+                | Field::Function
+                | Field::Module
+                | Field::File
         )
     }
 
@@ -101,7 +107,9 @@ impl Matcher {
         let test = |text: &str| self.glob.matches(text);
         let found = match &self.field {
             Field::Kind => test(facts.kind) || facts.exceptions.iter().any(|e| test(e.kind)),
-            Field::Message => test(facts.message) || (facts.message != facts.input.text && test(facts.input.text)),
+            Field::Message => {
+                test(facts.message) || (facts.message != facts.input.text && test(facts.input.text))
+            }
             Field::Service => test(facts.input.service),
             Field::Env => test(facts.input.env),
             Field::Version => test(facts.input.version),
@@ -119,7 +127,10 @@ impl Matcher {
         let found = match self.field {
             Field::Language => test(frame.language.as_str()),
             Field::Family => test(family(frame.language)),
-            Field::InApp => test(if prepared.in_app { "yes" } else { "no" }) || test(if prepared.in_app { "true" } else { "false" }),
+            Field::InApp => {
+                test(if prepared.in_app { "yes" } else { "no" })
+                    || test(if prepared.in_app { "true" } else { "false" })
+            }
             Field::Function => test(frame.function) || test(crate::stack::normal::names(frame).1),
             Field::Module => test(frame.module),
             Field::File => test(frame.file) || (frame.file.is_empty() && test(frame.module)),

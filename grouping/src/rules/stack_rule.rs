@@ -80,7 +80,9 @@ impl StackRule {
                 actions.push(action);
             } else if !word.is_empty() {
                 if !actions.is_empty() {
-                    return Err(format!("`{word}`: actions are ±app and ±group, with ^ or v before them"));
+                    return Err(format!(
+                        "`{word}`: actions are ±app and ±group, with ^ or v before them"
+                    ));
                 }
                 let list = match (in_brackets, bars) {
                     (true, 0) => &mut caller,

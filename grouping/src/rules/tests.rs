@@ -39,7 +39,9 @@ fn every_mistake_is_named_with_its_place() {
     }
     let split = format!("split: [{{issue: \"{ID}\", by: [colour]}}]");
     assert_eq!(refused(&split), ["split[0].by"]);
-    let circle = format!("merge: [{{into: \"{ID}\", from: [\"{OTHER}\"]}}, {{into: \"{OTHER}\", from: [\"{ID}\"]}}]");
+    let circle = format!(
+        "merge: [{{into: \"{ID}\", from: [\"{OTHER}\"]}}, {{into: \"{OTHER}\", from: [\"{ID}\"]}}]"
+    );
     assert_eq!(refused(&circle), ["merge", "merge"]);
     let twice = format!("merge: [{{into: \"{ID}\", from: [\"{ID}\"]}}]");
     assert!(refused(&twice).contains(&"merge[0].from[0]".to_owned()));
@@ -63,7 +65,9 @@ fn the_version_changes_with_the_content_and_not_with_its_form() {
 #[test]
 fn a_merge_of_a_merge_ends_at_the_last() {
     let third = "01000000000000000000000000000002";
-    let yaml = format!("merge: [{{into: \"{OTHER}\", from: [\"{ID}\"]}}, {{into: \"{third}\", from: [\"{OTHER}\"]}}]");
+    let yaml = format!(
+        "merge: [{{into: \"{OTHER}\", from: [\"{ID}\"]}}, {{into: \"{third}\", from: [\"{OTHER}\"]}}]"
+    );
     let rules = Rules::compile(&config(&yaml)).unwrap();
     let id = |text| IssueId::from_hex(text).unwrap();
     assert_eq!(rules.merge.get(&id(ID)), Some(&id(third)));

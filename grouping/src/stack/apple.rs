@@ -20,10 +20,11 @@ pub(super) fn frame(line: &str) -> Option<Frame<'_>> {
     if image.contains('"') || image.len() > 128 {
         return None;
     }
-    let (symbol, place) = match symbol.trim_end().strip_suffix(')').and_then(|s| s.rsplit_once(" (")) {
-        Some((symbol, place)) => (symbol, split_location(place)),
-        None => (symbol, None),
-    };
+    let (symbol, place) =
+        match symbol.trim_end().strip_suffix(')').and_then(|s| s.rsplit_once(" (")) {
+            Some((symbol, place)) => (symbol, split_location(place)),
+            None => (symbol, None),
+        };
     let function = symbol.split(" + ").next().unwrap_or(symbol).trim();
     // `0x104a0000 + 4242`: no symbol.
     let function = if function.starts_with("0x") { "" } else { function };

@@ -23,8 +23,18 @@ const PREFIXES: [&str; 10] = [
 
 /// How the last part of a type's name mostly ends.
 const ENDINGS: [&str; 12] = [
-    "Error", "Exception", "Failure", "Fault", "Interrupt", "Warning", "Exit", "Throwable", "Timeout",
-    "Panic", "Group", "Iteration",
+    "Error",
+    "Exception",
+    "Failure",
+    "Fault",
+    "Interrupt",
+    "Warning",
+    "Exit",
+    "Throwable",
+    "Timeout",
+    "Panic",
+    "Group",
+    "Iteration",
 ];
 
 /// A line as a header, whatever its type is called.
@@ -54,13 +64,17 @@ pub(super) fn strong(line: &str) -> Option<Header<'_>> {
         let last = header.kind.rsplit(['.', ':', '\\', '$']).next().unwrap_or(header.kind);
         let qualified = last.len() < header.kind.len();
         ENDINGS.iter().any(|ending| last.ends_with(ending))
-            || (qualified && last.starts_with(|c: char| c.is_ascii_uppercase()) && !header.kind.contains('/'))
+            || (qualified
+                && last.starts_with(|c: char| c.is_ascii_uppercase())
+                && !header.kind.contains('/'))
     })
 }
 
 /// Letters, digits and what joins the parts of a qualified name.
 fn is_name(kind: &str) -> bool {
-    let part = |byte: u8| byte.is_ascii_alphanumeric() || b"._$\\:*/`+<>&-".contains(&byte) || byte >= 0x80;
+    let part = |byte: u8| {
+        byte.is_ascii_alphanumeric() || b"._$\\:*/`+<>&-".contains(&byte) || byte >= 0x80
+    };
     kind.starts_with(|c: char| c.is_alphabetic() || c == '*' || c == '_' || c == '\\')
         && kind.len() <= 256
         && kind.bytes().all(part)

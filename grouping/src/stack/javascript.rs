@@ -7,7 +7,9 @@ pub(super) fn frame(rest: &str) -> Option<Frame<'_>> {
     let frame = Frame::new(Language::JavaScript);
     let Some(inside) = rest.strip_suffix(')') else {
         let (file, line) = twice(rest.strip_prefix("async ").unwrap_or(rest))?;
-        return (!file.contains(' ') || file.contains('/')).then(|| frame.at(file, line));
+        let named = file.contains(|c: char| c.is_ascii_alphabetic());
+        let known = named && (!file.contains(' ') || file.contains('/'));
+        return known.then(|| frame.at(file, line));
     };
     // The first ` (`: file names may hold brackets, too.
     let (name, place) = inside.split_once(" (")?;

@@ -37,7 +37,9 @@ pub(super) fn frame(rest: &str) -> Option<Frame<'_>> {
         }
         Some((call, place)) => match split_location(place) {
             Some((file, line)) => Some(Frame { function: name(call), ..frame }.at(file, line)),
-            None if place.starts_with('/') => Some(Frame { function: name(call), file: place, ..frame }),
+            None if place.starts_with('/') => {
+                Some(Frame { function: name(call), file: place, ..frame })
+            }
             None => Some(Frame { function: name(rest), ..frame }),
         },
         None => Some(Frame { function: name(rest), ..frame }),

@@ -8,8 +8,26 @@ use super::frame::{Frame, Language};
 
 /// Directories that say where a program was put, not which part of it a file is.
 const ROOTS: [&str; 20] = [
-    "app", "src", "srv", "code", "workspace", "build", "dist", "lib", "current", "releases", "release",
-    "www", "html", "root", "usr", "opt", "home", "tmp", "target", "out",
+    "app",
+    "src",
+    "srv",
+    "code",
+    "workspace",
+    "build",
+    "dist",
+    "lib",
+    "current",
+    "releases",
+    "release",
+    "www",
+    "html",
+    "root",
+    "usr",
+    "opt",
+    "home",
+    "tmp",
+    "target",
+    "out",
 ];
 /// Objects V8 names where it knows no better.
 const NO_CLASS: [&str; 7] = ["Object", "Module", "Function", "global", "exports", "Proxy", "_"];
@@ -17,7 +35,8 @@ const NO_CLASS: [&str; 7] = ["Object", "Module", "Function", "global", "exports"
 /// Appends the frame's normal name: `place|function`.
 pub(crate) fn write(frame: &Frame<'_>, out: &mut BumpVec<'_, u8>) {
     let (module, function) = names(frame);
-    let by_file = module.is_empty() || matches!(frame.language, Language::JavaScript | Language::Native);
+    let by_file =
+        module.is_empty() || matches!(frame.language, Language::JavaScript | Language::Native);
     if by_file && !frame.file.is_empty() {
         place(frame.file, out);
         out.push(b'|');
@@ -54,7 +73,11 @@ pub(crate) fn names<'a>(frame: &Frame<'a>) -> (&'a str, &'a str) {
         Language::Php => (before(module, "@anonymous"), before(function, "{closure")),
         Language::Swift => {
             let function = function.rsplit("closure #").next().map_or(function, |last| {
-                if last.len() == function.len() { function } else { last.split_once(" in ").map_or("", |(_, name)| name) }
+                if last.len() == function.len() {
+                    function
+                } else {
+                    last.split_once(" in ").map_or("", |(_, name)| name)
+                }
             });
             (module, before(function.strip_prefix("specialized ").unwrap_or(function), "("))
         }
@@ -75,7 +98,8 @@ fn before<'a>(text: &'a str, mark: &str) -> &'a str {
 fn java<'a>(module: &'a str, function: &'a str) -> (&'a str, &'a str) {
     let module = before(before(module, "$$"), "_$$_").trim_end_matches('_');
     let accessor = memchr::memmem::find(module.as_bytes(), b".Generated").is_some();
-    let module = if accessor { module.trim_end_matches(|c: char| c.is_ascii_digit()) } else { module };
+    let module =
+        if accessor { module.trim_end_matches(|c: char| c.is_ascii_digit()) } else { module };
     let lambda = function.strip_prefix("lambda$").or(function.strip_prefix("$anonfun$"));
     let function = match lambda {
         Some(rest) => match rest.split('$').next() {
@@ -104,7 +128,10 @@ fn dotnet<'a>(module: &'a str, function: &'a str) -> (&'a str, &'a str) {
     };
     let state_machine = (function == "MoveNext").then(|| module.rfind(".<")).flatten();
     if let Some(at) = state_machine {
-        return (before(before(&module[..at], ".<>"), "`"), within(&module[at..]).unwrap_or(function));
+        return (
+            before(before(&module[..at], ".<>"), "`"),
+            within(&module[at..]).unwrap_or(function),
+        );
     }
     let module = before(before(before(module, ".<>"), "+<>"), "`");
     (module, within(function).unwrap_or(before(before(function, "["), "`")))
@@ -116,7 +143,9 @@ fn rust(function: &str) -> &str {
     loop {
         let shorter = match name.rsplit_once("::") {
             Some((rest, last)) => {
-                let hash = last.len() == 17 && last.starts_with('h') && last[1..].bytes().all(|b| b.is_ascii_hexdigit());
+                let hash = last.len() == 17
+                    && last.starts_with('h')
+                    && last[1..].bytes().all(|b| b.is_ascii_hexdigit());
                 (hash || last.starts_with('{')).then_some(rest)
             }
             None => None,
@@ -137,7 +166,10 @@ fn is_bundle(file: &str) -> bool {
 /// Hex or a mixture, as builds name their files.
 fn is_hash(part: &str) -> bool {
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
-    part.len() >= 6 && digits > 0 && digits < part.len() && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    part.len() >= 6
+        && digits > 0
+        && digits < part.len()
+        && part.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// The last two names of a path, without versions and hashes.
@@ -145,7 +177,9 @@ fn place(file: &str, out: &mut BumpVec<'_, u8>) {
     let file = file.split(['?', '#']).next().unwrap_or(file);
     let mut names = file.rsplit(['/', '\\']).filter(|name| !name.is_empty());
     let (name, parent) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
-    let moved = ROOTS.contains(&parent) || parent.ends_with(':') || parent.bytes().any(|b| b.is_ascii_digit());
+    let moved = ROOTS.contains(&parent)
+        || parent.ends_with(':')
+        || parent.bytes().any(|b| b.is_ascii_digit());
     if !moved && !parent.is_empty() {
         clean(parent, out);
         out.push(b'/');
@@ -169,7 +203,8 @@ fn clean(name: &str, out: &mut BumpVec<'_, u8>) {
     while at < bytes.len() {
         let generated = at > 0 && bytes[at].is_ascii_digit() && {
             let last = bytes[at - 1];
-            matches!(last, b'$' | b'#' | b'@' | b'~') || (last == b'_' && at > 1 && bytes[at - 2] == b'_')
+            matches!(last, b'$' | b'#' | b'@' | b'~')
+                || (last == b'_' && at > 1 && bytes[at - 2] == b'_')
         };
         if generated {
             while at < bytes.len() && (bytes[at].is_ascii_hexdigit() || bytes[at] == b'_') {

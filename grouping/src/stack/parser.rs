@@ -9,7 +9,9 @@ use schemas::limits::{MAX_EXCEPTIONS, MAX_STACK_FRAMES};
 
 use super::frame::{Frame, Language};
 use super::header::{self, Header};
-use super::{Exception, Trace, apple, dotnet, go, java, javascript, lines, native, php, python, ruby, rust};
+use super::{
+    Exception, Trace, apple, dotnet, go, java, javascript, lines, native, php, python, ruby, rust,
+};
 
 /// How the lines that come are to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +116,9 @@ impl<'b> Parser<'b> {
             self.mode = Mode::Skip;
         } else if let Some(rest) = body.strip_prefix("Wrapped by: ") {
             self.outer(header::of(rest));
-        } else if let Some(rest) = body.strip_prefix("[cause]: ").or(body.strip_prefix("{ [cause]: ")) {
+        } else if let Some(rest) =
+            body.strip_prefix("[cause]: ").or(body.strip_prefix("{ [cause]: "))
+        {
             self.cause(header::of(rest).unwrap_or(Header { kind: "", message: rest }));
         } else if body.starts_with("[errors]: [") {
             self.cause_follows = true;
@@ -126,7 +130,9 @@ impl<'b> Parser<'b> {
             }
         } else if body.starts_with("--- End of inner exception stack trace") {
             self.current = self.current.saturating_sub(1);
-        } else if let Some(rest) = body.strip_prefix("Next ").filter(|_| self.language() == Language::Php) {
+        } else if let Some(rest) =
+            body.strip_prefix("Next ").filter(|_| self.language() == Language::Php)
+        {
             self.outer(header::of(rest));
             self.php_place();
         } else if body.ends_with("Traceback (most recent call last):") {
@@ -135,7 +141,8 @@ impl<'b> Parser<'b> {
             self.is_done = self.frames() > 0;
         } else if let Some(rest) = body.strip_prefix("panic: ").filter(|_| self.frames() == 0) {
             self.panic("panic", rest.split(" [recovered").next().unwrap_or(rest));
-        } else if let Some(rest) = body.strip_prefix("fatal error: ").filter(|_| self.frames() == 0) {
+        } else if let Some(rest) = body.strip_prefix("fatal error: ").filter(|_| self.frames() == 0)
+        {
             self.panic("fatal error", rest);
         } else if let Some(panic) = rust::panic(body) {
             self.panic("panic", panic.message);
@@ -153,10 +160,15 @@ impl<'b> Parser<'b> {
             if let Some(found) = header::of(rest) {
                 self.panic(found.kind, found.message);
             }
-        } else if let Some((_, rest)) = body.split_once("Fatal error: ").filter(|_| !body.starts_with("PHP") && !body.contains("Uncaught")) {
+        } else if let Some((_, rest)) = body
+            .split_once("Fatal error: ")
+            .filter(|_| !body.starts_with("PHP") && !body.contains("Uncaught"))
+        {
             let message = rest.split_once(": file ").map_or(rest, |(message, _)| message);
             self.panic("Fatal error", message);
-        } else if let Some(rest) = body.strip_prefix("terminate called after throwing an instance of '") {
+        } else if let Some(rest) =
+            body.strip_prefix("terminate called after throwing an instance of '")
+        {
             self.panic(rest.trim_end_matches('\''), "");
         } else if let Some(rest) = body.strip_prefix("what():").filter(|_| self.is_panic) {
             if let Some(exception) = self.exceptions.get_mut(self.current) {
@@ -175,7 +187,9 @@ impl<'b> Parser<'b> {
     }
 
     fn caused_by(&mut self, rest: &'b str, is_indented: bool) {
-        if rest.is_empty() {
+        if rest.starts_with("[CIRCULAR REFERENCE") {
+            // The exception is in the chain already.
+        } else if rest.is_empty() {
             self.mode = Mode::Causes;
         } else if self.mode != Mode::Skip || !is_indented {
             self.mode = Mode::Normal;
@@ -244,11 +258,14 @@ impl<'b> Parser<'b> {
     fn frame(&mut self, body: &'b str, is_indented: bool) -> bool {
         let found = match body.as_bytes()[0] {
             b'a' if body.starts_with("at ") => {
-                let rest = body[3..].trim_start();
+                // Node opens an error's properties behind its last frame.
+                let rest = body[3..].trim_start().trim_end_matches(" {");
                 if self.rust_place(rest) {
                     return true;
                 }
-                javascript::frame(rest).or_else(|| java::frame(rest)).or_else(|| dotnet::frame(rest))
+                javascript::frame(rest)
+                    .or_else(|| java::frame(rest))
+                    .or_else(|| dotnet::frame(rest))
             }
             b'F' => python::frame(body),
             b'#' => {
@@ -303,7 +320,8 @@ impl<'b> Parser<'b> {
             } else if self.frames() == 0 && self.exceptions[self.current].kind.is_empty() {
                 let exception = &mut self.exceptions[self.current];
                 (exception.kind, exception.message) = (header.kind, header.message);
-            } else if self.frames() > 0 && (self.cause_follows || self.language() != frame.language) {
+            } else if self.frames() > 0 && (self.cause_follows || self.language() != frame.language)
+            {
                 self.cause_follows = false;
                 self.cause(header);
             } else if self.frames() > 0 {
@@ -412,7 +430,9 @@ impl<'b> Parser<'b> {
             exception.frames.push(frame);
         }
         self.exceptions.retain(|exception| {
-            !exception.frames.is_empty() || !exception.kind.is_empty() || !exception.message.is_empty()
+            !exception.frames.is_empty()
+                || !exception.kind.is_empty()
+                || !exception.message.is_empty()
         });
         let known = self.is_panic || self.exceptions.iter().any(|e| !e.frames.is_empty());
         let is_trace = known && !self.exceptions.is_empty();
@@ -425,7 +445,8 @@ fn move_places(frames: &mut BumpVec<'_, Frame<'_>>) {
     let has_place = frames.first().is_some_and(|frame| frame.function.is_empty());
     if has_place {
         for at in 1..frames.len() {
-            (frames[at - 1].module, frames[at - 1].function) = (frames[at].module, frames[at].function);
+            (frames[at - 1].module, frames[at - 1].function) =
+                (frames[at].module, frames[at].function);
         }
         if frames.len() > 1 {
             frames.pop();

@@ -13,7 +13,8 @@ fn read(text: &str) -> String {
         .exceptions
         .iter()
         .map(|exception| {
-            let frames: Vec<String> = exception.frames.iter().map(|frame| name(&arena, frame)).collect();
+            let frames: Vec<String> =
+                exception.frames.iter().map(|frame| name(&arena, frame)).collect();
             format!("{}: {} [{}]", exception.kind, exception.message, frames.join(", "))
         })
         .collect();
@@ -100,11 +101,13 @@ fn node_and_browsers() {
     assert_eq!(
         read(text),
         "javascript TypeError: Cannot read properties of undefined (reading 'id') \
-         [cart.js|Cart|pay, ~lib/job.js||run, ~process/task_queues||processTicksAndRejections] \
+         [cart.js|Cart|pay, ~job.js||run, ~process/task_queues||processTicksAndRejections] \
          <- Error: socket hang up [net.js||connect]"
     );
     assert_eq!(
-        read("pay@https://example.org/static/main.3f2a1b9c.js?v=2:1:200\n@https://example.org/app.js:3:1\n"),
+        read(
+            "pay@https://example.org/static/main.3f2a1b9c.js?v=2:1:200\n@https://example.org/app.js:3:1\n"
+        ),
         "javascript :  [static/main.js||pay, example.org/app.js||]"
     );
 }
@@ -133,7 +136,10 @@ fn ruby_with_blocks() {
     let text = "/app/lib/cart.rb:12:in `block (2 levels) in add': no stock (Shop::OutOfStock)\n\
         \tfrom /usr/local/bundle/gems/rake-13/lib/rake.rb:1:in `each'\n\
         \tfrom /app/bin/run:3:in 'Cart#pay'\n";
-    assert_eq!(read(text), "ruby Shop::OutOfStock: no stock [cart.rb||add, ~lib/rake.rb||each, Cart|pay]".replace("Cart|pay", "Cart|pay"));
+    assert_eq!(
+        read(text),
+        "ruby Shop::OutOfStock: no stock [cart.rb||add, ~rake.rb||each, Cart|pay]"
+    );
 }
 
 #[test]
@@ -174,14 +180,17 @@ fn rust_panics_backtraces_and_anyhow() {
         2: core::ops::function::FnOnce::call_once\n";
     assert_eq!(
         read(text),
-        "rust panic: no stock [~src/panicking.rs||rust_begin_unwind, cart.rs||shop::cart::add, ~|core::ops::function::FnOnce::call_once]"
+        "rust panic: no stock [~panicking.rs||rust_begin_unwind, cart.rs||shop::cart::add, ~|core::ops::function::FnOnce::call_once]"
     );
     assert_eq!(
         read("thread 'main' panicked at 'no stock', src/cart.rs:4:5\nnote: run with"),
         "rust panic: no stock [cart.rs||]"
     );
     let anyhow = "Error: order failed\n\nCaused by:\n    0: reading cart\n    1: no such file\n\nStack backtrace:\n   0: shop::main\n             at ./src/main.rs:3:1\n";
-    assert_eq!(read(anyhow), "rust Error: order failed [] <- : reading cart [] <- : no such file [main.rs||shop::main]");
+    assert_eq!(
+        read(anyhow),
+        "rust Error: order failed [] <- : reading cart [] <- : no such file [main.rs||shop::main]"
+    );
 }
 
 #[test]
@@ -198,7 +207,9 @@ fn sanitizers_debuggers_and_crash_reports() {
             .replace("~asan.cpp", "~compiler-rt/asan.cpp")
     );
     assert_eq!(
-        read("#0  0x00007f in raise () from /lib/libc.so.6\n#1  0x0042 in cart_add (n=3) at cart.c:12\n#2  main (argc=1) at main.c:3"),
+        read(
+            "#0  0x00007f in raise () from /lib/libc.so.6\n#1  0x0042 in cart_add (n=3) at cart.c:12\n#2  main (argc=1) at main.c:3"
+        ),
         "native :  [~libc.so.6|raise, cart.c||cart_add, main.c||main]"
     );
     let swift = "Shop/main.swift:3: Fatal error: Index out of range\n\
@@ -232,7 +243,14 @@ fn line_breaks_may_be_escaped() {
 
 #[test]
 fn other_text_is_no_trace() {
-    for text in ["", "one line", "two\nlines", "at the end of the day\nat noon (sharp)", "{\n \"a\": 1\n}", "INFO: x\nat 12:30:05"] {
+    for text in [
+        "",
+        "one line",
+        "two\nlines",
+        "at the end of the day\nat noon (sharp)",
+        "{\n \"a\": 1\n}",
+        "INFO: x\nat 12:30:05",
+    ] {
         assert_eq!(read(text), "none", "{text}");
     }
 }
@@ -240,7 +258,9 @@ fn other_text_is_no_trace() {
 #[test]
 fn a_megabyte_of_recursion_is_cut_and_keeps_both_ends() {
     let frames = "\tat com.acme.Loop.again(Loop.java:7)\n".repeat(30_000);
-    let text = format!("java.lang.StackOverflowError\n{frames}Caused by: com.acme.Root: x\n\tat com.acme.Root.go(R.java:1)\n");
+    let text = format!(
+        "java.lang.StackOverflowError\n{frames}Caused by: com.acme.Root: x\n\tat com.acme.Root.go(R.java:1)\n"
+    );
     assert!(text.len() > 1 << 20);
     let arena = Bump::new();
     let trace = Trace::parse(&arena, &text).unwrap();
@@ -267,7 +287,9 @@ fn of_a_thousand_causes_the_reported_one_and_the_root_are_kept() {
 #[test]
 fn of_a_deep_python_recursion_the_end_is_kept() {
     let frames = "  File \"/app/a.py\", line 3, in again\n    again()\n".repeat(3_000);
-    let text = format!("Traceback (most recent call last):\n{frames}  File \"/app/a.py\", line 9, in last\n    x\nRecursionError: deep\n");
+    let text = format!(
+        "Traceback (most recent call last):\n{frames}  File \"/app/a.py\", line 9, in last\n    x\nRecursionError: deep\n"
+    );
     let arena = Bump::new();
     let trace = Trace::parse(&arena, &text).unwrap();
     assert_eq!(trace.exceptions[0].frames[0].function, "last");
