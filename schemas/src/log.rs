@@ -34,7 +34,7 @@ pub const ERROR_KIND: &str = "error_kind";
 pub const ERROR_MESSAGE: &str = "error_message";
 /// Stack trace.
 pub const ERROR_STACK: &str = "error_stack";
-/// Issue the error belongs to; empty until error tracking assigns one.
+/// Issue the error belongs to; null where the log is no error.
 pub const ISSUE_ID: &str = "issue_id";
 /// Name of the index that keeps it.
 pub const INDEX: &str = "index";

@@ -6,6 +6,7 @@ use schemas::id::{SpanId, TraceId};
 use schemas::status::Status;
 use schemas::time::EventTime;
 
+use crate::errors::ErrorEvent;
 use crate::value::Attributes;
 
 /// One log, borrowed from its payload and the batch's arena. Decoders fill what the format itself
@@ -44,6 +45,8 @@ pub struct LogEvent<'b> {
     pub tags: BumpVec<'b, &'b str>,
     /// Everything else.
     pub attributes: Attributes<'b>,
+    /// The error it reports, once the pipeline has looked.
+    pub error: Option<&'b ErrorEvent<'b>>,
 }
 
 impl<'b> LogEvent<'b> {
@@ -66,6 +69,7 @@ impl<'b> LogEvent<'b> {
             span_id: None,
             tags: BumpVec::new_in(arena),
             attributes: Attributes::new_in(arena),
+            error: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! The log pipeline: preprocess -> processors -> log-based metrics -> exclusion -> index.
+//! The log pipeline: preprocess -> processors -> log-based metrics -> errors -> exclusion -> index.
 
 pub mod config;
 mod dates;
@@ -16,11 +16,14 @@ pub use metrics::MetricWindows;
 use std::sync::Arc;
 
 use bumpalo::Bump;
+use grouping::Grouper;
 use schemas::limits::MAX_PROCESSORS;
 use schemas::status::Status;
 use search::Query;
 
+use crate::errors;
 use crate::event::LogEvent;
+use crate::span::Span;
 use config::{ConfigError, PipelineConfig, ProcessorConfig};
 use processors::nested::Nested;
 
@@ -31,6 +34,7 @@ pub struct Pipeline {
     pipelines: Vec<Nested>,
     metrics: Arc<[metrics::Metric]>,
     indexes: Vec<exclusion::Index>,
+    grouper: Grouper,
 }
 
 /// What becomes of a log at the end of the pipeline.
@@ -68,9 +72,13 @@ impl Pipeline {
         }
         let metrics = metrics::compile(&config.metrics, &mut errors);
         let indexes = exclusion::compile(&config.indexes, &mut errors);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let grouper = Grouper::compile(&config.error_tracking).map_err(|wrong| {
+            errors.extend(wrong.into_iter().map(|error| ConfigError {
+                path: format!("error_tracking.{}", error.path),
+                reason: error.reason,
+            }));
+        });
+        let (Ok(grouper), true) = (grouper, errors.is_empty()) else { return Err(errors) };
         let version = match serde_json::to_vec(config) {
             Ok(bytes) => format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&bytes)),
             Err(error) => {
@@ -78,7 +86,7 @@ impl Pipeline {
                 return Err(vec![ConfigError { path: "pipelines".to_owned(), reason }]);
             }
         };
-        Ok(Self { version, pipelines, metrics, indexes })
+        Ok(Self { version, pipelines, metrics, indexes, grouper })
     }
 
     /// Content hash of the configuration, 16 hex characters.
@@ -101,6 +109,7 @@ impl Pipeline {
         windows: &mut MetricWindows,
     ) -> Fate<'_> {
         preprocess::run(arena, event);
+        let says_status = event.status.is_some();
         // Every log has a status from here on; remappers may still change it.
         event.status.get_or_insert(Status::Info);
         let mut applied = processors::Applied::default();
@@ -108,7 +117,26 @@ impl Pipeline {
             pipeline.apply(arena, event, &mut applied);
         }
         windows.record(arena, event, offset);
+        if self.grouper.is_enabled() {
+            let is_stated = says_status || applied.status() || event.status != Some(Status::Info);
+            let error = errors::of_log(arena, &self.grouper, event, is_stated);
+            event.error = error.map(|error| &*arena.alloc(error));
+        }
         exclusion::decide(&self.indexes, event)
+    }
+}
+
+impl Pipeline {
+    /// Looks for errors in the spans of one message: fills [`Span::errors`].
+    pub fn process_spans<'b>(&self, arena: &'b Bump, spans: &mut [Span<'b>]) {
+        if self.grouper.is_enabled() {
+            errors::of_spans(arena, &self.grouper, spans);
+        }
+    }
+
+    /// The rules of error grouping.
+    pub fn grouper(&self) -> &Grouper {
+        &self.grouper
     }
 }
 

@@ -38,6 +38,13 @@ pub(super) struct Applied {
     message: bool,
 }
 
+impl Applied {
+    /// Whether a remapper has set the status.
+    pub(super) fn status(&self) -> bool {
+        self.status
+    }
+}
+
 impl Processor {
     /// Does its work on one log.
     pub(super) fn apply<'b>(

@@ -82,9 +82,24 @@ impl Message<'_> {
                     self.log(arena, record, &mut log, even);
                 }
             }
-            Items::Spans(spans) => {
+            Items::Spans(mut spans) => {
+                let looked = catch_unwind(AssertUnwindSafe(|| {
+                    self.pipeline.process_spans(arena, &mut spans);
+                }));
+                if let Err(panic) = looked {
+                    let detail = panic_text(panic.as_ref());
+                    for span in &spans {
+                        let (index, reason) = (span.index, PIPELINE_PANIC);
+                        self.refuse(record, &Refusal { index, reason, detail, bytes: &[] }, even);
+                    }
+                    spans.clear();
+                }
                 for span in &spans {
                     self.columns.span(span, &self.lineage);
+                    // One on its way up is the same occurrence as where it began.
+                    for error in span.errors.iter().filter(|error| !error.is_repeat) {
+                        self.columns.error_event(error, &span.attributes, &[], &self.lineage);
+                    }
                     let bytes = count(span.bytes);
                     self.tally.add(Action::Indexed, "spans", span.service, 1, bytes);
                 }
@@ -108,6 +123,10 @@ impl Message<'_> {
             self.pipeline.process(arena, log, offset, self.windows)
         }));
         let bytes = count(log.bytes);
+        // Before exclusion: what is thrown away is an error all the same.
+        if let (Ok(_), Some(error)) = (&fate, log.error) {
+            self.columns.error_event(error, &log.attributes, &log.tags, &self.lineage);
+        }
         match fate {
             Ok(Fate::Indexed { index }) => {
                 self.columns.log(log, index, &self.lineage);
