@@ -81,3 +81,10 @@ pub struct Recipient {
     /// The kinds of alert it wants to hear of; empty: all.
     pub kinds: Vec<crate::outbox::AlertKind>,
 }
+
+impl Recipient {
+    /// One who wants to hear of everything.
+    pub fn of_all(name: &str, format: Format) -> Self {
+        Self { name: name.to_owned(), format, filter: Query::all(), kinds: Vec::new() }
+    }
+}

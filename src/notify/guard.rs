@@ -2,6 +2,7 @@
 //! must not reach what only this machine can (SSRF). Names are resolved here, every answer is looked at, and
 //! the connection goes to the address looked at.
 
+use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -100,16 +101,15 @@ pub struct Resolver {
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private;
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let checked = if private { found } else { vet(&host, found)? };
-            let addresses: Addrs = Box::new(checked.into_iter());
-            Ok(addresses)
-        })
+        Box::pin(resolve(name.as_str().to_owned(), self.private))
     }
+}
+
+async fn resolve(host: String, private: bool) -> Result<Addrs, Box<dyn Error + Send + Sync>> {
+    let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+    let checked = if private { found } else { vet(&host, found)? };
+    let addresses: Addrs = Box::new(checked.into_iter());
+    Ok(addresses)
 }
 
 /// All answers must be public: one that is not among them is no accident.

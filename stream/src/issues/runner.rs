@@ -163,7 +163,14 @@ impl Runner {
         let mut failures = 0;
         while !self.drain.is_cancelled() {
             match self.session().await {
-                Ok(()) => failures = 0,
+                Ok(()) => {
+                    failures = 0;
+                    // Another worker has it: no hurry to take it back.
+                    tokio::select! {
+                        () = tokio::time::sleep(self.world.lease / RENEWALS) => {}
+                        () = self.drain.cancelled() => {}
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the issues go on after a pause, where their log stands");
                     self.status.set(|status| {
