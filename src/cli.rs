@@ -226,6 +226,8 @@ pub enum IssuesCommand {
     List(IssueListArgs),
     /// All that is known of one, as JSON
     Show(IssueShowArgs),
+    /// Say which rule and which frames made an issue of its errors; with two, why they are or are not one
+    Explain(IssueExplainArgs),
     /// Say that you have seen it
     Review(IssueStateArgs),
     /// Say that it is mended: an error in a newer version brings it back
@@ -293,6 +295,20 @@ pub struct IssueShowArgs {
     #[arg(value_name = "ID")]
     pub issue: String,
     /// Where it is.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `tidemill issues explain`.
+#[derive(Debug, Clone, Args)]
+pub struct IssueExplainArgs {
+    /// An issue's id, or one it stands for
+    #[arg(value_name = "ID")]
+    pub issue: String,
+    /// Another one
+    #[arg(value_name = "OTHER")]
+    pub other: Option<String>,
+    /// Where they are.
     #[command(flatten)]
     pub place: PlaceArgs,
 }
@@ -490,6 +506,7 @@ mod tests {
             "tidemill issues list --state all --service s --order users --limit 5 --format json",
             "tidemill issues resolve ID --by me --data-dir d",
             "tidemill issues merge A B C",
+            "tidemill issues explain A B",
             "tidemill issues split A B --reason r",
             "tidemill audit --data-dir d --from 6h --to 2026-03-02T00:00:00Z --format json",
             "tidemill demo --exit",

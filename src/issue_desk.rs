@@ -1,6 +1,7 @@
 //! Issues for people: lists and pages of what is known, and decisions about it; the same for the command line
 //! and over HTTP.
 
+pub mod explain;
 pub mod http;
 
 use std::sync::Arc;

@@ -205,7 +205,7 @@ impl Watcher {
             return Ok(None);
         }
         let mut value = None;
-        while let Some(batch) = answer.next().await.map_err(|error| error.message)? {
+        for batch in answer.collect().await.map_err(|error| error.message)? {
             if batch.num_rows() > 0 {
                 let column = batch.columns().first().ok_or("the query has no column")?;
                 let numbers =

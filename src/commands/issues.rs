@@ -7,15 +7,17 @@ use issues::decision::Decision;
 use issues::issue::{Issue, State};
 use issues::tracker::Tracker;
 use object_store::ObjectStore;
+use query::engine::{Engine, Options};
 use serde_json::{Value, json};
 use stream::issues::desk::DeskError;
 use stream::operator::Decider;
 
 use super::draw;
 use crate::api::{Column, Rows};
-use crate::cli::{IssuesCommand, PlaceArgs, ReportFormat};
-use crate::config::{self, Overrides, Problems};
+use crate::cli::{IssueExplainArgs, IssuesCommand, PlaceArgs, ReportFormat};
+use crate::config::{self, Config, Overrides, Problems};
 use crate::exit;
+use crate::issue_desk::explain::{ExplainError, explain};
 use crate::issue_desk::{self, BadRequest, Wanted};
 
 /// Why nothing was shown or decided.
@@ -29,6 +31,8 @@ enum Refusal {
     Desk(#[from] DeskError),
     #[error(transparent)]
     Wanted(#[from] BadRequest),
+    #[error(transparent)]
+    Explain(#[from] ExplainError),
     #[error("there is no issue {0}; `tidemill issues list --state all` shows them")]
     Unknown(String),
 }
@@ -38,7 +42,7 @@ impl Refusal {
         match self {
             Refusal::Config(_) | Refusal::Wanted(_) => exit::USAGE,
             Refusal::Store(_) => exit::UNAVAILABLE,
-            Refusal::Desk(_) | Refusal::Unknown(_) => exit::FAILED,
+            Refusal::Desk(_) | Refusal::Explain(_) | Refusal::Unknown(_) => exit::FAILED,
         }
     }
 }
@@ -57,10 +61,24 @@ pub(super) async fn run(command: &IssuesCommand) -> u8 {
     }
 }
 
-fn open(place: &PlaceArgs) -> Result<Arc<dyn ObjectStore>, Refusal> {
+fn configured(place: &PlaceArgs) -> Result<Config, Refusal> {
     let overrides = Overrides { data_dir: place.data_dir.clone(), kafka: None };
-    let config = config::load(place.config.as_deref(), &overrides).map_err(Refusal::Config)?;
-    Ok(stream::store::open(&config.storage)?)
+    config::load(place.config.as_deref(), &overrides).map_err(Refusal::Config)
+}
+
+fn open(place: &PlaceArgs) -> Result<Arc<dyn ObjectStore>, Refusal> {
+    Ok(stream::store::open(&configured(place)?.storage)?)
+}
+
+async fn explained(args: &IssueExplainArgs) -> Result<String, Refusal> {
+    let config = configured(&args.place)?;
+    let store = stream::store::open(&config.storage)?;
+    let tracker = issue_desk::read(&store).await?;
+    let engine = Engine::open(store, Options::default());
+    let engine = engine.map_err(|error| ExplainError::Query(error.message))?;
+    let (one, other) = (&args.issue, args.other.as_deref());
+    let said = explain(&engine, config.pipeline.grouper(), &tracker, one, other).await?;
+    Ok(said.trim_end().to_owned())
 }
 
 async fn act(command: &IssuesCommand) -> Result<String, Refusal> {
@@ -82,6 +100,7 @@ async fn act(command: &IssuesCommand) -> Result<String, Refusal> {
             let unknown = || Refusal::Unknown(args.issue.clone());
             return Ok(shown(&tracker, tracker.get(&args.issue).ok_or_else(unknown)?));
         }
+        IssuesCommand::Explain(args) => return explained(args).await,
         IssuesCommand::Review(args) => {
             (&args.decide, &args.issue, to(&args.issue, State::Reviewed))
         }

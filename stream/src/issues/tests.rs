@@ -118,7 +118,11 @@ fn counts(tracker: &Tracker) -> BTreeMap<String, u64> {
     tracker.issues().map(|issue| (issue.kind.clone(), issue.seen.count)).collect()
 }
 
-async fn until(what: &str, store: &Arc<dyn ObjectStore>, done: impl Fn(&Tracker) -> bool) -> Tracker {
+async fn until(
+    what: &str,
+    store: &Arc<dyn ObjectStore>,
+    done: impl Fn(&Tracker) -> bool,
+) -> Tracker {
     let wait = async {
         loop {
             match desk::read(store).await {
@@ -152,7 +156,10 @@ async fn errors_of_all_partitions_are_counted_and_told_once_and_a_resolved_one_c
     assert_eq!(after.get(&id).map(|issue| issue.state), Some(State::Resolved));
     produce(&log, 0, "A", "1", 5);
     until("five more", &store, |tracker| counts(tracker)["A"] == 155).await;
-    assert_eq!(desk::read(&store).await.expect("reads").get(&id).map(|i| i.state), Some(State::Resolved));
+    assert_eq!(
+        desk::read(&store).await.expect("reads").get(&id).map(|i| i.state),
+        Some(State::Resolved)
+    );
     for partition in 0..3 {
         produce(&log, partition, "A", "2", 5);
     }
