@@ -109,6 +109,9 @@ pub const MAX_DEAD_LETTER_DETAIL_BYTES: usize = 1_024;
 /// Series of one log-based metric per unit; further ones are added up in a series whose every
 /// group-by tag is [`OVERFLOW_VALUE`].
 pub const MAX_SERIES_PER_METRIC: usize = 10_000;
+/// Days of an index's daily limit that are counted apart, up to the latest. Records wait in Kafka for a
+/// week; what is older counts with the oldest.
+pub const MAX_QUOTA_DAYS: i64 = 8;
 /// The value that marks an overflow series or ledger row.
 pub const OVERFLOW_VALUE: &str = "__overflow__";
 /// Distinct services per unit and partition in the ledger.

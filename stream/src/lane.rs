@@ -5,6 +5,7 @@
 //! event of a message is counted as received once and as exactly one of the others once.
 
 mod message;
+pub mod quota_book;
 pub mod suspects;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,9 @@ use schemas::topic::{Format, Signal};
 
 use crate::source::Batch;
 use crate::unit::{Columns, OffsetRange, Part};
+use quota_book::QuotaBook;
 use stages::columns::{LedgerEntry, Lineage};
+use stages::pipeline::quota::Quotas;
 use stages::pipeline::{MetricWindows, Pipeline};
 use stages::record::TopicPartition;
 use stages::tally::{Line, Tally};
@@ -98,11 +101,14 @@ pub struct Lane {
     missing: i64,
     suspects: Arc<Suspects>,
     crash: Option<Crash>,
+    quotas: Quotas,
+    book: Arc<QuotaBook>,
 }
 
 impl Lane {
     /// A lane without partitions.
     pub fn new(pipeline: Arc<Pipeline>, share: Share) -> Self {
+        let quotas = Quotas::new(&pipeline);
         Self {
             pipeline,
             share,
@@ -114,7 +120,15 @@ impl Lane {
             missing: 0,
             suspects: Arc::default(),
             crash: None,
+            quotas,
+            book: Arc::default(),
         }
+    }
+
+    /// Counts the daily limits of indexes together with other lanes.
+    pub fn with_quota_book(mut self, book: Arc<QuotaBook>) -> Self {
+        self.book = book;
+        self
     }
 
     /// Knows of records that crashed other lanes, or this one before.
@@ -161,6 +175,7 @@ impl Lane {
         self.columns = Columns::default();
         self.arena = Bump::new();
         self.crash = None;
+        self.quotas = Quotas::new(&self.pipeline);
         (self.unmeasured, self.full, self.missing) = (0, false, 0);
     }
 
@@ -171,7 +186,10 @@ impl Lane {
         if self.crash.is_some() {
             return;
         }
-        let Self { pipeline, partitions, columns, arena, suspects, .. } = self;
+        let Self { pipeline, partitions, columns, arena, suspects, quotas, book, .. } = self;
+        if !quotas.is_empty() {
+            quotas.rebase(&book.kept());
+        }
         let Some(state) = partitions.get_mut(&batch.partition) else {
             tracing::debug!(partition = ?batch.partition, "records of a partition not held here");
             return;
@@ -191,6 +209,7 @@ impl Lane {
                 format: state.format,
                 windows: &mut state.windows,
                 tally: &mut state.tally,
+                quotas,
                 columns,
                 lineage: Lineage {
                     topic: &batch.partition.topic,
@@ -281,7 +300,9 @@ impl Lane {
         }
         (self.full, self.unmeasured) = (false, 0);
         let batches = self.columns.finish()?;
-        Ok(Part { batches, ranges, missing: std::mem::take(&mut self.missing) })
+        let kept = self.quotas.take();
+        self.book.hand_over(&kept);
+        Ok(Part { batches, ranges, kept, missing: std::mem::take(&mut self.missing) })
     }
 }
 

@@ -14,6 +14,7 @@ use stages::columns::{
     SpanColumns, TableColumns,
 };
 use stages::event::LogEvent;
+use stages::pipeline::quota::Kept;
 use stages::point::Point;
 use stages::record::TopicPartition;
 use stages::span::Span;
@@ -140,6 +141,8 @@ pub struct Part {
     pub batches: Vec<HourBatch>,
     /// Ranges of the partitions that moved.
     pub ranges: Vec<OffsetRange>,
+    /// Logs kept of the daily limits of indexes.
+    pub kept: Vec<Kept>,
     /// Offsets that never came.
     pub missing: i64,
 }
@@ -151,6 +154,8 @@ pub struct Unit {
     pub plans: Vec<FilePlan>,
     /// Ranges of the partitions that moved.
     pub ranges: Vec<OffsetRange>,
+    /// Logs kept of the daily limits of indexes.
+    pub kept: Vec<Kept>,
     /// Offsets that never came.
     pub missing: i64,
 }
@@ -163,6 +168,7 @@ impl Unit {
         for part in parts {
             unit.missing += part.missing;
             unit.ranges.extend(part.ranges);
+            unit.kept.extend(part.kept);
             for HourBatch { table, hour, rows } in part.batches {
                 if rows.num_rows() > 0 {
                     files.entry((table, hour)).or_default().push(rows);

@@ -41,10 +41,11 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy, System};
 use crate::commit_log::log::BACKOFF;
 use crate::kafka::{self, KafkaSource, Membership};
+use crate::lane::quota_book::QuotaBook;
 use crate::source::Source;
 use stages::pipeline::Pipeline;
 
-pub use status::{PartitionStatus, Status};
+pub use status::{PartitionStatus, QuotaStatus, Status};
 
 /// What to read, how to process it, where to write.
 #[derive(Debug, Clone)]
@@ -225,6 +226,8 @@ async fn start_connecting(
     let (work, waiting) = tokio::sync::mpsc::channel(1);
     let (rejected, appended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (published, publishing) = watch::channel(0);
+    let quotas = Arc::new(QuotaBook::default());
+    quotas.reset(&recovered.log.head().kept);
     let coordinator = coordinator::Coordinator::start(
         &world,
         &config,
@@ -234,6 +237,7 @@ async fn start_connecting(
             work,
             rejected: Arc::clone(&rejected),
             board: Arc::clone(&board),
+            quotas: Arc::clone(&quotas),
         },
         recovered.held(),
     )?;
@@ -250,6 +254,8 @@ async fn start_connecting(
         rejected,
         appended,
         published: publishing,
+        quotas,
+        pipeline: Arc::clone(&config.pipeline),
     };
     let committer = committer::Committer::new(&world, &config, recovered, links);
     let committed = CancellationToken::new();

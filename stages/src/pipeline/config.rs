@@ -2,6 +2,12 @@
 //! spellings (API `v1/logs/config/pipelines`, `.../indexes`, `v2/logs/config/metrics`), so that what
 //! people know from there reads the same here. One deviation: `is_enabled` is true unless written.
 
+mod indexes;
+mod prices;
+
+pub use indexes::*;
+pub use prices::*;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Pipelines, log-based metrics, indexes.
@@ -14,17 +20,16 @@ pub struct Config {
     pub metrics: Vec<MetricConfig>,
     /// The first index whose filter matches takes the log.
     pub indexes: Vec<IndexConfig>,
+    /// What keeping costs, for the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices: Option<PriceConfig>,
 }
 
 /// No pipelines, no metrics, one index `main` that takes everything.
 impl Default for Config {
     fn default() -> Self {
-        let main = IndexConfig {
-            name: "main".to_owned(),
-            filter: Filter::default(),
-            exclusion_filters: Vec::new(),
-        };
-        Self { pipelines: Vec::new(), metrics: Vec::new(), indexes: vec![main] }
+        let main = IndexConfig { name: "main".to_owned(), ..IndexConfig::default() };
+        Self { pipelines: Vec::new(), metrics: Vec::new(), indexes: vec![main], prices: None }
     }
 }
 
@@ -254,6 +259,10 @@ pub struct MetricConfig {
     /// By what it is split.
     #[serde(default)]
     pub group_by: Vec<GroupByConfig>,
+    /// Series per unit and topic partition, beyond which measurements go to the overflow series
+    /// `__overflow__`. [`schemas::limits::MAX_SERIES_PER_METRIC`] without, and at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_series: Option<usize>,
 }
 
 /// What a metric computes.
@@ -289,50 +298,4 @@ pub struct GroupByConfig {
     /// Name of the metric's tag; the path without `@` if absent.
     #[serde(default)]
     pub tag_name: Option<String>,
-}
-
-/// An index.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IndexConfig {
-    /// Its name.
-    pub name: String,
-    /// Which logs it takes.
-    #[serde(default)]
-    pub filter: Filter,
-    /// What it does not keep; the first active one that matches decides.
-    #[serde(default)]
-    pub exclusion_filters: Vec<ExclusionConfig>,
-}
-
-/// An exclusion filter.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExclusionConfig {
-    /// Its name, as the ledger shows it.
-    pub name: String,
-    /// Skipped when false.
-    #[serde(default = "yes")]
-    pub is_enabled: bool,
-    /// What it excludes, and how much of it.
-    pub filter: ExclusionFilterConfig,
-}
-
-/// Query and rate of an exclusion filter.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExclusionFilterConfig {
-    /// Which logs.
-    #[serde(default)]
-    pub query: String,
-    /// The share that is excluded, 0.0 to 1.0: 1.0 excludes all, 0.9 keeps one in ten.
-    #[serde(default = "all")]
-    pub sample_rate: f64,
-    /// Logs with the same value of this attribute share one fate; logs without it are kept.
-    #[serde(default)]
-    pub sample_attribute: Option<String>,
-}
-
-fn all() -> f64 {
-    1.0
 }

@@ -8,7 +8,9 @@ mod grok;
 mod ids;
 mod metrics;
 mod preprocess;
+mod price;
 mod processors;
+pub mod quota;
 mod source;
 
 pub use metrics::MetricWindows;
@@ -16,11 +18,13 @@ pub use metrics::MetricWindows;
 use std::sync::Arc;
 
 use bumpalo::Bump;
+use schemas::ledger::Action;
 use schemas::limits::MAX_PROCESSORS;
 use schemas::status::Status;
 use search::Query;
 
 use crate::event::LogEvent;
+use crate::tally::Count;
 use config::{ConfigError, PipelineConfig, ProcessorConfig};
 use processors::nested::Nested;
 
@@ -31,6 +35,8 @@ pub struct Pipeline {
     pipelines: Vec<Nested>,
     metrics: Arc<[metrics::Metric]>,
     indexes: Vec<exclusion::Index>,
+    limits: Arc<[quota::DailyLimit]>,
+    prices: Option<price::Prices>,
 }
 
 /// What becomes of a log at the end of the pipeline.
@@ -68,6 +74,8 @@ impl Pipeline {
         }
         let metrics = metrics::compile(&config.metrics, &mut errors);
         let indexes = exclusion::compile(&config.indexes, &mut errors);
+        let limits = quota::compile(&config.indexes, &mut errors);
+        let prices = price::compile(config.prices.as_ref(), &config.indexes, &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
@@ -78,7 +86,7 @@ impl Pipeline {
                 return Err(vec![ConfigError { path: "pipelines".to_owned(), reason }]);
             }
         };
-        Ok(Self { version, pipelines, metrics, indexes })
+        Ok(Self { version, pipelines, metrics, indexes, limits, prices })
     }
 
     /// Content hash of the configuration, 16 hex characters.
@@ -89,6 +97,16 @@ impl Pipeline {
     /// Lines since the start on which a grok rule ran out of steps and counted as no match.
     pub fn grok_gave_up(&self) -> u64 {
         self.pipelines.iter().map(Nested::gave_up).sum()
+    }
+
+    /// Daily limits of the indexes that have one.
+    pub fn daily_limits(&self) -> &[quota::DailyLimit] {
+        &self.limits
+    }
+
+    /// What the configured prices make of these events, `None` without: see [`config::PriceConfig`].
+    pub fn cost(&self, action: Action, rule: &str, count: Count) -> Option<f64> {
+        self.prices.as_ref()?.cost(action, rule, count)
     }
 
     /// Takes one log through every stage. `windows` is the state of the log's topic partition;

@@ -7,6 +7,7 @@ use schemas::table::Table;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::frame::{self, FrameError, Kind};
+use stages::pipeline::quota::Kept;
 use stages::record::TopicPartition;
 
 /// 128 bits written as 32 hex characters: JSON numbers do not hold them.
@@ -115,6 +116,9 @@ pub struct Unit {
     pub partitions: Vec<UnitPartition>,
     /// The files.
     pub adds: Vec<FileAdd>,
+    /// Logs kept of the daily limits of indexes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
 }
 
 /// One partition's range in a unit.

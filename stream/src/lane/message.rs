@@ -11,6 +11,7 @@ use crate::unit::Columns;
 use stages::columns::{DeadLetter, Lineage};
 use stages::decode::{self, Decoded, Items, Refusal};
 use stages::event::LogEvent;
+use stages::pipeline::quota::Quotas;
 use stages::pipeline::{Fate, MetricWindows, Pipeline};
 use stages::record::Record;
 use stages::tally::Tally;
@@ -35,6 +36,7 @@ pub(super) struct Message<'l> {
     pub(super) format: Format,
     pub(super) windows: &'l mut MetricWindows,
     pub(super) tally: &'l mut Tally,
+    pub(super) quotas: &'l mut Quotas,
     pub(super) columns: &'l mut Columns,
     pub(super) lineage: Lineage<'l>,
 }
@@ -109,10 +111,13 @@ impl Message<'_> {
         }));
         let bytes = count(log.bytes);
         match fate {
-            Ok(Fate::Indexed { index }) => {
-                self.columns.log(log, index, &self.lineage);
-                self.tally.add(Action::Indexed, index, log.service, 1, bytes);
-            }
+            Ok(Fate::Indexed { index }) => match self.quotas.admit(index, record.timestamp) {
+                Ok(()) => {
+                    self.columns.log(log, index, &self.lineage);
+                    self.tally.add(Action::Indexed, index, log.service, 1, bytes);
+                }
+                Err(rule) => self.tally.add(Action::Excluded, rule, log.service, 1, bytes),
+            },
             Ok(Fate::Excluded { rule }) => {
                 self.tally.add(Action::Excluded, rule, log.service, 1, bytes);
             }

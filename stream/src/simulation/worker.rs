@@ -197,6 +197,7 @@ impl Worker {
             owner: self.owner.clone(),
             partitions: partitions.collect(),
             adds: vec![add(&path, world.oracle.rows(&path))],
+            kept: Vec::new(),
         };
         let body = Body::Commit(Commit { units: vec![unit] });
         let Some(seq) = self.append(|_| body.clone()).await else { return false };
@@ -248,6 +249,7 @@ impl Worker {
             parent_seq,
             removes: files.iter().map(remove).collect(),
             adds: vec![add(&path, world.oracle.rows(&path))],
+            kept: Vec::new(),
         };
         self.plan = Some(Maintenance {
             author: self.owner.clone(),

@@ -17,6 +17,7 @@ use super::lane_thread::{self, Command, Notice};
 use super::recovery::{Held, ask_partitions};
 use super::status::Board;
 use super::{Config, Error, SharedSource, Topic, World};
+use crate::lane::quota_book::QuotaBook;
 use crate::lane::suspects::{Crash, Suspects};
 use crate::lane::{Assigned, Lane, Share};
 use crate::source::{Changes, PartitionInfo, Source, SourceError, Start};
@@ -83,6 +84,7 @@ pub(super) struct Links {
     pub(super) work: mpsc::Sender<Work>,
     pub(super) rejected: Arc<Notify>,
     pub(super) board: Arc<Board>,
+    pub(super) quotas: Arc<QuotaBook>,
 }
 
 impl Coordinator {
@@ -93,7 +95,7 @@ impl Coordinator {
         links: Links,
         held: Vec<Held>,
     ) -> Result<Self, Error> {
-        let Links { source, changes, work, rejected, board } = links;
+        let Links { source, changes, work, rejected, board, quotas } = links;
         let threads = config.threads.max(1);
         let (sender, notices) = mpsc::channel(NOTICES);
         let mut coordinator = Self {
@@ -116,7 +118,8 @@ impl Coordinator {
         let suspects = Arc::new(Suspects::default());
         for number in 0..threads {
             let lane = Lane::new(Arc::clone(&config.pipeline), Share::of(threads));
-            let lane = lane.with_suspects(Arc::clone(&suspects));
+            let lane =
+                lane.with_suspects(Arc::clone(&suspects)).with_quota_book(Arc::clone(&quotas));
             let Some(input) = coordinator.with_source(|source| source.lane(&[])) else { break };
             let lane = lane_thread::spawn(number, lane, input, sender.clone());
             let lane = lane.map_err(|error| Error(format!("cannot start a thread: {error}")))?;

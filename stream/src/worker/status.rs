@@ -10,6 +10,7 @@ use super::recovery::{Position, Positions, Recovered};
 use crate::source::PartitionInfo;
 use crate::unit::Unit;
 use crate::upkeep::report::Report;
+use stages::pipeline::quota::{DailyLimit, KeptByDay};
 use stages::record::TopicPartition;
 
 /// A snapshot of the worker's state.
@@ -44,8 +45,21 @@ pub struct Status {
     pub publishes: bool,
     /// What upkeep did since the start.
     pub upkeep: Report,
+    /// Daily limits of indexes, each with its latest day.
+    pub quotas: Vec<QuotaStatus>,
     /// The partitions held.
     pub partitions: Vec<PartitionStatus>,
+}
+
+/// The daily limit of one index.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct QuotaStatus {
+    /// Its name.
+    pub index: String,
+    /// Logs kept of the latest day, by all workers.
+    pub kept: u64,
+    /// Logs it may keep.
+    pub limit: u64,
 }
 
 /// One partition held.
@@ -136,6 +150,16 @@ impl Board {
     /// Other workers have appended records.
     pub(super) fn seen(&self, next_seq: u64) {
         self.lock().status.committed_seq = next_seq.checked_sub(1);
+    }
+
+    /// Logs kept of the daily limits.
+    pub(super) fn quotas(&self, limits: &[DailyLimit], kept: &KeptByDay) {
+        let status = |limit: &DailyLimit| {
+            let of_index = kept.iter().filter(|((index, _), _)| *index == limit.index());
+            let kept = of_index.last().map_or(0, |(_, events)| *events);
+            QuotaStatus { index: limit.index().to_owned(), kept, limit: limit.events() }
+        };
+        self.lock().status.quotas = limits.iter().map(status).collect();
     }
 
     /// The group has decided something.
