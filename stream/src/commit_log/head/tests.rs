@@ -4,8 +4,8 @@ use super::super::record::{
     ClaimedPartition, Decision, FileRemove, Maintenance, Operator, encode, hash,
 };
 use super::*;
-use stages::pipeline::quota::Kept;
 use proptest::prelude::*;
+use stages::pipeline::quota::Kept;
 
 pub(crate) fn topic_partition(partition: i32) -> TopicPartition {
     TopicPartition { topic: "tidemill.logs".into(), partition }
