@@ -31,6 +31,9 @@ pub const FROM_OFFSET: &str = "from_offset";
 pub const TO_OFFSET: &str = "to_offset";
 /// Messages in the range: only on `received` rows, else 0.
 pub const MESSAGES: &str = "messages";
+/// What receiving (`received`) or keeping (`indexed`) the events costs by the configured prices, and what
+/// keeping them would have cost (`excluded`); null where there is no price.
+pub const COST: &str = "cost";
 
 /// What was done with events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,5 +94,6 @@ pub fn fields() -> Vec<Field> {
         required_text(crate::table::LINEAGE_TOPIC),
         Field::new(crate::table::LINEAGE_PARTITION, DataType::Int32, false),
         required_text(crate::table::LINEAGE_PIPELINE_VERSION),
+        Field::new(COST, DataType::Float64, true),
     ]
 }

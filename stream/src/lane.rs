@@ -293,7 +293,11 @@ impl Lane {
             };
             let latest = state.latest.unwrap_or(state.clock);
             for line in state.tally.take() {
-                columns.ledger(&entry(&line, state.signal, latest, &range), &lineage);
+                let mut entry = entry(&line, state.signal, latest, &range);
+                if state.signal == Signal::Logs {
+                    entry.cost = pipeline.cost(line.action, &line.rule, line.count);
+                }
+                columns.ledger(&entry, &lineage);
             }
             (state.from, state.messages, state.latest) = (state.next, 0, None);
             ranges.push(range);
@@ -324,6 +328,7 @@ fn entry<'a>(
         messages: if received { range.messages } else { 0 },
         from_offset: range.from,
         to_offset: range.to,
+        cost: None,
     }
 }
 
