@@ -373,3 +373,6 @@ fn hash_bucket(series: usize, bucket: EventTime) -> u64 {
     tail.copy_from_slice(&bucket.nanos().to_le_bytes());
     xxh3_64(&bytes)
 }
+
+#[cfg(test)]
+mod tests;
