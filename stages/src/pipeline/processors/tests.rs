@@ -1,8 +1,9 @@
-//! Datadog's documented examples of each processor, as its documentation prints them, and what may
-//! never happen whatever the log.
+//! Datadog's documented examples of each processor, as its documentation prints them.
+
+mod any_log;
+mod tables;
 
 use bumpalo::Bump;
-use proptest::prelude::*;
 use schemas::time::EventTime;
 
 use crate::event::LogEvent;
@@ -105,80 +106,6 @@ fn urls_without_scheme_are_paths_and_endings_are_normalised_on_demand() {
 }
 
 #[test]
-fn user_agent_parser_documented_example() {
-    let agent =
-        "{type: user-agent-parser, sources: [client.user_agent], target: http.useragent_details}";
-    let json = r#"{"client":{"user_agent":"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/118.0.5993.90 Safari/537.36"}}"#;
-    let at = |path: &str, text: &str| format!("http.useragent_details.{path}=\"{text}\"");
-    assert_eq!(
-        adds(agent, json),
-        [
-            at("browser.family", "Chrome"),
-            at("browser.major", "118"),
-            at("browser.minor", "0"),
-            at("browser.patch", "5993"),
-            at("browser.patch_minor", "90"),
-            at("device.brand", "Apple"),
-            at("device.category", "Desktop"),
-            at("device.family", "Mac"),
-            at("device.model", "Mac"),
-            at("os.family", "Mac OS X"),
-            at("os.major", "10"),
-            at("os.minor", "15"),
-            at("os.patch", "7"),
-        ]
-    );
-}
-
-#[test]
-fn user_agents_have_the_families_that_integrations_test_for() {
-    let pipeline = compile("{type: user-agent-parser, sources: [ua], target: t, is_encoded: true}");
-    for (text, browser, os, category) in [
-        ("Datadog/Synthetics", "Other", "Other", "Other"),
-        ("Go-http-client/1.1", "Go-http-client", "Other", "Other"),
-        ("curl/7.60.0", "curl", "Other", "Other"),
-        ("Mediatoolkitbot (complaints@mediatoolkit.com)", "Mediatoolkitbot", "Other", "Bot"),
-        ("kubectl/v1.31.5+k3s1 (linux/arm64) kubernetes/56ec5dd", "Other", "Linux", "Desktop"),
-        ("Mozilla/4.0+(compatible;MSIE+5.5;+Windows+2000+Server)", "IE", "Windows", "Desktop"),
-        (
-            "Mozilla/5.0%20(X11;%20Linux%20x86_64)%20Chrome/55.0.2883.87%20Safari/537.36",
-            "Chrome",
-            "Linux",
-            "Desktop",
-        ),
-        (
-            "Mozilla/5.0 (iPhone; CPU iPhone OS 16_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/16.5 Mobile/15E148 Safari/604.1",
-            "Mobile Safari",
-            "iOS",
-            "Mobile",
-        ),
-        (
-            "Mozilla/5.0 (iPad; CPU OS 15_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.4 Mobile/15E148 Safari/604.1",
-            "Mobile Safari",
-            "iOS",
-            "Tablet",
-        ),
-        (
-            "Mozilla/5.0 (Linux; Android 13; Pixel 7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/116.0.0.0 Mobile Safari/537.36",
-            "Chrome Mobile",
-            "Android",
-            "Mobile",
-        ),
-    ] {
-        // Twice: the second time it is remembered.
-        for _ in 0..2 {
-            let arena = Bump::new();
-            let mut event = LogEvent::new_in(&arena, EventTime::default());
-            event.attributes.push("ua", Value::Str(arena.alloc_str(text)));
-            pipeline.process(&arena, &mut event, 0, &mut MetricWindows::new(&pipeline));
-            let found = ["t.browser.family", "t.os.family", "t.device.category"]
-                .map(|path| event.attributes.get_str(path).unwrap_or_default());
-            assert_eq!(found, [browser, os, category], "{text}");
-        }
-    }
-}
-
-#[test]
 fn category_processor_documented_example() {
     let categories = r#"{type: category-processor, target: log_status, categories: [
         {filter: {query: "@http.status_code:[200 TO 299]"}, name: ok},
@@ -248,99 +175,6 @@ fn string_builder_processor_documented_examples() {
         adds(r#"{type: string-builder-processor, name: s, template: "%{a}", target: t}"#, &long);
     assert_eq!(added[1], format!("t=\"{}\"", "\u{e9}".repeat(256)));
     assert!(added[0].contains("the text was cut at 256 characters"), "{added:?}");
-}
-
-#[test]
-fn lookup_processor_documented_example() {
-    let lookup = r#"{type: lookup-processor, source: user.id, target: user.username,
-        lookup_table: ["42,alice.doe", "77, bob,smith", "\"a,b\",quoted"]}"#;
-    assert_eq!(adds(lookup, r#"{"user":{"id":"42"}}"#), [r#"user.username="alice.doe""#]);
-    assert_eq!(adds(lookup, r#"{"user":{"id":42}}"#), [r#"user.username="alice.doe""#]);
-    assert_eq!(adds(lookup, r#"{"user":{"id":77}}"#), [r#"user.username="bob,smith""#]);
-    assert_eq!(adds(lookup, r#"{"user":{"id":"a,b"}}"#), [r#"user.username="quoted""#]);
-    assert!(adds(lookup, r#"{"user":{"id":"1"}}"#).is_empty());
-    let default = r#"{type: lookup-processor, source: id, target: t, lookup_table: ["1,one"], default_lookup: other}"#;
-    assert_eq!(adds(default, r#"{"id":2}"#), [r#"t="other""#]);
-    assert!(adds(default, r#"{"no":2}"#).is_empty(), "no source, nothing written");
-}
-
-/// Files by name, in memory.
-struct Given(&'static [(&'static str, &'static [u8])]);
-
-impl Files for Given {
-    fn read(&self, name: &str) -> Result<Vec<u8>, String> {
-        let found = self.0.iter().find(|(known, _)| *known == name);
-        found.map(|(_, content)| content.to_vec()).ok_or_else(|| "no such file".to_owned())
-    }
-}
-
-#[test]
-fn tables_come_from_files_and_their_content_is_part_of_the_version() {
-    let yaml = r#"
-reference_tables: [{table_name: users, file: users.csv, primary_key: id}]
-pipelines: [{processors: [
-  {type: lookup-processor, source: code, target: meaning, lookup_file: codes.csv},
-  {type: lookup-processor, source: user_id, target: user, lookup_enrichment_table: users}]}]
-"#;
-    let config: config::Config = serde_yaml_ng::from_str(yaml).expect("well-formed");
-    const CODES: &[u8] = b"1,one\n\"2\",\"two, too\"\n";
-    let files =
-        Given(&[("codes.csv", CODES), ("users.csv", b"name,id,team\nAnn,7,\nBob,8,shop\n")]);
-    let pipeline = Pipeline::compile_with(&config, &files).expect("compiles");
-    assert_eq!(
-        adds_with(&pipeline, r#"{"code":2,"user_id":"8"}"#),
-        [r#"meaning="two, too""#, r#"user.name="Bob""#, r#"user.team="shop""#]
-    );
-    let other = Given(&[("codes.csv", CODES), ("users.csv", b"name,id,team\nEve,8,shop\n")]);
-    let changed = Pipeline::compile_with(&config, &other).expect("compiles");
-    assert_ne!(pipeline.version(), changed.version());
-    let errors =
-        Pipeline::compile_with(&config, &Given(&[("codes.csv", b"1\n")])).expect_err("refused");
-    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        errors,
-        [
-            "pipelines[0].processors[0].lookup_file: line 1: must have two columns, key and value",
-            "reference_tables[0].file: `users.csv`: no such file",
-        ]
-    );
-}
-
-#[test]
-fn geo_ip_parser_writes_the_documented_elements() {
-    let yaml = "{geo_ip_database: places.mmdb, pipelines: [{processors: [{type: geo-ip-parser}]}]}";
-    let config: config::Config = serde_yaml_ng::from_str(yaml).expect("well-formed");
-    let files = Given(&[("places.mmdb", include_bytes!("geo_ip_parser/places.mmdb"))]);
-    let pipeline = Pipeline::compile_with(&config, &files).expect("compiles");
-    assert!(pipeline.notes().is_empty());
-    let at = |pair: &str| format!("network.client.geoip.{pair}");
-    assert_eq!(
-        adds_with(&pipeline, r#"{"network":{"client":{"ip":"203.0.113.42"}}}"#),
-        [
-            at(r#"city.name="New York""#),
-            at(r#"continent.code="NA""#),
-            at(r#"continent.name="North America""#),
-            at(r#"country.iso_code="US""#),
-            at(r#"country.name="United States""#),
-            at("location.lat=40.7128"),
-            at("location.lon=-74.006"),
-            at(r#"subdivision.iso_code="NY""#),
-            at(r#"subdivision.name="New York""#),
-        ]
-    );
-    assert_eq!(
-        adds_with(&pipeline, r#"{"network":{"client":{"ip":"2001:db8::1"}}}"#),
-        [at(r#"country.iso_code="FR""#), at(r#"country.name="France""#)]
-    );
-    for unknown in ["10.0.0.1", "no address", ""] {
-        let json = format!(r#"{{"network":{{"client":{{"ip":"{unknown}"}}}}}}"#);
-        assert!(adds_with(&pipeline, &json).is_empty(), "{unknown}");
-    }
-    let bad =
-        Pipeline::compile_with(&config, &Given(&[("places.mmdb", b"text")])).expect_err("refused");
-    assert!(bad[0].to_string().contains("geo_ip_database: `places.mmdb`: no database"), "{bad:?}");
-    let without = compile("{type: geo-ip-parser}");
-    assert!(without.notes()[0].to_string().contains("set geo_ip_database"), "noted, not refused");
 }
 
 #[test]
@@ -596,90 +430,4 @@ fn a_log_keeps_its_message_and_says_what_went_wrong() {
     let event = process(&compile(&many), &arena, "{}");
     assert_eq!(event.errors.len(), schemas::limits::MAX_PIPELINE_ERRORS);
     assert_eq!(event.errors.last().map(|e| e.reason), Some("further errors are left out"));
-}
-
-/// A processor of each kind, on few names, so that they meet one another's results.
-const EVERY: &str = r#"
-  {type: url-parser, sources: [a], target: b},
-  {type: user-agent-parser, sources: [a], target: c, is_encoded: true},
-  {type: category-processor, target: a.b, categories: [{name: x, filter: {query: "@a:*"}}]},
-  {type: arithmetic-processor, expression: "a / b - c", target: b, is_replace_missing: true},
-  {type: string-builder-processor, template: "%{a} %{b.c} %{message}", target: c, is_replace_missing: true},
-  {type: lookup-processor, source: b, target: a, lookup_table: ["1,2"], default_lookup: z},
-  {type: array-processor, operation: {type: append, source: b, target: a}},
-  {type: array-processor, operation: {type: append, source: a, target: list, preserve_source: false}},
-  {type: array-processor, operation: {type: length, source: list, target: b.c}},
-  {type: array-processor, operation: {type: select, source: list, target: c, filter: "a:1", value_to_extract: b}},
-  {type: array-processor, operation: {type: key-value, source: list, key_to_extract: a, value_to_extract: b, override_on_conflict: true}},
-  {type: array-map-processor, source: list, target: list, processors: [
-    {type: attribute-remapper, sources: ["$sourceElem.a"], target: "$targetElem.b.c"},
-    {type: arithmetic-processor, expression: "$sourceElem * 2", target: "$targetElem"}]},
-  {type: array-map-processor, source: list, target: a, preserve_source: false, processors: [
-    {type: attribute-remapper, sources: ["$sourceElem"], target: "$targetElem", target_format: string}]},
-  {type: decoder-processor, source: a, target: b, binary_to_text_encoding: base64, input_representation: utf_8},
-  {type: decoder-processor, source: c, target: c, binary_to_text_encoding: base16, input_representation: integer},
-  {type: attribute-remapper, sources: [a, b], target: a.b, override_on_conflict: true},
-  {type: attribute-remapper, sources: [c], target: t, target_type: tag},
-  {type: exclude-attribute, attribute_to_exclude: c},
-  {type: date-remapper, sources: [a]}, {type: message-remapper, sources: [b]},
-  {type: trace-id-remapper, sources: [a]}, {type: status-remapper, sources: [b]}"#;
-
-fn any_value() -> impl Strategy<Value = String> {
-    let leaf = prop_oneof![
-        Just("null".to_owned()),
-        any::<i64>().prop_map(|number| number.to_string()),
-        any::<f64>().prop_filter("finite", |n| n.is_finite()).prop_map(|n| format!("{n:e}")),
-        prop::sample::select(vec![
-            "\"1\"",
-            "\"aGVsbG8\"",
-            "\"ff\"",
-            "\"http://h/?a=1&a=2#x\"",
-            "\"//x\"",
-            "true",
-            "\"\"",
-            "\"Mozilla/5.0 (X11; Linux x86_64)\"",
-            "\"%F0%28\"",
-        ])
-        .prop_map(str::to_owned),
-        "[^\"\\\\\\p{Cc}]{0,12}".prop_map(|text| format!("\"{text}\"")),
-    ];
-    leaf.prop_recursive(3, 20, 4, |inner| {
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4)
-                .prop_map(|items| format!("[{}]", items.join(","))),
-            prop::collection::vec((prop::sample::select(vec!["a", "b", "c"]), inner), 0..4)
-                .prop_map(|fields| {
-                    let fields: Vec<String> =
-                        fields.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
-                    format!("{{{}}}", fields.join(","))
-                }),
-        ]
-    })
-}
-
-proptest! {
-    #[test]
-    fn whatever_the_log_no_processor_panics_and_twice_is_the_same(
-        a in any_value(), b in any_value(), list in any_value(), order in any::<prop::sample::Index>(),
-    ) {
-        thread_local! {
-            static PIPELINES: Vec<Pipeline> = {
-                // Every processor before and after every other one.
-                let parts: Vec<&str> = EVERY.split(",\n  {").collect();
-                (0..parts.len()).map(|from| {
-                    let turned: Vec<String> = parts.iter().cycle().skip(from).take(parts.len())
-                        .map(|part| format!("{{{}", part.trim().trim_start_matches('{'))).collect();
-                    compile(&turned.join(",\n"))
-                }).collect()
-            };
-        }
-        PIPELINES.with(|pipelines| {
-            let pipeline = order.get(pipelines);
-            let json = format!(r#"{{"a":{a},"b":{b},"list":{list},"message":"m"}}"#);
-            let (one, two) = (Bump::new(), Bump::new());
-            let (first, second) = (process(pipeline, &one, &json), process(pipeline, &two, &json));
-            assert_eq!(first, second);
-            assert!(first.attributes.len() <= schemas::limits::MAX_ATTRIBUTES);
-        });
-    }
 }
