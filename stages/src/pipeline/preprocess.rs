@@ -90,7 +90,7 @@ impl Preprocess {
     pub(super) fn run<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
         self.message(arena, event);
         if !event.attributes.is_empty() {
-            self.from_attributes(arena, event);
+            self.reserved(arena, event);
         }
         if event.env.is_empty() {
             event.env = event.tag("env").unwrap_or("");
@@ -141,7 +141,7 @@ impl Preprocess {
         }
     }
 
-    fn from_attributes<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+    fn reserved<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
         let received = event.received;
         let there = event.attributes.iter().fold(0, |there, (path, _)| there | shape(path));
         if event.timestamp.is_none() {

@@ -37,7 +37,7 @@ fn luhn(text: &str) -> bool {
         })
         .sum();
     // Zeros alone would pass.
-    sum % 10 == 0 && sum > 0 && (12..=19).contains(&digits().count())
+    sum.is_multiple_of(10) && sum > 0 && (12..=19).contains(&digits().count())
 }
 
 fn iban(text: &str) -> bool {

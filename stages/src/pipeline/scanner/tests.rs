@@ -42,9 +42,10 @@ fn message(pipeline: &Pipeline, text: &str) -> String {
 
 /// Text with a secret of each kind between the marks, and the rule that finds it.
 fn samples() -> Vec<(&'static str, String)> {
-    let hex = |length: usize| "0123456789abcdef".chars().cycle().take(length).collect::<String>();
-    let mixed = |length: usize| "aZ3kQ9xB7mT1vR5n".chars().cycle().take(length).collect::<String>();
-    let upper = |length: usize| "ABCDEFGHJKMNPQRS".chars().cycle().take(length).collect::<String>();
+    [persons(), keys(), credentials()].concat()
+}
+
+fn persons() -> Vec<(&'static str, String)> {
     vec![
         ("credit_card", "paid with [4111 1111 1111 1111] today".into()),
         ("visa_card", "[4012888888881881]".into()),
@@ -62,6 +63,23 @@ fn samples() -> Vec<(&'static str, String)> {
         ("phone", "call [(555) 234-5678] or".into()),
         ("us_street_address", "ship to [1600 Pennsylvania Avenue] today".into()),
         ("german_street_address", "an [Hauptstra\u{df}e 12a], Berlin".into()),
+    ]
+}
+
+fn hex(length: usize) -> String {
+    "0123456789abcdef".chars().cycle().take(length).collect()
+}
+
+fn mixed(length: usize) -> String {
+    "aZ3kQ9xB7mT1vR5n".chars().cycle().take(length).collect()
+}
+
+fn upper(length: usize) -> String {
+    "ABCDEFGHJKMNPQRS".chars().cycle().take(length).collect()
+}
+
+fn keys() -> Vec<(&'static str, String)> {
+    vec![
         ("aws_access_key_id", format!("key [AKIA{}]", upper(16))),
         ("aws_secret_access_key", format!("aws_secret_access_key = [{}]", mixed(40))),
         ("google_api_key", format!("[AIza{}]", mixed(35))),
@@ -109,6 +127,11 @@ fn samples() -> Vec<(&'static str, String)> {
         ("openai_api_key", format!("[sk-{}T3BlbkFJ{}]", mixed(20), mixed(20))),
         ("anthropic_api_key", format!("[sk-ant-api03-{}]", mixed(95))),
         ("hugging_face_token", format!("[hf_{}]", "aBcDeFgHiJ".repeat(4).split_at(34).0)),
+    ]
+}
+
+fn credentials() -> Vec<(&'static str, String)> {
+    vec![
         ("jwt", format!("cookie [eyJ{}.eyJ{}.{}]", mixed(20), mixed(30), mixed(43))),
         (
             "private_key",
