@@ -5,6 +5,7 @@
 //! the file, then the defaults documented on each field here.
 
 mod check;
+mod files;
 mod load;
 mod locate;
 mod problem;

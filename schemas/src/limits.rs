@@ -122,6 +122,34 @@ pub const MAX_PROCESSORS: usize = 1_000;
 pub const MAX_GROK_RULES: usize = 500;
 /// Steps one grok rule may take on one line, per byte of the line, before it counts as no match.
 pub const MAX_GROK_STEPS_PER_BYTE: usize = 64;
+/// Errors of the pipeline noted on one log; the last of them says that there were more.
+pub const MAX_PIPELINE_ERRORS: usize = 16;
+/// Attributes tried for one reserved field before the pipelines.
+pub const MAX_PREPROCESSING_NAMES: usize = 64;
+/// Characters a string builder makes; what is longer is cut. Datadog's limit.
+pub const MAX_BUILT_TEXT_CHARS: usize = 256;
+/// Operands an arithmetic expression holds at once: bounds its nesting.
+pub const MAX_ARITHMETIC_DEPTH: usize = 64;
+/// Elements of an array that an array-map processor works on; further ones are left. Datadog's limit.
+pub const MAX_MAPPED_ELEMENTS: usize = 50;
+/// Bytes of a URL that is taken apart: twice what servers commonly take in a request line.
+pub const MAX_URL_BYTES: usize = 16 << 10;
+/// Query parameters taken out of one URL.
+pub const MAX_QUERY_PARAMETERS: usize = 256;
+/// Bytes of a user agent that are looked at: real ones are a few hundred.
+pub const MAX_USER_AGENT_BYTES: usize = 2_048;
+/// User agents one thread remembers with their parts: a few hundred make up most traffic.
+pub const REMEMBERED_USER_AGENTS: usize = 1_024;
+/// Bytes of keys and values of all lookup and reference tables.
+pub const MAX_LOOKUP_BYTES: usize = 64 * MIB;
+/// Bytes of a file that a pipeline names; the largest GeoIP databases sold have a few hundred MB.
+pub const MAX_PIPELINE_FILE_BYTES: u64 = 512 << 20;
+/// Rules of the sensitive-data scanner.
+pub const MAX_SCANNER_RULES: usize = 500;
+/// Keywords of one scanner rule, its recommended ones not counted. Datadog's limit.
+pub const MAX_SCANNER_KEYWORDS: usize = 30;
+/// Places one scanner rule looks at in one text; what follows is hidden unread.
+pub const MAX_SCANNER_PLACES: usize = 1_000;
 /// Bytes of a compiled regular expression.
 pub const MAX_REGEX_BYTES: usize = 4 * MIB;
 

@@ -320,7 +320,8 @@ fn pipeline(
 ) -> Arc<Pipeline> {
     let rule = "pipeline_file";
     let Some(path) = check.text(rule, file).map(|path| check.base().join(path)) else {
-        return compile(&inline.unwrap_or_default(), check, |check, path, reason| {
+        let base = check.base();
+        return compile(&inline.unwrap_or_default(), base, check, |check, path, reason| {
             check.problem(&format!("pipeline.{path}"), reason, "");
         });
     };
@@ -335,7 +336,7 @@ fn pipeline(
         }
     };
     match load::yaml(&text) {
-        Ok(config) => compile(&config, check, |check, field, reason| {
+        Ok(config) => compile(&config, directory(&path), check, |check, field, reason| {
             check.push(Problem {
                 file: Some(path.clone()),
                 line: super::locate::line_of(&text, field),
@@ -351,13 +352,24 @@ fn pipeline(
     }
 }
 
+fn directory(file: &std::path::Path) -> PathBuf {
+    file.parent().map(PathBuf::from).unwrap_or_default()
+}
+
+/// Compiles a pipeline; the files it names lie in `base`.
 fn compile(
     config: &stages::pipeline::config::Config,
+    base: PathBuf,
     check: &mut Checker<'_>,
     note: impl Fn(&mut Checker<'_>, &str, String),
 ) -> Arc<Pipeline> {
-    match Pipeline::compile(config) {
-        Ok(pipeline) => Arc::new(pipeline),
+    match Pipeline::compile_with(config, &super::files::Beside { base }) {
+        Ok(pipeline) => {
+            for note in pipeline.notes() {
+                tracing::warn!("pipeline: {note}");
+            }
+            Arc::new(pipeline)
+        }
         Err(errors) => {
             errors.into_iter().for_each(|error| note(check, &error.path, error.reason));
             empty()

@@ -110,6 +110,11 @@ impl Message<'_> {
             self.pipeline.process(arena, log, offset, self.windows)
         }));
         let bytes = count(log.bytes);
+        if fate.is_ok() {
+            for rule in self.pipeline.sensitive(log) {
+                self.tally.add(Action::Sensitive, rule, log.service, 1, bytes);
+            }
+        }
         match fate {
             Ok(Fate::Indexed { index }) => match self.quotas.admit(index, record.timestamp) {
                 Ok(()) => {
