@@ -115,6 +115,10 @@ pub const OVERFLOW_VALUE: &str = "__overflow__";
 pub const MAX_LEDGER_SERVICES: usize = 1_000;
 /// Processors in a configuration.
 pub const MAX_PROCESSORS: usize = 1_000;
+/// Values in all files of one pipeline configuration, what aliases repeat included; a real one has thousands.
+pub const MAX_CONFIG_VALUES: usize = 2_000_000;
+/// Nesting of a pipeline configuration; Datadog's own go twelve deep.
+pub const MAX_CONFIG_DEPTH: usize = 64;
 /// Grok rules in one grok parser, support rules included.
 pub const MAX_GROK_RULES: usize = 500;
 /// Steps one grok rule may take on one line, per byte of the line, before it counts as no match.

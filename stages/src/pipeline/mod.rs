@@ -1,13 +1,17 @@
 //! The log pipeline: preprocess -> processors -> log-based metrics -> exclusion -> index.
 
+pub mod cases;
 pub mod config;
 mod dates;
 mod event_search;
 mod exclusion;
+pub mod explain;
 mod grok;
 mod ids;
 mod metrics;
 mod preprocess;
+pub mod read;
+pub mod render;
 mod processors;
 mod source;
 

@@ -53,6 +53,11 @@ impl Nested {
         counts.sum()
     }
 
+    /// Whether the log passes the filter as it is now.
+    pub(in crate::pipeline) fn takes(&self, event: &LogEvent<'_>) -> bool {
+        self.filter.matches(event)
+    }
+
     /// Runs the processors if the log passes the filter as it is now.
     pub(in crate::pipeline) fn apply<'b>(
         &self,
@@ -60,7 +65,7 @@ impl Nested {
         event: &mut LogEvent<'b>,
         applied: &mut Applied,
     ) {
-        if self.filter.matches(event) {
+        if self.takes(event) {
             for processor in &self.processors {
                 processor.apply(arena, event, applied);
             }
