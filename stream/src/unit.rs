@@ -153,6 +153,8 @@ pub struct Unit {
     pub ranges: Vec<OffsetRange>,
     /// Offsets that never came.
     pub missing: i64,
+    /// Version of the pipeline that made its rows.
+    pub pipeline: String,
 }
 
 impl Unit {

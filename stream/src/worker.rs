@@ -20,6 +20,7 @@ mod coordinator;
 mod lane_thread;
 mod publisher;
 mod recovery;
+mod reload;
 mod status;
 mod upkeep;
 
@@ -44,6 +45,7 @@ use crate::kafka::{self, KafkaSource, Membership};
 use crate::source::Source;
 use stages::pipeline::Pipeline;
 
+pub use reload::Reloader;
 pub use status::{PartitionStatus, Status};
 
 /// What to read, how to process it, where to write.
@@ -160,6 +162,7 @@ pub struct Running {
     drain: CancellationToken,
     ended: watch::Receiver<Option<Result<(), Error>>>,
     status: Arc<status::Board>,
+    reloader: Reloader,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -225,6 +228,7 @@ async fn start_connecting(
     let (work, waiting) = tokio::sync::mpsc::channel(1);
     let (rejected, appended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (published, publishing) = watch::channel(0);
+    let (reload, reloads) = tokio::sync::mpsc::channel(1);
     let coordinator = coordinator::Coordinator::start(
         &world,
         &config,
@@ -234,6 +238,7 @@ async fn start_connecting(
             work,
             rejected: Arc::clone(&rejected),
             board: Arc::clone(&board),
+            reloads,
         },
         recovered.held(),
     )?;
@@ -271,7 +276,7 @@ async fn start_connecting(
         drop(report.send(coordinator.run(token).await));
     });
     let tasks = [AbortOnDropHandle::new(supervisor), AbortOnDropHandle::new(coordinating)];
-    Ok(Running { drain, ended, status: board, _tasks: tasks })
+    Ok(Running { drain, ended, status: board, reloader: Reloader(reload), _tasks: tasks })
 }
 
 /// What the supervisor waits for.

@@ -32,6 +32,7 @@ use processors::nested::Nested;
 #[derive(Debug)]
 pub struct Pipeline {
     version: String,
+    text: String,
     pipelines: Vec<Nested>,
     metrics: Arc<[metrics::Metric]>,
     indexes: Vec<exclusion::Index>,
@@ -75,14 +76,20 @@ impl Pipeline {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let version = match serde_json::to_vec(config) {
-            Ok(bytes) => format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&bytes)),
+        let text = match serde_json::to_string(config) {
+            Ok(text) => text,
             Err(error) => {
                 let reason = format!("the configuration has no content hash: {error}");
                 return Err(vec![ConfigError { path: "pipelines".to_owned(), reason }]);
             }
         };
-        Ok(Self { version, pipelines, metrics, indexes })
+        let version = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
+        Ok(Self { version, text, pipelines, metrics, indexes })
+    }
+
+    /// The configuration in its own form, as one line of JSON: what the version is the hash of.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// Content hash of the configuration, 16 hex characters.

@@ -115,6 +115,9 @@ pub struct Unit {
     pub partitions: Vec<UnitPartition>,
     /// The files.
     pub adds: Vec<FileAdd>,
+    /// Version of the pipeline that made its rows; none before there were versions here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
 }
 
 /// One partition's range in a unit.

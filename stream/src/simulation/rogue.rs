@@ -53,6 +53,7 @@ pub(super) async fn append(world: &mut World) {
             owner: known.owner.clone(),
             partitions: vec![unit_partition(&range, generation, parent)],
             adds: vec![add(&path, 2)],
+            pipeline: None,
         };
         Body::Commit(Commit { units: vec![unit] })
     };

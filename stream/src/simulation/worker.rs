@@ -197,6 +197,7 @@ impl Worker {
             owner: self.owner.clone(),
             partitions: partitions.collect(),
             adds: vec![add(&path, world.oracle.rows(&path))],
+            pipeline: None,
         };
         let body = Body::Commit(Commit { units: vec![unit] });
         let Some(seq) = self.append(|_| body.clone()).await else { return false };

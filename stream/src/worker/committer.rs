@@ -208,7 +208,8 @@ impl Committer {
                 clock_ns: range.clock.nanos(),
             });
         }
-        Ok(record::Unit { owner: self.claimant.owner.clone(), partitions, adds })
+        let pipeline = Some(unit.pipeline.clone());
+        Ok(record::Unit { owner: self.claimant.owner.clone(), partitions, adds, pipeline })
     }
 
     async fn claim(&mut self, mut infos: Vec<PartitionInfo>) -> Result<Vec<Held>, Error> {

@@ -1,6 +1,7 @@
 //! The whole worker on stores that die at every write: every record exactly once, whatever
 //! happened before.
 
+mod reload;
 mod sharing;
 mod upkeep;
 

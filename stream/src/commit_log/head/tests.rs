@@ -52,6 +52,7 @@ pub(crate) fn unit(
             stats: "{}".to_owned(),
             modified_millis: 0,
         }],
+        pipeline: None,
     }
 }
 
