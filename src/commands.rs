@@ -5,6 +5,7 @@ mod check;
 mod fsck;
 mod maintain;
 mod operator;
+mod pipeline;
 mod redrive;
 pub(crate) mod run;
 pub(crate) mod sql;
@@ -50,6 +51,7 @@ async fn dispatch(command: Command) -> u8 {
         Command::Redrive(args) => redrive::run(&args).await,
         Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
+        Command::Pipeline(command) => pipeline::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Demo(args) => demo::run(&args).await,
     }
@@ -67,6 +69,7 @@ fn tracing(command: &Command) {
         | Command::Redrive(_)
         | Command::Maintain(_)
         | Command::Operator(_)
+        | Command::Pipeline(_)
         | Command::Config(_)
         | Command::Demo(_) => "error",
     };

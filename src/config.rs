@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use files::Beside;
 pub use load::{Overrides, from_text, load};
 pub use problem::{Problem, Problems};
 

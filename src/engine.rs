@@ -6,6 +6,7 @@
 //! error, after the others were drained.
 
 mod lock;
+mod reload;
 mod shutdown;
 mod signals;
 mod worker_role;
@@ -24,8 +25,9 @@ use crate::admin::{self, Admin, Phase};
 use crate::config::{Brokers, Config};
 
 pub use lock::{DataDirLock, LockError, Owner};
+pub use reload::{Reloaded, Source};
 pub use shutdown::{Incomplete, Trouble};
-pub use signals::Signals;
+pub use signals::{Asked, Signals};
 
 /// Which roles run in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +129,9 @@ pub struct Engine {
     worker: worker_role::WorkerRole,
     intake: Option<ingest::Running>,
     query: Option<query::Running>,
+    /// Where the pipeline is read from again; none where it can not be.
+    source: Option<Source>,
+    pipeline: Arc<stages::pipeline::Pipeline>,
     _lock: Option<DataDirLock>,
 }
 
@@ -154,6 +159,8 @@ impl Engine {
             worker: worker_role::WorkerRole::default(),
             intake: None,
             query: None,
+            source: None,
+            pipeline: Arc::clone(&config.pipeline),
             _lock: lock,
         };
         match engine.start_roles(config).await {
@@ -177,6 +184,9 @@ impl Engine {
             let settings = worker_settings(config, brokers.clone())?;
             let others = self.roles == Roles::All;
             self.worker.start(settings, others, self.admin.as_ref()).await?;
+            if let Some(admin) = &self.admin {
+                admin.show_pipeline(config.pipeline.version(), &[]);
+            }
             tracing::info!(store = %config.storage.url, "worker started");
         }
         if self.roles.has(Roles::Ingest) {

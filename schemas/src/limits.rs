@@ -118,6 +118,14 @@ pub const OVERFLOW_VALUE: &str = "__overflow__";
 pub const MAX_LEDGER_SERVICES: usize = 1_000;
 /// Processors in a configuration.
 pub const MAX_PROCESSORS: usize = 1_000;
+/// Files of one pipeline configuration, those in directories included.
+pub const MAX_PIPELINE_FILES: usize = 1_000;
+/// Bytes of one line that `pipeline run` reads; longer ones are cut and say so.
+pub const MAX_RUN_LINE_BYTES: usize = 16 << 20;
+/// Values in all files of one pipeline configuration, what aliases repeat included; a real one has thousands.
+pub const MAX_CONFIG_VALUES: usize = 2_000_000;
+/// Nesting of a pipeline configuration; Datadog's own go twelve deep.
+pub const MAX_CONFIG_DEPTH: usize = 64;
 /// Grok rules in one grok parser, support rules included.
 pub const MAX_GROK_RULES: usize = 500;
 /// Steps one grok rule may take on one line, per byte of the line, before it counts as no match.

@@ -236,6 +236,7 @@ mod tests {
                 ..Status::default()
             }),
             halted: Some("gone".to_owned()),
+            pipeline: None,
         };
         let text = render(&report);
         let mut family = "";

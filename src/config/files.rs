@@ -7,9 +7,10 @@ use schemas::limits::MAX_PIPELINE_FILE_BYTES;
 use stages::pipeline::Files;
 
 /// Files relative to the configuration that names them.
-pub(super) struct Beside {
+#[derive(Debug)]
+pub(crate) struct Beside {
     /// Directory of the configuration.
-    pub(super) base: PathBuf,
+    pub(crate) base: PathBuf,
 }
 
 impl Files for Beside {

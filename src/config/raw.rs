@@ -28,7 +28,8 @@ pub(super) struct RawConfig {
     pub(super) tables: BTreeMap<String, RawTable>,
     #[serde(deserialize_with = "section")]
     pub(super) health: RawHealth,
-    pub(super) pipeline: Option<stages::pipeline::config::Config>,
+    /// Read by itself, from the whole text, in any of its forms.
+    pub(super) pipeline: Option<de::IgnoredAny>,
     pub(super) pipeline_file: Option<Scalar>,
 }
 

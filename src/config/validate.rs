@@ -12,7 +12,7 @@ use stream::worker::Topic;
 
 use super::check::Checker;
 use super::raw::{RawConfig, RawKafka, RawSource, RawStorage, RawWorker, Scalar};
-use super::{Brokers, Config, Intake, Kafka, Overrides, Problem, Query, Worker, load, units};
+use super::{Brokers, Config, Intake, Kafka, Overrides, Problem, Query, Worker, units};
 
 /// Where data goes when nothing else is said.
 const DEFAULT_DATA_DIR: &str = "tidemill-data";
@@ -61,7 +61,7 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
             Duration::from_secs(limits::SHUTDOWN_DEADLINE_SECONDS),
             Duration::from_secs(1)..=Duration::from_secs(600),
         ),
-        pipeline: pipeline(raw.pipeline, raw.pipeline_file.as_ref(), check),
+        pipeline: pipeline(raw.pipeline.is_some(), raw.pipeline_file.as_ref(), check),
         data_dir,
         storage,
     };
@@ -156,6 +156,7 @@ fn brokers(raw: &RawKafka, overrides: &Overrides, check: &mut Checker<'_>) -> Br
             check.push(Problem {
                 file: None,
                 line: None,
+                column: None,
                 rule: "--kafka".to_owned(),
                 reason: format!("{bad:?} is no broker"),
                 hint: "HOST:PORT, several separated by commas".to_owned(),
@@ -312,66 +313,32 @@ fn default_instance(health: SocketAddr) -> Option<String> {
     (!host.is_empty() && health.port() != 0).then(|| format!("{host}-{}", health.port()))
 }
 
-/// Compiles `pipeline`, or the file `pipeline_file` names (relative to the configuration's own).
-fn pipeline(
-    inline: Option<stages::pipeline::config::Config>,
-    file: Option<&Scalar>,
-    check: &mut Checker<'_>,
-) -> Arc<Pipeline> {
+/// Compiles `pipeline`, or the file or directory `pipeline_file` names (relative to the configuration's own).
+fn pipeline(inline: bool, file: Option<&Scalar>, check: &mut Checker<'_>) -> Arc<Pipeline> {
     let rule = "pipeline_file";
-    let Some(path) = check.text(rule, file).map(|path| check.base().join(path)) else {
-        let base = check.base();
-        return compile(&inline.unwrap_or_default(), base, check, |check, path, reason| {
-            check.problem(&format!("pipeline.{path}"), reason, "");
-        });
-    };
-    if inline.is_some() {
-        check.problem(rule, "both pipeline and pipeline_file are set", "keep one of them");
-    }
-    let text = match load::read(&path) {
-        Ok(text) => text,
-        Err(problem) => {
-            check.problem(rule, problem.to_string(), problem.hint.clone());
-            return empty();
-        }
-    };
-    match load::yaml(&text) {
-        Ok(config) => compile(&config, directory(&path), check, |check, field, reason| {
-            check.push(Problem {
-                file: Some(path.clone()),
-                line: super::locate::line_of(&text, field),
-                rule: field.to_owned(),
-                reason,
-                hint: String::new(),
-            });
-        }),
-        Err(error) => {
-            check.push(load::syntax_problem(Some(&path), &error));
-            empty()
-        }
-    }
-}
-
-fn directory(file: &std::path::Path) -> PathBuf {
-    file.parent().map(PathBuf::from).unwrap_or_default()
-}
-
-/// Compiles a pipeline; the files it names lie in `base`.
-fn compile(
-    config: &stages::pipeline::config::Config,
-    base: PathBuf,
-    check: &mut Checker<'_>,
-    note: impl Fn(&mut Checker<'_>, &str, String),
-) -> Arc<Pipeline> {
-    match Pipeline::compile_with(config, &super::files::Beside { base }) {
-        Ok(pipeline) => {
-            for note in pipeline.notes() {
-                tracing::warn!("pipeline: {note}");
+    let loaded = match check.text(rule, file).map(|path| check.base().join(path)) {
+        Some(path) => {
+            if inline {
+                check.problem(rule, "both pipeline and pipeline_file are set", "keep one of them");
             }
-            Arc::new(pipeline)
+            crate::pipeline::load(&[path])
         }
-        Err(errors) => {
-            errors.into_iter().for_each(|error| note(check, &error.path, error.reason));
+        None if inline => {
+            let (file, text) = check.whole();
+            crate::pipeline::compile(&[(&file, text)])
+        }
+        None => crate::pipeline::load(&[]),
+    };
+    match loaded {
+        Ok(loaded) => Arc::new(loaded.pipeline),
+        Err(problems) => {
+            for problem in problems.0 {
+                match problem.line {
+                    Some(_) => check.push(problem),
+                    // A file that can not be read at all: where it is named is the place.
+                    None => check.problem(rule, problem.to_string(), problem.hint.clone()),
+                }
+            }
             empty()
         }
     }

@@ -163,6 +163,16 @@ impl Lane {
         self.partitions.get(partition).map(|state| state.next)
     }
 
+    /// Goes on with another pipeline. Right after [`Self::cut`]: metrics of the old one that are still open would be
+    /// lost.
+    pub fn switch(&mut self, pipeline: &Arc<Pipeline>) {
+        self.pipeline = Arc::clone(pipeline);
+        self.quotas = Quotas::new(pipeline);
+        for state in self.partitions.values_mut() {
+            state.windows = MetricWindows::new(pipeline);
+        }
+    }
+
     /// Gives partitions up. Right after [`Self::cut`]: what came since would be lost.
     pub fn release(&mut self, partitions: &[TopicPartition]) {
         self.partitions.retain(|partition, _| !partitions.contains(partition));

@@ -34,4 +34,5 @@ pub mod store;
 pub mod table;
 pub mod unit;
 pub mod upkeep;
+pub mod versions;
 pub mod worker;

@@ -2,6 +2,7 @@
 //! lanes put together.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -14,7 +15,7 @@ use stages::columns::{
     SpanColumns, TableColumns,
 };
 use stages::event::LogEvent;
-use stages::pipeline::quota::Kept;
+use stages::pipeline::quota::{DailyLimit, Kept};
 use stages::point::Point;
 use stages::record::TopicPartition;
 use stages::span::Span;
@@ -158,6 +159,10 @@ pub struct Unit {
     pub kept: Vec<Kept>,
     /// Offsets that never came.
     pub missing: i64,
+    /// Version of the pipeline that made its rows.
+    pub pipeline: String,
+    /// Daily limits of that pipeline's indexes.
+    pub limits: Arc<[DailyLimit]>,
 }
 
 impl Unit {

@@ -20,6 +20,7 @@ mod coordinator;
 mod lane_thread;
 mod publisher;
 mod recovery;
+mod reload;
 mod status;
 mod upkeep;
 
@@ -45,6 +46,7 @@ use crate::lane::quota_book::QuotaBook;
 use crate::source::Source;
 use stages::pipeline::Pipeline;
 
+pub use reload::Reloader;
 pub use status::{PartitionStatus, QuotaStatus, Status};
 
 /// What to read, how to process it, where to write.
@@ -161,6 +163,7 @@ pub struct Running {
     drain: CancellationToken,
     ended: watch::Receiver<Option<Result<(), Error>>>,
     status: Arc<status::Board>,
+    reloader: Reloader,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -228,6 +231,7 @@ async fn start_connecting(
     let (published, publishing) = watch::channel(0);
     let quotas = Arc::new(QuotaBook::default());
     quotas.reset(&recovered.log.head().kept);
+    let (reload, reloads) = tokio::sync::mpsc::channel(1);
     let coordinator = coordinator::Coordinator::start(
         &world,
         &config,
@@ -238,6 +242,7 @@ async fn start_connecting(
             rejected: Arc::clone(&rejected),
             board: Arc::clone(&board),
             quotas: Arc::clone(&quotas),
+            reloads,
         },
         recovered.held(),
     )?;
@@ -255,7 +260,6 @@ async fn start_connecting(
         appended,
         published: publishing,
         quotas,
-        pipeline: Arc::clone(&config.pipeline),
     };
     let committer = committer::Committer::new(&world, &config, recovered, links);
     let committed = CancellationToken::new();
@@ -277,7 +281,7 @@ async fn start_connecting(
         drop(report.send(coordinator.run(token).await));
     });
     let tasks = [AbortOnDropHandle::new(supervisor), AbortOnDropHandle::new(coordinating)];
-    Ok(Running { drain, ended, status: board, _tasks: tasks })
+    Ok(Running { drain, ended, status: board, reloader: Reloader(reload), _tasks: tasks })
 }
 
 /// What the supervisor waits for.

@@ -1,11 +1,13 @@
 //! The log pipeline: preprocess -> processors -> sensitive-data scanner -> log-based metrics ->
 //! exclusion -> index.
 
+pub mod cases;
 mod compiler;
 pub mod config;
 mod dates;
 mod event_search;
 mod exclusion;
+pub mod explain;
 mod files;
 mod grok;
 mod ids;
@@ -14,6 +16,8 @@ mod preprocess;
 mod price;
 mod processors;
 pub mod quota;
+pub mod read;
+pub mod render;
 mod scanner;
 mod source;
 mod user_agent;
@@ -42,6 +46,7 @@ pub struct Pipeline {
     version: String,
     notes: Vec<ConfigError>,
     preprocess: preprocess::Preprocess,
+    text: String,
     pipelines: Vec<Nested>,
     scanner: scanner::Scanner,
     metrics: Arc<[metrics::Metric]>,
@@ -105,17 +110,17 @@ impl Pipeline {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let version = match serde_json::to_vec(config) {
-            Ok(bytes) => {
-                format!("{:016x}", xxhash_rust::xxh3::xxh3_64_with_seed(&bytes, files))
-            }
+        let text = match serde_json::to_string(config) {
+            Ok(text) => text,
             Err(error) => {
                 let reason = format!("the configuration has no content hash: {error}");
                 return Err(vec![ConfigError { path: "pipelines".to_owned(), reason }]);
             }
         };
+        let hash = xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), files);
         Ok(Self {
-            version,
+            version: format!("{hash:016x}"),
+            text,
             notes,
             preprocess,
             pipelines,
@@ -125,6 +130,11 @@ impl Pipeline {
             limits,
             prices,
         })
+    }
+
+    /// The configuration in its own form, as one line of JSON: what the version is the hash of, together with the files it names.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
     /// What is accepted and has no effect, with its place.
@@ -148,8 +158,8 @@ impl Pipeline {
     }
 
     /// Daily limits of the indexes that have one.
-    pub fn daily_limits(&self) -> &[quota::DailyLimit] {
-        &self.limits
+    pub fn daily_limits(&self) -> Arc<[quota::DailyLimit]> {
+        Arc::clone(&self.limits)
     }
 
     /// What the configured prices make of these events, `None` without: see [`config::PriceConfig`].

@@ -119,6 +119,9 @@ pub struct Unit {
     /// Logs kept of the daily limits of indexes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
+    /// Version of the pipeline that made its rows; none before there were versions here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
 }
 
 /// One partition's range in a unit.

@@ -54,6 +54,7 @@ pub(super) async fn append(world: &mut World) {
             partitions: vec![unit_partition(&range, generation, parent)],
             adds: vec![add(&path, 2)],
             kept: Vec::new(),
+            pipeline: None,
         };
         Body::Commit(Commit { units: vec![unit] })
     };

@@ -198,6 +198,7 @@ impl Worker {
             partitions: partitions.collect(),
             adds: vec![add(&path, world.oracle.rows(&path))],
             kept: Vec::new(),
+            pipeline: None,
         };
         let body = Body::Commit(Commit { units: vec![unit] });
         let Some(seq) = self.append(|_| body.clone()).await else { return false };

@@ -20,7 +20,6 @@ use crate::files::FileWriter;
 use crate::lane::quota_book::QuotaBook;
 use crate::source::PartitionInfo;
 use crate::unit::Unit;
-use stages::pipeline::Pipeline;
 use stages::pipeline::quota::Kept;
 use stages::record::TopicPartition;
 
@@ -55,8 +54,6 @@ pub(super) struct Links {
     pub(super) published: watch::Receiver<u64>,
     /// Daily limits of indexes, shared with the lanes.
     pub(super) quotas: Arc<QuotaBook>,
-    /// Those limits, for warnings.
-    pub(super) pipeline: Arc<Pipeline>,
 }
 
 impl Committer {
@@ -199,8 +196,9 @@ impl Committer {
         let kept = &self.log.head().kept;
         self.links.quotas.settle(kept, &unit.kept);
         for Kept { index, day, events } in &unit.kept {
-            let limits = self.links.pipeline.daily_limits();
-            let Some(limit) = limits.iter().find(|limit| limit.index() == index) else { continue };
+            let Some(limit) = unit.limits.iter().find(|limit| limit.index() == index) else {
+                continue;
+            };
             let now = kept.get(&(index.clone(), *day)).copied().unwrap_or(0);
             let reached = |mark: u64| now >= mark && now.saturating_sub(*events) < mark;
             if reached(limit.events()) {
@@ -218,7 +216,7 @@ impl Committer {
                 );
             }
         }
-        self.links.board.quotas(self.links.pipeline.daily_limits(), kept);
+        self.links.board.quotas(&unit.limits, kept);
     }
 
     /// Holds intake back while the tables here are far behind the log.
@@ -247,7 +245,8 @@ impl Committer {
             });
         }
         let (owner, kept) = (self.claimant.owner.clone(), unit.kept.clone());
-        Ok(record::Unit { owner, partitions, adds, kept })
+        let pipeline = Some(unit.pipeline.clone());
+        Ok(record::Unit { owner, partitions, adds, kept, pipeline })
     }
 
     async fn claim(&mut self, mut infos: Vec<PartitionInfo>) -> Result<Vec<Held>, Error> {

@@ -83,6 +83,8 @@ pub(super) async fn recover(
     probe::probe(config.store.as_ref(), &layout, entropy, world.backoff)
         .await
         .map_err(|error| fail(&error))?;
+    let kept = crate::versions::keep(config.store.as_ref(), &config.pipeline, world);
+    kept.await.map_err(|error| fail(&error))?;
     let tables = open_tables(world, config).await?;
     let (mut log, backlog) =
         recover_log(world, config, &tables).await.map_err(|error| fail(&error))?;

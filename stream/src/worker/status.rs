@@ -18,6 +18,10 @@ use stages::record::TopicPartition;
 pub struct Status {
     /// The last commit-log record seen.
     pub committed_seq: Option<u64>,
+    /// Version of the pipeline that made the last unit since the start; none before the first.
+    pub pipeline_version: Option<String>,
+    /// The first record since the start with a unit of this version.
+    pub pipeline_since_seq: Option<u64>,
     /// Units committed since the start.
     pub units: u64,
     /// Per table: the last seq it contains. Quiet tables stay behind and miss nothing.
@@ -127,6 +131,10 @@ impl Board {
         let State { status, partitions, .. } = &mut *state;
         status.committed_seq = Some(seq);
         status.units += 1;
+        if status.pipeline_version.as_ref() != Some(&unit.pipeline) {
+            status.pipeline_version = Some(unit.pipeline.clone());
+            status.pipeline_since_seq = Some(seq);
+        }
         status.missing_offsets += unit.missing;
         for table in Table::ALL {
             let rows = unit.rows(table) as u64;

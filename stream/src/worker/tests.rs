@@ -2,6 +2,7 @@
 //! happened before.
 
 mod quota;
+mod reload;
 mod sharing;
 mod upkeep;
 

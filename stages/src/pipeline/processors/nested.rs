@@ -45,6 +45,11 @@ impl Nested {
         self.steps.iter().map(Step::gave_up).sum()
     }
 
+    /// Whether the log passes the filter as it is now.
+    pub(in crate::pipeline) fn takes(&self, event: &LogEvent<'_>) -> bool {
+        self.filter.matches(event)
+    }
+
     /// Runs the processors if the log passes the filter as it is now.
     pub(in crate::pipeline) fn apply<'b>(
         &self,
@@ -52,7 +57,7 @@ impl Nested {
         event: &mut LogEvent<'b>,
         applied: &mut Applied,
     ) {
-        if self.filter.matches(event) {
+        if self.takes(event) {
             for step in &self.steps {
                 step.apply(arena, event, applied);
             }

@@ -54,6 +54,7 @@ pub(crate) fn unit(
             modified_millis: 0,
         }],
         kept: Vec::new(),
+        pipeline: None,
     }
 }
 
