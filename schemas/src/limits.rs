@@ -119,6 +119,10 @@ pub const MAX_PROCESSORS: usize = 1_000;
 pub const MAX_GROK_RULES: usize = 500;
 /// Steps one grok rule may take on one line, per byte of the line, before it counts as no match.
 pub const MAX_GROK_STEPS_PER_BYTE: usize = 64;
+/// The same, however long the line: some tenths of a second.
+pub const MAX_GROK_STEPS: usize = 16 << 20;
+/// Choices a grok rule may leave open on one line, 32 bytes each, before it counts as no match.
+pub const MAX_GROK_STACK: usize = 256 << 10;
 /// Bytes of a compiled regular expression.
 pub const MAX_REGEX_BYTES: usize = 4 * MIB;
 

@@ -11,5 +11,6 @@ mod harness;
 mod http;
 mod kafka;
 mod restart;
+mod search;
 mod smoke;
 mod tidy;

@@ -4,7 +4,7 @@ pub mod config;
 mod dates;
 mod event_search;
 mod exclusion;
-mod grok;
+pub mod grok;
 mod ids;
 mod metrics;
 mod preprocess;
