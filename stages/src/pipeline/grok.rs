@@ -55,6 +55,8 @@ pub struct Grok {
     dispatch: Dispatch,
     /// Slots of the rule with the most.
     slots: usize,
+    /// Operations of the rule with the most.
+    longest: usize,
     /// Lines on which a rule ran out of steps.
     gave_up: AtomicU64,
 }
@@ -109,7 +111,8 @@ impl Grok {
         let known: Vec<_> = compiled.iter().map(Rule::program).collect();
         let dispatch = Dispatch::new(&known);
         let slots = compiled.iter().map(Rule::slots).max().unwrap_or(0);
-        Ok(Self { rules: compiled, dispatch, slots, gave_up: AtomicU64::new(0) })
+        let longest = known.iter().flatten().map(|program| program.ops.len()).max().unwrap_or(0);
+        Ok(Self { rules: compiled, dispatch, slots, longest, gave_up: AtomicU64::new(0) })
     }
 
     /// Lines on which a rule ran out of steps and counted as no match.
@@ -129,16 +132,17 @@ impl Grok {
         let mut slots = BumpVec::with_capacity_in(self.slots, arena);
         slots.resize(self.slots, UNSET);
         let candidates = self.dispatch.candidates(text);
-        let alone = machine::allowance(0, text.len());
+        let alone = machine::allowance(self.longest, text.len());
         let mut all = alone.saturating_mul(LINE_ALLOWANCE);
         for rule in dispatch::each(&candidates).filter_map(|index| self.rules.get(index)) {
             let Some(slots) = slots.get_mut(..rule.slots()) else { continue };
             let outcome = match &rule.body {
                 Body::Program(program) => {
-                    let own = machine::allowance(program.ops.len(), text.len()).min(all);
+                    // Rules behind a greedy one still get their share.
+                    let own = alone.min(all).max(alone / LINE_ALLOWANCE);
                     let mut steps = own;
                     let outcome = program.matches(arena, text, slots, &mut steps);
-                    all = all.saturating_sub(own - steps).max(alone / LINE_ALLOWANCE);
+                    all = all.saturating_sub(own - steps);
                     outcome
                 }
                 Body::Regex(regex) => regex.matches(text, slots, &mut |name, (start, end)| {

@@ -233,7 +233,7 @@ fn bad_rules_are_refused_with_their_place() {
         ("a x\nb %{data:y}\nc z", "", 3, 3, "impossible"),
         ("a x %{word:y}\nb x %{word:y}", "", 2, 3, "same pattern"),
         ("a (x)\\1", "", 1, 7, "name it"),
-        ("a \\k<b>", "", 1, 8, "no group"),
+        ("a \\k<b>", "", 1, 7, "no group"),
         ("a x %{b}", "b (y", 1, 5, "rule `b` (line 1)"),
         ("a %{boolean(\"\"):x}", "", 1, 3, "boolean"),
         ("a %{date(\"HH\",\"UTC\",\"xx\"):x}", "", 1, 3, "locale"),
