@@ -155,7 +155,7 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
     (r"r (?:(\w+)=(\w*) ?)*", "a=1 b= c=3", ""),
     (r"r [à-ü]+ [^é]+ \Q(.)\E \x41\u0042%{data:d}", "éà x (.) ABc", "d=c"),
     (r"r [[:alpha:]]{2,3}?[[:^digit:]]*+$", "abcdef", ""),
-    (r"r \bfoo\b.*\Bar\Z", "foo bar\n", ""),
+    (r"r \bfoo\b.*\Bar\Z\n", "foo bar\n", ""),
     (r"r a{,2}b{1,}%{data:d}", "aabbx", "d=x"),
     (
         r#"r %{date("EEE d MMM yyyy","Europe/Paris","fr"):d}"#,
