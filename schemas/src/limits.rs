@@ -158,6 +158,10 @@ pub const MAX_SCANNER_RULES: usize = 500;
 pub const MAX_SCANNER_KEYWORDS: usize = 30;
 /// Places one scanner rule looks at in one text; what follows is hidden unread.
 pub const MAX_SCANNER_PLACES: usize = 1_000;
+/// The same, however long the line: some tenths of a second.
+pub const MAX_GROK_STEPS: usize = 16 << 20;
+/// Choices a grok rule may leave open on one line, 32 bytes each, before it counts as no match.
+pub const MAX_GROK_STACK: usize = 256 << 10;
 /// Bytes of a compiled regular expression.
 pub const MAX_REGEX_BYTES: usize = 4 * MIB;
 

@@ -12,5 +12,6 @@ mod http;
 mod kafka;
 mod pipeline;
 mod restart;
+mod search;
 mod smoke;
 mod tidy;

@@ -9,7 +9,7 @@ mod event_search;
 mod exclusion;
 pub mod explain;
 mod files;
-mod grok;
+pub mod grok;
 mod ids;
 mod metrics;
 mod preprocess;
