@@ -165,6 +165,45 @@ pub const MAX_GROK_STACK: usize = 256 << 10;
 /// Bytes of a compiled regular expression.
 pub const MAX_REGEX_BYTES: usize = 4 * MIB;
 
+// ---- Error grouping ------------------------------------------------------------------------------
+
+/// Bytes of a stack trace that are read: a trace of a hundred frames has ten thousand. Of a longer
+/// one its first and its last part are read.
+pub const MAX_STACK_BYTES: usize = 256 << 10;
+/// Bytes of the last part: where Python writes what was raised, and Java the root cause.
+pub const MAX_STACK_TAIL_BYTES: usize = 64 << 10;
+/// Frames kept of one exception, from where it was raised: fingerprints need the first few.
+pub const MAX_STACK_FRAMES: usize = 256;
+/// Exceptions kept of one chain: the reported one, those next to it, the root cause.
+pub const MAX_EXCEPTIONS: usize = 16;
+/// Bytes of a message that tell errors apart; what follows is mostly data.
+pub const MAX_TEMPLATE_BYTES: usize = 1_024;
+/// Lines of a message that tell errors apart, empty ones not counted.
+pub const MAX_TEMPLATE_LINES: usize = 2;
+/// Words and values of a message that tell errors apart.
+pub const MAX_TEMPLATE_WORDS: usize = 128;
+/// Bytes of an error's type and of a fingerprint sent with it; longer ones are cut.
+pub const MAX_ERROR_KIND_BYTES: usize = 512;
+/// Bytes of an issue's title and of its culprit.
+pub const MAX_TITLE_BYTES: usize = 256;
+/// Frames of the user's own code in a fingerprint, as configured, at most.
+pub const MAX_FINGERPRINT_FRAMES: usize = 16;
+/// Frames in a fingerprint where none is the user's own code: one says too little there.
+pub const SYSTEM_FINGERPRINT_FRAMES: usize = 3;
+/// Rules of error grouping in a configuration, merges and splits included.
+pub const MAX_GROUPING_RULES: usize = 10_000;
+/// Bytes of one pattern of such a rule.
+pub const MAX_GROUPING_PATTERN_BYTES: usize = 512;
+/// Distinct issues of one service by default; further ones become one issue that says so. A service with more kinds
+/// of error than that sends data where words belong.
+pub const MAX_ISSUES_PER_SERVICE: usize = 10_000;
+/// Services whose issues are counted apart; errors of further ones share one overflow.
+pub const MAX_ERROR_SERVICES: usize = 10_000;
+/// Clusters of one template miner.
+pub const MAX_TEMPLATE_CLUSTERS: usize = 10_000;
+/// Errors one span can report: its own, and exceptions recorded as its events.
+pub const MAX_ERRORS_PER_SPAN: usize = 8;
+
 // ---- Units and storage ---------------------------------------------------------------------------
 
 /// Milliseconds between units on a local store.
@@ -323,6 +362,7 @@ const _: () = {
     assert!(MAX_ATTRIBUTE_VALUE_BYTES <= MAX_MESSAGE_TEXT_BYTES);
     assert!(SNAPSHOT_REFRESH_MILLIS < 1_000);
     assert!(MAX_DEPTH <= 100);
+    assert!(MAX_STACK_TAIL_BYTES < MAX_STACK_BYTES && MAX_STACK_BYTES <= MAX_MESSAGE_TEXT_BYTES);
     assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
     assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS);
 };

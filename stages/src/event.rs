@@ -7,6 +7,7 @@ use schemas::limits::MAX_PIPELINE_ERRORS;
 use schemas::status::Status;
 use schemas::time::EventTime;
 
+use crate::errors::ErrorEvent;
 use crate::value::Attributes;
 
 /// What a stage could not do on a log, for its `pipeline_errors`.
@@ -58,6 +59,8 @@ pub struct LogEvent<'b> {
     pub errors: BumpVec<'b, PipelineError<'b>>,
     /// Numbers of the scanner rules that matched, each once.
     pub sensitive: BumpVec<'b, u16>,
+    /// The error it reports, once the pipeline has looked.
+    pub error: Option<&'b ErrorEvent<'b>>,
 }
 
 impl<'b> LogEvent<'b> {
@@ -82,6 +85,7 @@ impl<'b> LogEvent<'b> {
             attributes: Attributes::new_in(arena),
             errors: BumpVec::new_in(arena),
             sensitive: BumpVec::new_in(arena),
+            error: None,
         }
     }
 

@@ -77,6 +77,7 @@ fn span(arena: &Bump) -> Span<'_> {
         metrics: BumpVec::from_iter_in([("m", 1.0), ("x", 2.0), ("m", 3.0)], arena),
         links: BumpVec::from_iter_in([link], arena),
         events: BumpVec::from_iter_in([event], arena),
+        errors: BumpVec::new_in(arena),
     }
 }
 

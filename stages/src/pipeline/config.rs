@@ -37,6 +37,9 @@ pub struct Config {
     pub sensitive_data_scanner: ScannerConfig,
     /// Metrics computed from all processed logs, also from those no index keeps.
     pub metrics: Vec<MetricConfig>,
+    /// Which logs and spans are errors, and which issue they belong to.
+    #[serde(skip_serializing_if = "is_default")]
+    pub error_tracking: grouping::RulesConfig,
     /// The first index whose filter matches takes the log.
     pub indexes: Vec<IndexConfig>,
     /// What keeping costs, for the ledger.
@@ -55,6 +58,7 @@ impl Default for Config {
             pipelines: Vec::new(),
             sensitive_data_scanner: ScannerConfig::default(),
             metrics: Vec::new(),
+            error_tracking: grouping::RulesConfig::default(),
             indexes: vec![main],
             prices: None,
         }
@@ -102,6 +106,10 @@ impl<'de> Deserialize<'de> for Filter {
             Form::Text(query) | Form::Object(Object { query }) => Self { query },
         })
     }
+}
+
+fn is_default(rules: &grouping::RulesConfig) -> bool {
+    *rules == grouping::RulesConfig::default()
 }
 
 fn yes() -> bool {

@@ -33,7 +33,7 @@ pub struct Effect {
     #[serde(skip)]
     pub step: usize,
     /// `preprocess`, the path of a pipeline or processor in the configuration, `sensitive_data_scanner`, `metrics`,
-    /// `indexes`.
+    /// `error_tracking`, `indexes`.
     pub rule: String,
     /// Its type.
     #[serde(rename = "type")]
@@ -85,7 +85,8 @@ enum Link {
 const PREPROCESS: usize = 0;
 const SCANNER: usize = 1;
 const METRICS: usize = 2;
-const INDEXES: usize = 3;
+const ERRORS: usize = 3;
+const INDEXES: usize = 4;
 
 impl Explainer {
     /// Takes a configuration apart, or says everything that is wrong with it.
@@ -96,6 +97,7 @@ impl Explainer {
             ("preprocess", "reserved attributes"),
             ("sensitive_data_scanner", ""),
             ("metrics", ""),
+            ("error_tracking", ""),
             ("indexes", ""),
         ] {
             step(&mut steps, kind, kind, name);
@@ -124,8 +126,10 @@ impl Explainer {
         clock: &dyn Fn() -> Duration,
     ) -> (Fate<'_>, Vec<Effect>) {
         let mut told = Told { steps: &mut self.steps, effects: Vec::new(), clock };
+        let mut says_status = false;
         told.run(PREPROCESS, event, |event| {
             self.whole.preprocess.run(arena, event);
+            says_status = event.status.is_some();
             event.status.get_or_insert(Status::Info);
         });
         let mut applied = Applied::default();
@@ -137,6 +141,8 @@ impl Explainer {
             super::note_errors(arena, event);
         });
         told.run(METRICS, event, |event| windows.record(arena, event, 0));
+        let is_stated = says_status || applied.status();
+        told.run(ERRORS, event, |event| self.whole.track(arena, event, is_stated));
         let mut fate = None;
         told.run(INDEXES, event, |event| {
             fate = Some(exclusion::decide(&self.whole.indexes, event))
@@ -341,6 +347,7 @@ pipelines:
                 ("pipelines[1]", Some(false), 0),
                 ("sensitive_data_scanner", None, 0),
                 ("metrics", None, 0),
+                ("error_tracking", None, 0),
                 ("indexes", None, 0),
             ]
         );

@@ -1,5 +1,5 @@
 //! The log pipeline: preprocess -> processors -> sensitive-data scanner -> log-based metrics ->
-//! exclusion -> index.
+//! errors -> exclusion -> index.
 
 pub mod cases;
 mod compiler;
@@ -28,12 +28,15 @@ pub use metrics::MetricWindows;
 use std::sync::Arc;
 
 use bumpalo::Bump;
+use grouping::Grouper;
 use schemas::ledger::Action;
 use schemas::limits::MAX_PROCESSORS;
 use schemas::status::Status;
 use search::Query;
 
+use crate::errors;
 use crate::event::LogEvent;
+use crate::span::Span;
 use crate::tally::Count;
 use crate::value::Value;
 use compiler::Compiler;
@@ -53,6 +56,7 @@ pub struct Pipeline {
     indexes: Vec<exclusion::Index>,
     limits: Arc<[quota::DailyLimit]>,
     prices: Option<price::Prices>,
+    grouper: Grouper,
 }
 
 /// What becomes of a log at the end of the pipeline.
@@ -106,10 +110,14 @@ impl Pipeline {
         let indexes = exclusion::compile(&config.indexes, &mut compiler.errors);
         let limits = quota::compile(&config.indexes, &mut compiler.errors);
         let prices = price::compile(config.prices.as_ref(), &config.indexes, &mut compiler.errors);
+        let grouper = Grouper::compile(&config.error_tracking).map_err(|wrong| {
+            compiler.errors.extend(wrong.into_iter().map(|error| ConfigError {
+                path: format!("error_tracking.{}", error.path),
+                reason: error.reason,
+            }));
+        });
         let (errors, notes, files) = compiler.finish();
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let (Ok(grouper), true) = (grouper, errors.is_empty()) else { return Err(errors) };
         let text = match serde_json::to_string(config) {
             Ok(text) => text,
             Err(error) => {
@@ -129,6 +137,7 @@ impl Pipeline {
             indexes,
             limits,
             prices,
+            grouper,
         })
     }
 
@@ -177,6 +186,7 @@ impl Pipeline {
         windows: &mut MetricWindows,
     ) -> Fate<'_> {
         self.preprocess.run(arena, event);
+        let says_status = event.status.is_some();
         // Every log has a status from here on; remappers may still change it.
         event.status.get_or_insert(Status::Info);
         let mut applied = processors::Applied::default();
@@ -186,7 +196,29 @@ impl Pipeline {
         self.scanner.run(arena, event);
         note_errors(arena, event);
         windows.record(arena, event, offset);
+        self.track(arena, event, says_status || applied.status());
         exclusion::decide(&self.indexes, event)
+    }
+
+    /// Looks for the error a processed log reports. `is_stated`: whether its status was given, or is a guess.
+    fn track<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>, is_stated: bool) {
+        if self.grouper.is_enabled() {
+            let is_stated = is_stated || event.status != Some(Status::Info);
+            let error = errors::of_log(arena, &self.grouper, event, is_stated);
+            event.error = error.map(|error| &*arena.alloc(error));
+        }
+    }
+
+    /// Looks for errors in the spans of one message: fills [`Span::errors`].
+    pub fn process_spans<'b>(&self, arena: &'b Bump, spans: &mut [Span<'b>]) {
+        if self.grouper.is_enabled() {
+            errors::of_spans(arena, &self.grouper, spans);
+        }
+    }
+
+    /// The rules of error grouping.
+    pub fn grouper(&self) -> &Grouper {
+        &self.grouper
     }
 }
 

@@ -75,6 +75,13 @@ pub(super) struct Applied {
     message: bool,
 }
 
+impl Applied {
+    /// Whether a remapper has set the status.
+    pub(super) fn status(&self) -> bool {
+        self.status
+    }
+}
+
 impl Step {
     /// Does its work on one log; what it could not do is noted there.
     pub(super) fn apply<'b>(

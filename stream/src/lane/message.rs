@@ -84,7 +84,18 @@ impl Message<'_> {
                     self.log(arena, record, &mut log, even);
                 }
             }
-            Items::Spans(spans) => {
+            Items::Spans(mut spans) => {
+                let looked = catch_unwind(AssertUnwindSafe(|| {
+                    self.pipeline.process_spans(arena, &mut spans);
+                }));
+                if let Err(panic) = looked {
+                    let detail = panic_text(panic.as_ref());
+                    for span in &spans {
+                        let (index, reason) = (span.index, PIPELINE_PANIC);
+                        self.refuse(record, &Refusal { index, reason, detail, bytes: &[] }, even);
+                    }
+                    spans.clear();
+                }
                 for span in &spans {
                     self.columns.span(span, &self.lineage);
                     let bytes = count(span.bytes);
