@@ -5,6 +5,7 @@
 
 mod metrics;
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -77,6 +78,8 @@ struct State {
     halted: RwLock<Option<String>>,
     pipeline: RwLock<Option<PipelineState>>,
     reload: mpsc::Sender<ReloadRequest>,
+    issues: OnceLock<stream::issues::StatusReader>,
+    monitors: OnceLock<crate::monitors::Reader>,
 }
 
 /// Which pipeline runs, and why the last attempt to change it was refused.
@@ -99,6 +102,8 @@ struct Report {
     /// Why the worker does nothing until a person has decided.
     halted: Option<String>,
     pipeline: Option<PipelineState>,
+    issues: Option<stream::issues::Status>,
+    monitors: Option<BTreeMap<String, crate::monitors::Shown>>,
 }
 
 impl State {
@@ -112,6 +117,8 @@ impl State {
             worker: read(&self.worker).as_ref().map(stream::worker::StatusReader::read),
             halted: read(&self.halted).clone(),
             pipeline: read(&self.pipeline).clone(),
+            issues: self.issues.get().map(stream::issues::StatusReader::read),
+            monitors: self.monitors.get().map(crate::monitors::Reader::read),
         }
     }
 
@@ -144,6 +151,10 @@ impl Admin {
             halted: RwLock::new(None),
             pipeline: RwLock::new(None),
             reload,
+    }
+
+            issues: OnceLock::new(),
+            monitors: OnceLock::new(),
         });
         let accept = tokio::spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { state, address, accept, reloads: Some(reloads) })
@@ -185,6 +196,25 @@ impl Admin {
     /// Those who ask for the pipeline to be read again; once.
     pub(crate) fn reload_requests(&mut self) -> Option<mpsc::Receiver<ReloadRequest>> {
         self.reloads.take()
+    }
+    /// Shows where the issues stand from now on.
+    pub fn show_issues(&self, reader: stream::issues::StatusReader) {
+        let _ = self.state.issues.set(reader);
+    }
+
+    /// Shows where monitors stand from now on.
+    pub fn show_monitors(&self, reader: crate::monitors::Reader) {
+        let _ = self.state.monitors.set(reader);
+    }
+
+    /// Reads where the worker stands, whichever runs then; none while it waits for a decision.
+    pub fn worker_reader(&self) -> Box<dyn Fn() -> Option<stream::worker::Status> + Send + Sync> {
+        let state = Arc::clone(&self.state);
+        Box::new(move || {
+            let halted = read(&state.halted).is_some();
+            let worker = read(&state.worker);
+            worker.as_ref().filter(|_| !halted).map(stream::worker::StatusReader::read)
+        })
     }
 
     /// Closes the port.
@@ -309,8 +339,6 @@ fn json(report: &Report) -> serde_json::Value {
     if let (Some(worker), Some(body)) = (&report.worker, body.as_object_mut()) {
         body.insert("worker".to_owned(), serde_json::json!(worker));
     }
-    if let (Some(pipeline), Some(body)) = (&report.pipeline, body.as_object_mut()) {
-        body.insert("pipeline".to_owned(), serde_json::json!(pipeline));
     }
     if let (Some(halted), Some(body)) = (&report.halted, body.as_object_mut()) {
         body.insert("worker_halted".to_owned(), halted.as_str().into());

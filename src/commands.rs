@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod fsck;
+mod issues;
 mod maintain;
 mod operator;
 mod pipeline;
@@ -52,6 +53,7 @@ async fn dispatch(command: Command) -> u8 {
         Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Pipeline(command) => pipeline::run(&command).await,
+        Command::Issues(command) => issues::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Demo(args) => demo::run(&args).await,
     }
@@ -70,6 +72,7 @@ fn tracing(command: &Command) {
         | Command::Maintain(_)
         | Command::Operator(_)
         | Command::Pipeline(_)
+        | Command::Issues(_)
         | Command::Config(_)
         | Command::Demo(_) => "error",
     };

@@ -5,6 +5,7 @@
 //! publishes, query stops, the broker last. A role that fails by itself ends the process with its
 //! error, after the others were drained.
 
+mod issues_role;
 mod lock;
 mod reload;
 mod shutdown;
@@ -101,6 +102,12 @@ pub enum StartError {
     /// The query service.
     #[error(transparent)]
     Query(#[from] query::StartError),
+    /// Notifications.
+    #[error(transparent)]
+    Notify(#[from] crate::notify::SetupError),
+    /// Monitors.
+    #[error("monitors: {0}")]
+    Monitors(String),
 }
 
 /// A role stopped by itself.
@@ -127,6 +134,7 @@ pub struct Engine {
     #[cfg(feature = "embedded-broker")]
     broker: Option<broker::Broker>,
     worker: worker_role::WorkerRole,
+    issues: issues_role::IssuesRole,
     intake: Option<ingest::Running>,
     query: Option<query::Running>,
     /// Where the pipeline is read from again; none where it can not be.
@@ -157,6 +165,7 @@ impl Engine {
             #[cfg(feature = "embedded-broker")]
             broker: None,
             worker: worker_role::WorkerRole::default(),
+            issues: issues_role::IssuesRole::default(),
             intake: None,
             query: None,
             source: None,
@@ -188,6 +197,7 @@ impl Engine {
                 admin.show_pipeline(config.pipeline.version(), &[]);
             }
             tracing::info!(store = %config.storage.url, "worker started");
+            self.issues.start(config, self.admin.as_ref())?;
         }
         if self.roles.has(Roles::Ingest) {
             let settings = ingest::Config {
@@ -205,7 +215,11 @@ impl Engine {
                 otlp_http = %config.intake.otlp_http, "intake started");
         }
         if self.roles.has(Roles::Query) {
-            self.query = Some(query::start(query_settings(config)?).await?);
+            let mut settings = query_settings(config)?;
+            if config.tracking.enabled {
+                settings.routes = Some(crate::issue_desk::http::routes(open_store(config)?));
+            }
+            self.query = Some(query::start(settings).await?);
             tracing::info!(http = %config.query.http, postgres = %config.query.postgres, "query started");
         }
         Ok(())
@@ -323,5 +337,6 @@ pub(crate) fn query_settings(config: &Config) -> Result<query::Config, StartErro
         memory_bytes: config.query.memory_bytes,
         timeout: config.query.timeout,
         max_rows: config.query.max_rows,
+        routes: None,
     })
 }

@@ -11,6 +11,9 @@
 //! | [`commands`] | one file per command |
 //! | [`api`] | client of our own HTTP API, over [`http`] |
 //! | [`demo`] | a small shop whose telemetry shows the product, and the oracle that checks it |
+//! | [`issue_desk`] | issues for people: lists, pages, decisions |
+//! | [`notify`] | messages about them, over HTTP |
+//! | [`monitors`] | queries that are watched |
 //! | [`redrive`] | dead letters through again |
 //! | [`exit`] | exit codes |
 
@@ -25,4 +28,7 @@ pub mod engine;
 pub mod exit;
 pub mod http;
 pub mod pipeline;
+pub mod issue_desk;
+pub mod monitors;
+pub mod notify;
 pub mod redrive;

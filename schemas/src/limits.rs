@@ -165,6 +165,73 @@ pub const MAX_GROK_STACK: usize = 256 << 10;
 /// Bytes of a compiled regular expression.
 pub const MAX_REGEX_BYTES: usize = 4 * MIB;
 
+// ---- Error tracking -------------------------------------------------------------------------------
+
+/// Rows of `error_events` one lane keeps with all their context, per issue and version and unit: a flood of one
+/// error costs little more than its count, and samples are spread over time and versions.
+pub const MAX_CONTEXT_EVENTS: u32 = 100;
+/// Issues and versions per lane and unit whose context is counted; further ones keep none: adversarial
+/// messages must not fill the memory.
+pub const MAX_CONTEXT_ISSUES: usize = 20_000;
+/// Issues the state holds; errors of further ones go into one issue that says so. About 3 KiB each.
+pub const MAX_ISSUES: usize = 100_000;
+/// Distinct versions, environments and hosts counted per issue; further ones are counted as
+/// [`OVERFLOW_VALUE`].
+pub const MAX_ISSUE_VALUES: usize = 50;
+/// Versions remembered per service, with the time they were first seen.
+pub const MAX_SERVICE_VERSIONS: usize = 200;
+/// Services whose versions are remembered.
+pub const MAX_VERSIONED_SERVICES: usize = 2_000;
+/// Users or batches counted exactly per issue; above, the number is estimated from as many hashes.
+pub const MAX_EXACT_AFFECTED: usize = 256;
+/// Ids of grouping one issue may stand for after merges.
+pub const MAX_ALIASES: usize = 1_000;
+/// Sample events an issue points at.
+pub const MAX_SAMPLES: usize = 20;
+/// Minutes an issue keeps counts for.
+pub const MAX_ISSUE_MINUTES: usize = 120;
+/// Hours an issue keeps counts for: five weeks, four of them to compare the same hour with.
+pub const MAX_ISSUE_HOURS: usize = 35 * 24;
+/// Days an issue keeps counts for.
+pub const MAX_ISSUE_DAYS: usize = 400;
+/// Bytes of an issue's message and culprit as its state keeps them; longer ones are cut.
+pub const MAX_ISSUE_TEXT_BYTES: usize = 1_024;
+/// Commit-log records of the first pipeline that one unit of the second one takes in at most.
+pub const MAX_ISSUE_UNIT_RECORDS: usize = 256;
+/// Commit-log records of the first pipeline after which the second one records that it has seen them, though
+/// there was no error among them.
+pub const MAX_QUIET_RECORDS: u64 = 100;
+/// Changed issues whose counts one unit writes into `error_issue_history`; the others follow with the next.
+pub const MAX_COUNTED_ROWS: usize = 1_000;
+/// Milliseconds between two rows of an issue that only its counts have changed for.
+pub const ISSUE_REFRESH_MILLIS: i64 = 5_000;
+/// Changes of issues between two full copies of the state.
+pub const MAX_STATE_DELTAS: usize = 64;
+/// Issues in one object of the state: far below [`MAX_RECORD_CONTENT_BYTES`] even if each has all it may have.
+pub const MAX_STATE_PART_ISSUES: usize = 1_000;
+/// Alerts of one recipient sent one by one before they are put together.
+pub const ALERT_BURST: u32 = 10;
+/// Seconds until one more alert may be sent alone.
+pub const ALERT_REFILL_SECONDS: i64 = 60;
+/// Seconds for which alerts over the burst are put together into one message.
+pub const DIGEST_SECONDS: i64 = 300;
+/// Alerts one message names; it says how many further ones there are.
+pub const MAX_DIGEST_ALERTS: usize = 50;
+/// Messages that may wait for one recipient; further alerts wait in the digest.
+pub const MAX_PENDING_MESSAGES: usize = 100;
+/// Seconds a message is tried for before it is given up.
+pub const NOTIFY_GIVE_UP_SECONDS: i64 = 24 * 3_600;
+/// Seconds between two attempts at a message: at first, and at most.
+pub const NOTIFY_BACKOFF_SECONDS: (i64, i64) = (5, 600);
+/// Seconds one attempt may take, its connection included.
+pub const NOTIFY_TIMEOUT_SECONDS: u64 = 10;
+/// Bytes of an answer that are read, to say why a target refused.
+pub const MAX_NOTIFY_ANSWER_BYTES: usize = 4 << 10;
+/// Messages sent at once.
+pub const MAX_CONCURRENT_NOTIFICATIONS: usize = 8;
+/// Monitors in a configuration.
+pub const MAX_MONITORS: usize = 200;
+
 // ---- Error grouping ------------------------------------------------------------------------------
 
 /// Bytes of a stack trace that are read: a trace of a hundred frames has ten thousand. Of a longer

@@ -172,6 +172,19 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Yes or no.
+    pub(super) fn flag(&mut self, rule: &str, value: Option<&Scalar>, default: bool) -> bool {
+        match self.text(rule, value).as_deref() {
+            None => default,
+            Some("true") => true,
+            Some("false") => false,
+            Some(other) => {
+                self.problem(rule, format!("{other:?} is neither"), "true or false");
+                default
+            }
+        }
+    }
+
     /// A whole number within bounds.
     pub(super) fn count(
         &mut self,

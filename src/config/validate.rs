@@ -54,6 +54,7 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
         query: query(&raw, check),
         worker: worker(&raw.worker, remote, health, check),
         upkeep: super::upkeep::settings(&raw.upkeep, &raw.tables, check),
+        tracking: super::tracking::tracking(&raw.issues, &raw.notifications, &raw.monitors, check),
         health,
         shutdown_deadline: check.duration(
             "shutdown_deadline",

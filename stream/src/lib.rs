@@ -11,7 +11,9 @@
 //! 7. [`worker`]: the loop that drives all of it, and recovery.
 //! 8. [`upkeep`]: compaction, retention, and the deletion of what nothing refers to.
 //!
-//! Beside it: [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
+//! 9. [`issues`]: the second pipeline, which keeps the state of issues; its source is the commit log.
+//!
+//! Beside it: [`watermark`] says how complete the tables are, [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
 
 pub mod backoff;
 pub mod clock;
@@ -23,6 +25,7 @@ pub mod files;
 #[cfg(test)]
 mod fixture;
 pub mod fsck;
+pub mod issues;
 pub mod kafka;
 pub mod lane;
 mod mutant;
@@ -35,4 +38,5 @@ pub mod table;
 pub mod unit;
 pub mod upkeep;
 pub mod versions;
+pub mod watermark;
 pub mod worker;

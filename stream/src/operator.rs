@@ -188,7 +188,7 @@ pub async fn adopt(
 ) -> Result<u64, OperatorError> {
     let layout = Layout::new(LIVE_PIPELINE);
     let mut tables = BTreeMap::new();
-    for table in Table::ALL {
+    for table in Table::of(LIVE_PIPELINE) {
         if let Some(found) = inspect(store, table, LIVE_PIPELINE).await? {
             tables.insert(table, found);
         }

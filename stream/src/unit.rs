@@ -11,14 +11,16 @@ use schemas::time::{EventHour, EventTime};
 
 use crate::files::FilePlan;
 use stages::columns::{
-    DeadLetter, DeadLetterColumns, LedgerColumns, LedgerEntry, Lineage, LogColumns, MetricColumns,
-    SpanColumns, TableColumns,
+    DeadLetter, DeadLetterColumns, ErrorEventColumns, LedgerColumns, LedgerEntry, Lineage,
+    LogColumns, MetricColumns, SpanColumns, TableColumns,
 };
+use stages::errors::ErrorEvent;
 use stages::event::LogEvent;
 use stages::pipeline::quota::{DailyLimit, Kept};
 use stages::point::Point;
 use stages::record::TopicPartition;
 use stages::span::Span;
+use stages::value::Attributes;
 
 type Hours<C> = BTreeMap<EventHour, C>;
 
@@ -30,6 +32,7 @@ pub struct Columns {
     metrics: Hours<MetricColumns>,
     dead_letters: Hours<DeadLetterColumns>,
     ledger: Hours<LedgerColumns>,
+    error_events: Hours<ErrorEventColumns>,
     rows: usize,
 }
 
@@ -64,6 +67,19 @@ impl Columns {
         self.ledger.entry(entry.timestamp.hour()).or_default().push(entry, lineage);
     }
 
+    /// Adds an error to the hour of its time.
+    pub fn error_event(
+        &mut self,
+        event: &ErrorEvent<'_>,
+        attributes: &Attributes<'_>,
+        tags: &[&str],
+        lineage: &Lineage<'_>,
+    ) {
+        self.rows += 1;
+        let columns = self.error_events.entry(event.timestamp.hour()).or_default();
+        columns.push(event, attributes, tags, lineage);
+    }
+
     /// Rows so far.
     pub fn rows(&self) -> usize {
         self.rows
@@ -79,12 +95,14 @@ impl Columns {
             + bytes(&self.metrics)
             + bytes(&self.dead_letters)
             + bytes(&self.ledger)
+            + bytes(&self.error_events)
     }
 
     /// Event hours of the table that spreads widest.
     pub fn hours(&self) -> usize {
         let spreads = [self.logs.len(), self.spans.len(), self.metrics.len()];
-        spreads.into_iter().chain([self.dead_letters.len(), self.ledger.len()]).max().unwrap_or(0)
+        let others = [self.dead_letters.len(), self.ledger.len(), self.error_events.len()];
+        spreads.into_iter().chain(others).max().unwrap_or(0)
     }
 
     /// The rows as one batch per table and hour; empty afterwards.
@@ -104,6 +122,7 @@ impl Columns {
         finish(&mut self.metrics, &mut out)?;
         finish(&mut self.dead_letters, &mut out)?;
         finish(&mut self.ledger, &mut out)?;
+        finish(&mut self.error_events, &mut out)?;
         self.rows = 0;
         Ok(out)
     }

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::table::Table;
 
 use super::record::{
-    Bits, Body, Claim, Commit, FileAdd, MaintenanceKind, Record, TableChange, Unit, UnitPartition,
+    Bits, Body, Claim, Commit, FileAdd, MaintenanceKind, Record, StateRef, TableChange, Unit,
+    UnitPartition,
 };
 use crate::mutant::{Mutant, planted};
 use stages::pipeline::quota::{self, KeptByDay};
@@ -56,6 +57,9 @@ pub struct Head {
     pub cluster_id: Option<String>,
     /// Tables.
     pub tables: BTreeMap<Table, TableHead>,
+    /// The pipeline's state, for one that keeps any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateRef>,
     /// Partitions.
     #[serde(with = "pairs")]
     pub partitions: BTreeMap<TopicPartition, PartitionHead>,
@@ -316,6 +320,9 @@ impl Head {
         }
         for add in &unit.adds {
             self.tables.entry(add.table).or_default().last_add_seq = Some(seq);
+        }
+        if unit.state.is_some() {
+            self.state.clone_from(&unit.state);
         }
     }
 

@@ -98,6 +98,10 @@ impl Message<'_> {
                 }
                 for span in &spans {
                     self.columns.span(span, &self.lineage);
+                    // One on its way up is the same occurrence as where it began.
+                    for error in span.errors.iter().filter(|error| !error.is_repeat) {
+                        self.columns.error_event(error, &span.attributes, &[], &self.lineage);
+                    }
                     let bytes = count(span.bytes);
                     self.tally.add(Action::Indexed, "spans", span.service, 1, bytes);
                 }
@@ -121,6 +125,10 @@ impl Message<'_> {
             self.pipeline.process(arena, log, offset, self.windows)
         }));
         let bytes = count(log.bytes);
+        // Before exclusion: what is thrown away is an error all the same.
+        if let (Ok(_), Some(error)) = (&fate, log.error) {
+            self.columns.error_event(error, &log.attributes, &log.tags, &self.lineage);
+        }
         if fate.is_ok() {
             for rule in self.pipeline.sensitive(log) {
                 self.tally.add(Action::Sensitive, rule, log.service, 1, bytes);

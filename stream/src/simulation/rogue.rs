@@ -55,6 +55,7 @@ pub(super) async fn append(world: &mut World) {
             adds: vec![add(&path, 2)],
             kept: Vec::new(),
             pipeline: None,
+            state: None,
         };
         Body::Commit(Commit { units: vec![unit] })
     };

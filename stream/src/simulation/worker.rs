@@ -199,6 +199,7 @@ impl Worker {
             adds: vec![add(&path, world.oracle.rows(&path))],
             kept: Vec::new(),
             pipeline: None,
+            state: None,
         };
         let body = Body::Commit(Commit { units: vec![unit] });
         let Some(seq) = self.append(|_| body.clone()).await else { return false };
@@ -250,7 +251,6 @@ impl Worker {
             parent_seq,
             removes: files.iter().map(remove).collect(),
             adds: vec![add(&path, world.oracle.rows(&path))],
-            kept: Vec::new(),
         };
         self.plan = Some(Maintenance {
             author: self.owner.clone(),

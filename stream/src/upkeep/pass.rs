@@ -9,7 +9,6 @@ use object_store::{Error as StoreError, ObjectStore};
 use schemas::limits::{
     MAX_COMPACTION_BATCH_BYTES, MAX_COMPACTION_BATCH_FILES, MAX_REMOVES_PER_RECORD,
 };
-use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 use tokio_util::sync::CancellationToken;
 
@@ -83,6 +82,7 @@ pub struct Scope {
 #[derive(Debug)]
 pub struct Keeper {
     world: World,
+    pipeline: &'static str,
     settings: Settings,
     author: String,
     tables: BTreeMap<Table, PublishedTable>,
@@ -110,8 +110,10 @@ enum Appended {
 
 impl Keeper {
     /// A maintainer that calls itself `author` in the log.
-    pub fn new(world: World, settings: Settings, author: String) -> Self {
-        Self { world, settings, author, tables: BTreeMap::new(), suspects: BTreeMap::new() }
+    /// It keeps the tables of one pipeline, through that pipeline's log.
+    pub fn new(world: World, pipeline: &'static str, settings: Settings, author: String) -> Self {
+        let (tables, suspects) = (BTreeMap::new(), BTreeMap::new());
+        Self { world, pipeline, settings, author, tables, suspects }
     }
 
     /// One pass. Tells each step as it is done.
@@ -126,7 +128,7 @@ impl Keeper {
         if self.tables.is_empty() {
             // Opening the tables would create them.
             let store = self.world.store.as_ref();
-            let layout = Layout::new(LIVE_PIPELINE);
+            let layout = Layout::new(self.pipeline);
             if store.list(Some(&layout.records())).try_next().await?.is_none() {
                 return Err(PassError::Empty);
             }
@@ -141,14 +143,14 @@ impl Keeper {
 
     /// Opens the tables, or reads what is new in them.
     async fn look_at_tables(&mut self) -> Result<(), TableError> {
-        for table in Table::ALL {
+        for table in Table::of(self.pipeline) {
             if let Some(open) = self.tables.get_mut(&table) {
                 open.reload().await?;
                 continue;
             }
             let World { store, clock, entropy, backoff, .. } = self.world.clone();
             let open =
-                PublishedTable::open(store, table, LIVE_PIPELINE, clock, entropy, backoff).await?;
+                PublishedTable::open(store, table, self.pipeline, clock, entropy, backoff).await?;
             self.tables.insert(table, open);
         }
         Ok(())
@@ -178,7 +180,7 @@ impl Keeper {
     async fn read_log(&self) -> Result<(CommitLog, Vec<Entry>), LogError> {
         let cursors = self.cursors();
         let World { store, clock, entropy, backoff, .. } = self.world.clone();
-        let layout = Layout::new(LIVE_PIPELINE);
+        let layout = Layout::new(self.pipeline);
         CommitLog::recover(store, layout, clock, entropy, backoff, |head| {
             head.is_published_at(&cursors)
         })
@@ -430,7 +432,7 @@ impl Pass<'_> {
     async fn collect_log(&mut self) -> Result<(), PassError> {
         let cursors = self.keeper.cursors();
         let usable = |head: &Head| head.is_published_at(&cursors);
-        let layout = Layout::new(LIVE_PIPELINE);
+        let layout = Layout::new(self.keeper.pipeline);
         let horizon: Duration = self.keeper.settings.log_horizon;
         let now = self.keeper.world.clock.unix_millis();
         let store = self.keeper.world.store.as_ref();

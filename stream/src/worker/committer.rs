@@ -246,7 +246,7 @@ impl Committer {
         }
         let (owner, kept) = (self.claimant.owner.clone(), unit.kept.clone());
         let pipeline = Some(unit.pipeline.clone());
-        Ok(record::Unit { owner, partitions, adds, kept, pipeline })
+        Ok(record::Unit { owner, partitions, adds, kept, pipeline, state: None })
     }
 
     async fn claim(&mut self, mut infos: Vec<PartitionInfo>) -> Result<Vec<Held>, Error> {

@@ -153,7 +153,7 @@ pub(super) async fn open_tables(
     world: &World,
     config: &Config,
 ) -> Result<Vec<PublishedTable>, Error> {
-    let open = Table::ALL.map(|table| {
+    let open = Table::of(LIVE_PIPELINE).map(|table| {
         PublishedTable::open(
             Arc::clone(&config.store),
             table,

@@ -55,6 +55,7 @@ pub(crate) fn unit(
         }],
         kept: Vec::new(),
         pipeline: None,
+        state: None,
     }
 }
 

@@ -50,7 +50,7 @@ fn keeper_at(store: &Arc<dyn ObjectStore>, settings: Settings, days: i64) -> Kee
         backoff: TEST_BACKOFF,
         stop: CancellationToken::new(),
     };
-    Keeper::new(world, settings, "test".to_owned())
+    Keeper::new(world, LIVE_PIPELINE, settings, "test".to_owned())
 }
 
 fn keeper(store: &Arc<dyn ObjectStore>) -> Keeper {
