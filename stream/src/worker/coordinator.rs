@@ -14,6 +14,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::lane_thread::{self, Command, Notice};
+use super::marks::Marks;
 use super::recovery::{Held, ask_partitions};
 use super::status::Board;
 use super::{Config, Error, SharedSource, Topic, World};
@@ -91,6 +92,7 @@ impl Coordinator {
         world: &World,
         config: &Config,
         links: Links,
+        marks: &Marks,
         held: Vec<Held>,
     ) -> Result<Self, Error> {
         let Links { source, changes, work, rejected, board } = links;
@@ -114,12 +116,14 @@ impl Coordinator {
             board,
         };
         let suspects = Arc::new(Suspects::default());
+        marks.convict(&suspects);
         for number in 0..threads {
             let lane = Lane::new(Arc::clone(&config.pipeline), Share::of(threads));
             let lane = lane.with_suspects(Arc::clone(&suspects));
             let Some(input) = coordinator.with_source(|source| source.lane(&[])) else { break };
-            let lane = lane_thread::spawn(number, lane, input, sender.clone());
-            let lane = lane.map_err(|error| Error(format!("cannot start a thread: {error}")))?;
+            let lane = lane_thread::spawn(number, lane, input, marks.lane(number), sender.clone());
+            let lane =
+                lane.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
             coordinator.lanes.push(lane);
         }
         coordinator.attach(held)?;
@@ -161,9 +165,9 @@ impl Coordinator {
                     Some(Notice::Halt(reason)) => {
                         // What was read before is good: commit it, then end.
                         self.finish().await?;
-                        return Err(Error(reason));
+                        return Err(reason);
                     }
-                    None => return Err(Error("all lanes have ended".to_owned())),
+                    None => return Err(Error::new("all lanes have ended".to_owned())),
                 },
                 _ = epoch.tick() => self.cut().await?,
                 _ = refresh.tick() => self.look_for_partitions().await?,
@@ -217,7 +221,7 @@ impl Coordinator {
     async fn crashed(&mut self, crash: &Crash) -> Result<(), Error> {
         if crash.is_hopeless() {
             self.finish().await?;
-            return Err(Error(crash.to_string()));
+            return Err(Error::new(crash.to_string()));
         }
         tracing::error!("{crash}; what is not committed is read again");
         self.reset().await
@@ -244,7 +248,7 @@ impl Coordinator {
         let mut parts = Vec::with_capacity(replies.len());
         for part in replies {
             let part = part.await.map_err(|_| lane_ended())?;
-            parts.push(part.map_err(|error| Error(format!("cannot build columns: {error}")))?);
+            parts.push(part.map_err(|error| Error::new(format!("cannot build columns: {error}")))?);
         }
         let unit = Unit::assemble(parts);
         for range in unit.iter().flat_map(|unit| &unit.ranges) {
@@ -297,7 +301,7 @@ impl Coordinator {
                 self.wanted.extend(held.into_iter().map(|held| held.partition));
                 return Ok(());
             }
-            Some(Err(error)) => return Err(Error(error.to_string())),
+            Some(Err(error)) => return Err(Error::new(error.to_string())),
         }
         let mut shares: Vec<Vec<Assigned>> = vec![Vec::new(); self.lanes.len()];
         for Held { partition, offset, clock_ns } in held {
@@ -353,5 +357,5 @@ fn command(lane: &SyncSender<Command>, command: Command) -> Result<(), Error> {
 }
 
 fn lane_ended() -> Error {
-    Error("a lane has ended or hangs; its panic is in the log above".to_owned())
+    Error::new("a lane has ended or hangs; its panic is in the log above".to_owned())
 }
