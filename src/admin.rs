@@ -151,8 +151,6 @@ impl Admin {
             halted: RwLock::new(None),
             pipeline: RwLock::new(None),
             reload,
-    }
-
             issues: OnceLock::new(),
             monitors: OnceLock::new(),
         });
@@ -339,6 +337,14 @@ fn json(report: &Report) -> serde_json::Value {
     if let (Some(worker), Some(body)) = (&report.worker, body.as_object_mut()) {
         body.insert("worker".to_owned(), serde_json::json!(worker));
     }
+    if let (Some(pipeline), Some(body)) = (&report.pipeline, body.as_object_mut()) {
+        body.insert("pipeline".to_owned(), serde_json::json!(pipeline));
+    }
+    if let (Some(issues), Some(body)) = (&report.issues, body.as_object_mut()) {
+        body.insert("issues".to_owned(), serde_json::json!(issues));
+    }
+    if let (Some(monitors), Some(body)) = (&report.monitors, body.as_object_mut()) {
+        body.insert("monitors".to_owned(), serde_json::json!(monitors));
     }
     if let (Some(halted), Some(body)) = (&report.halted, body.as_object_mut()) {
         body.insert("worker_halted".to_owned(), halted.as_str().into());

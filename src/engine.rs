@@ -198,6 +198,7 @@ impl Engine {
             }
             tracing::info!(store = %config.storage.url, "worker started");
             self.issues.start(config, self.admin.as_ref())?;
+            remove_leftovers(config.storage.clone());
         }
         if self.roles.has(Roles::Ingest) {
             let settings = ingest::Config {
@@ -291,6 +292,25 @@ fn open_store(config: &Config) -> Result<Arc<dyn ObjectStore>, stream::store::Er
     stream::store::open(&config.storage)
 }
 
+/// Files that crashes have left half written in a local store. On a thread of its own, which the end of the
+/// process does not wait for: it walks the whole directory.
+fn remove_leftovers(storage: stream::store::Config) {
+    let age = Duration::from_secs(schemas::limits::LEFTOVER_SECONDS);
+    let remove = move || {
+        let clock = stream::clock::System::shared();
+        match stream::store::remove_leftovers(&storage, clock.as_ref(), age) {
+            Ok(stream::store::Leftovers { files: 0, .. }) => {}
+            Ok(found) => {
+                tracing::info!(files = found.files, bytes = found.bytes, "leftovers removed");
+            }
+            Err(error) => tracing::warn!(%error, "leftovers of crashes not looked for"),
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("leftovers".to_owned()).spawn(remove) {
+        tracing::warn!(%error, "leftovers of crashes not looked for");
+    }
+}
+
 fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::Config, StartError> {
     Ok(stream::worker::Config {
         brokers,
@@ -303,6 +323,7 @@ fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::C
         threads: config.worker.threads,
         sharing: sharing(config),
         upkeep: config.upkeep.clone(),
+        notes: Some(config.data_dir.join("notes")),
     })
 }
 

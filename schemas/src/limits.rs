@@ -346,6 +346,12 @@ pub const MERGE_BATCH_ROWS: usize = 8_192;
 pub const MERGE_BATCH_BYTES: usize = 64 * MIB;
 /// Bytes of one batch read from one file.
 pub const MAX_READ_BATCH_BYTES: usize = 16 * MIB;
+/// Seconds after which a file that a local store has staged and not put in its place is a crash's: no write
+/// takes a day.
+pub const LEFTOVER_SECONDS: u64 = 24 * 3_600;
+/// Files of which upkeep remembers the indexes they have rows of, so that it need not read them again; above
+/// it all are forgotten. About 200 bytes each.
+pub const MAX_KNOWN_FILES: usize = 100_000;
 /// Files fetched at once to be merged.
 pub const MERGE_CONCURRENT_READS: usize = 8;
 /// Seconds between passes of upkeep.

@@ -43,7 +43,9 @@ pub(super) fn settings(
                 ..=seconds(limits::MAX_VACUUM_HORIZON_SECONDS),
         ),
         log_horizon: default.log_horizon,
+        delete_interval: default.delete_interval,
         retention: retention(tables, check),
+        index_retention: default.index_retention,
     }
 }
 

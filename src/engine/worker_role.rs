@@ -95,6 +95,6 @@ impl WorkerRole {
 fn halted(error: &Error, admin: Option<&Admin>) {
     tracing::error!("{error}; intake and query go on, Kafka keeps what comes");
     if let Some(admin) = admin {
-        admin.show_halted(&error.0);
+        admin.show_halted(error.text());
     }
 }

@@ -25,7 +25,7 @@ use quota_book::QuotaBook;
 use stages::columns::{LedgerEntry, Lineage};
 use stages::pipeline::quota::Quotas;
 use stages::pipeline::{MetricWindows, Pipeline};
-use stages::record::TopicPartition;
+use stages::record::{Record, TopicPartition};
 use stages::tally::{Line, Tally};
 use suspects::{Crash, Suspects};
 
@@ -193,6 +193,12 @@ impl Lane {
     /// skipped; offsets that never came are counted. Records of partitions the lane does not hold
     /// are ignored: their owner reads them.
     pub fn process(&mut self, batch: &Batch) {
+        self.process_some(&batch.partition, &batch.records);
+        self.measure();
+    }
+
+    /// Some records of a batch; [`Self::measure`] is due after the last of them.
+    pub(crate) fn process_some(&mut self, partition: &TopicPartition, records: &[Record]) {
         if self.crash.is_some() {
             return;
         }
@@ -200,11 +206,11 @@ impl Lane {
         if !quotas.is_empty() {
             quotas.rebase(&book.kept());
         }
-        let Some(state) = partitions.get_mut(&batch.partition) else {
-            tracing::debug!(partition = ?batch.partition, "records of a partition not held here");
+        let Some(state) = partitions.get_mut(partition) else {
+            tracing::debug!(?partition, "records of a partition not held here");
             return;
         };
-        for record in &batch.records {
+        for record in records {
             if record.offset < state.next {
                 continue;
             }
@@ -222,13 +228,13 @@ impl Lane {
                 quotas,
                 columns,
                 lineage: Lineage {
-                    topic: &batch.partition.topic,
-                    partition: batch.partition.partition,
+                    topic: &partition.topic,
+                    partition: partition.partition,
                     offset: record.offset,
                     pipeline_version: pipeline.version(),
                 },
             };
-            let reason = suspects.quarantined(&batch.partition, record.offset);
+            let reason = suspects.quarantined(partition, record.offset);
             // Decoder and stages have guards of their own. What panics outside of them leaves columns half
             // filled: the lane is of no use until it is reset.
             let done = catch_unwind(AssertUnwindSafe(|| match reason {
@@ -237,7 +243,7 @@ impl Lane {
             }));
             if let Err(panic) = done {
                 let text = message::panic_text(panic.as_ref());
-                self.crash = Some(suspects.crashed(&batch.partition, record.offset, text));
+                self.crash = Some(suspects.crashed(partition, record.offset, text));
                 self.full = false;
                 return;
             }
@@ -248,7 +254,6 @@ impl Lane {
             }
             self.unmeasured += record.payload.len();
         }
-        self.measure();
     }
 
     /// Whether the lane's share of the unit is used up and a barrier is due. Judged after each
@@ -262,7 +267,11 @@ impl Lane {
         self.partitions.values().all(|state| state.from == state.next)
     }
 
-    fn measure(&mut self) {
+    /// Looks whether the share is used up.
+    pub(crate) fn measure(&mut self) {
+        if self.crash.is_some() {
+            return;
+        }
         let rows = self.columns.rows() >= self.share.rows;
         let hours = self.columns.hours() >= self.share.hours;
         self.full |= rows || hours;

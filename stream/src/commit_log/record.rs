@@ -69,6 +69,8 @@ pub enum Body {
     Maintenance(Maintenance),
     /// A person decided something.
     Operator(Operator),
+    /// Tables gain columns.
+    Schema(Schema),
 }
 
 /// A worker takes partitions: from here on only units of these generations are valid.
@@ -251,6 +253,37 @@ pub struct FileRemove {
     pub rows: i64,
 }
 
+/// Tables gain columns: a newer version writes what an older one did not. Appended before the first
+/// file that has them; files written before read as null there.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// The worker's incarnation. Informational.
+    pub author: String,
+    /// Per table, each table once.
+    pub tables: Vec<TableColumns>,
+}
+
+/// Columns one table gains.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableColumns {
+    /// The table.
+    pub table: Table,
+    /// The columns.
+    pub columns: Vec<Column>,
+}
+
+/// A column that comes to a table.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its field in a Delta schema, JSON.
+    pub field: String,
+}
+
 /// A person's decision, recorded for good.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -331,7 +364,7 @@ pub fn hash(stored: &[u8]) -> Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit_log::head::tests::{claim, gap, maintenance, unit};
+    use crate::commit_log::head::tests::{claim, gap, maintenance, schema, unit};
     use proptest::prelude::*;
 
     fn record(seq: u64, nonce: u128, offsets: i64) -> Record {
@@ -372,6 +405,7 @@ mod tests {
                 maintenance(MaintenanceKind::Compact, &[Table::Logs, Table::Spans], Some(seq), &["a"]),
                 maintenance(MaintenanceKind::Swap { replay: "r".to_owned() }, &[Table::Logs], None, &[]),
                 gap(3, 0, offsets),
+                schema(Table::Logs, "colour", "string"),
             ];
             for body in bodies {
                 let record = Record { body, ..record(seq, nonce, offsets) };

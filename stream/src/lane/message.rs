@@ -7,6 +7,7 @@ use bumpalo::Bump;
 use schemas::ledger::Action;
 use schemas::topic::{CONTENT_TYPE, Format, Signal};
 
+use crate::crash_point;
 use crate::unit::Columns;
 use stages::columns::{DeadLetter, Lineage};
 use stages::decode::{self, Decoded, Items, Refusal};
@@ -47,6 +48,7 @@ impl Message<'_> {
     pub(super) fn process(&mut self, arena: &Bump, record: &Record) {
         #[cfg(test)]
         assert!(record.payload != TRAP, "trapped");
+        crash_point::read(&record.payload);
         if record.payload.is_empty() {
             return self.refuse_whole(record, EMPTY_PAYLOAD, "the message has no bytes");
         }

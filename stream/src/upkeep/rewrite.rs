@@ -1,6 +1,7 @@
 //! Files of one hour -> one sorted file with the same rows. Nothing refers to the new file yet; it
 //! is read back and compared before anything does.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -19,6 +20,7 @@ use schemas::table::Table;
 use tokio_util::sync::CancellationToken;
 
 use super::fingerprint::Fingerprint;
+use super::indexes;
 use super::merge::{Input, Merge};
 use super::plan::Group;
 use crate::clock::{Clock, Entropy};
@@ -88,8 +90,14 @@ pub(super) struct Rewriter {
 }
 
 impl Rewriter {
-    /// Writes the rows of the group's files, merged, into a new file; reads it back; compares.
-    pub(super) async fn merge(&self, table: Table, group: &Group) -> Result<FileAdd, RewriteError> {
+    /// Writes the rows of the group's files, merged, into a new file, but for those of `gone` indexes;
+    /// reads it back; compares.
+    pub(super) async fn merge(
+        &self,
+        table: Table,
+        group: &Group,
+        gone: &BTreeSet<String>,
+    ) -> Result<FileAdd, RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
         // What is decoded at once is shared among the files.
         let share = MERGE_BATCH_BYTES / group.files.len().max(1);
@@ -99,9 +107,10 @@ impl Rewriter {
             .try_collect()
             .await?;
         let mut merge = Merge::open(table, inputs).await.map_err(columns)?;
-        let name = files::relative_path(group.hour, "compact", self.entropy.bits());
+        let what = if gone.is_empty() { "compact" } else { "retain" };
+        let name = files::relative_path(group.hour, what, self.entropy.bits());
         let mut output = self.create(table, &name, group.rows())?;
-        let done = self.copy(table, &mut merge, &mut output).await;
+        let done = self.copy(table, &mut merge, gone, &mut output).await;
         let (fingerprint, stats) = match done {
             Ok(done) => done,
             Err(error) => {
@@ -110,14 +119,16 @@ impl Rewriter {
             }
         };
         let size = output.finish().await?;
-        self.compare(table, &name, group, fingerprint).await?;
+        let copied = i64::try_from(fingerprint.rows).unwrap_or(i64::MAX);
+        let rows = if gone.is_empty() { group.rows() } else { copied };
+        self.compare(table, &name, rows, fingerprint).await?;
         Ok(FileAdd {
             table,
             path: name,
             date: group.hour.date(),
             hour: group.hour.hour_of_day(),
             size: i64::try_from(size).unwrap_or(i64::MAX),
-            rows: group.rows(),
+            rows,
             stats: stats.json().map_err(columns)?,
             modified_millis: self.clock.unix_millis(),
         })
@@ -127,11 +138,15 @@ impl Rewriter {
         &self,
         table: Table,
         merge: &mut Merge,
+        gone: &BTreeSet<String>,
         output: &mut Output,
     ) -> Result<(Fingerprint, Statistics), RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
         let (mut fingerprint, mut stats) = (Fingerprint::default(), Statistics::default());
-        while let Some(rows) = merge.next().await.map_err(columns)? {
+        while let Some(mut rows) = merge.next().await.map_err(columns)? {
+            if !gone.is_empty() {
+                rows = indexes::without(&rows, gone).map_err(columns)?;
+            }
             if self.stop.is_cancelled() {
                 return Err(RewriteError::Stopped);
             }
@@ -157,12 +172,7 @@ impl Rewriter {
         let batch = (share.min(MAX_READ_BATCH_BYTES) / row_bytes).clamp(1, MERGE_BATCH_ROWS);
         let reader = builder.with_batch_size(batch).build().map_err(wrap)?;
         let schema = table.file_schema();
-        let rows = reader.map(move |batch| {
-            let (_, columns, rows) = batch?.into_parts();
-            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-            // Fails where a file has other columns than the table.
-            RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
-        });
+        let rows = reader.map(move |batch| files::as_table(&schema, batch?));
         Ok(futures::stream::iter(rows).boxed())
     }
 
@@ -178,13 +188,13 @@ impl Rewriter {
         Ok(Output { writer, key, store: Arc::clone(&self.store) })
     }
 
-    /// The new file, read from storage, must hold what the old ones said they hold and what was
-    /// read from them.
+    /// The new file, read from storage, must hold as many rows as it should, and those that were
+    /// read from the old ones.
     async fn compare(
         &self,
         table: Table,
         name: &str,
-        group: &Group,
+        rows: i64,
         expected: Fingerprint,
     ) -> Result<(), RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
@@ -196,11 +206,11 @@ impl Rewriter {
             }
             found.add(&rows).map_err(columns)?;
         }
-        if found != expected || i64::try_from(found.rows) != Ok(group.rows()) {
+        if found != expected || i64::try_from(found.rows) != Ok(rows) {
             return Err(RewriteError::Differs {
                 table: table.name(),
                 path: name.to_owned(),
-                expected: u64::try_from(group.rows()).unwrap_or(0),
+                expected: u64::try_from(rows).unwrap_or(0),
                 found: found.rows,
             });
         }

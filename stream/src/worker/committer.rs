@@ -68,7 +68,8 @@ impl Committer {
         };
         Self {
             claimant,
-            log,
+            // An outage of the store is waited out; the lanes fill up meanwhile, and the broker holds the rest.
+            log: log.patiently(),
             files,
             positions,
             shares,
@@ -129,7 +130,7 @@ impl Committer {
                 tracing::warn!(%error, "looked in vain; the next append reads again");
                 return Ok(());
             }
-            Err(error) => return Err(halt(&error)),
+            Err(error) => return Err(halt(error)),
         }
         if self.shares && !self.void && self.positions.keys().any(|p| self.standing(p).is_none()) {
             self.refuse("another worker has claimed a partition");
@@ -162,7 +163,7 @@ impl Committer {
         let name = format!("{short}-{}", self.units);
         pass(CrashPoint::FilesBefore);
         let adds = self.files.write(&name, unit.plans.clone()).await;
-        let adds = adds.map_err(|error| Error(error.to_string()))?;
+        let adds = adds.map_err(|error| Error::new(error.to_string()))?;
         pass(CrashPoint::FilesWritten);
         let body = Body::Commit(Commit { units: vec![self.record(&unit, adds)?] });
         match self.log.append(|_| body.clone()).await {
@@ -175,7 +176,7 @@ impl Committer {
                 self.refuse(&reason.to_string());
                 return Ok(());
             }
-            Err(error) => return Err(halt(&error)),
+            Err(error) => return Err(halt(error)),
         }
         let Some(seq) = self.log.head().next_seq.checked_sub(1) else { return Ok(()) };
         for range in &unit.ranges {
@@ -232,7 +233,7 @@ impl Committer {
         let mut partitions = Vec::with_capacity(unit.ranges.len());
         for range in &unit.ranges {
             let position = self.positions.get(&range.partition).ok_or_else(|| {
-                Error(format!("{:?} was processed without a claim", range.partition))
+                Error::new(format!("{:?} was processed without a claim", range.partition))
             })?;
             partitions.push(UnitPartition {
                 partition: range.partition.clone(),
@@ -250,7 +251,7 @@ impl Committer {
     }
 
     async fn claim(&mut self, mut infos: Vec<PartitionInfo>) -> Result<Vec<Held>, Error> {
-        self.log.catch_up().await.map_err(|error| halt(&error))?;
+        self.log.catch_up().await.map_err(halt)?;
         let head = self.log.head();
         let ahead = |info: &PartitionInfo| {
             head.partitions.get(&info.partition).is_some_and(|known| known.next_offset > info.high)
@@ -272,7 +273,7 @@ impl Committer {
 
     /// What is left to us after a refusal, or after a loss.
     async fn reset(&mut self) -> Result<Standing, Error> {
-        self.log.catch_up().await.map_err(|error| halt(&error))?;
+        self.log.catch_up().await.map_err(halt)?;
         self.void = false;
         self.links.quotas.reset(&self.log.head().kept);
         let mut standing = Standing::default();
@@ -314,11 +315,13 @@ impl Committer {
 }
 
 /// What an append that can not succeed means for the operator.
-fn halt(error: &LogError) -> Error {
+fn halt(error: LogError) -> Error {
     match error {
-        LogError::Rejected(rejection) => Error(format!(
+        LogError::Rejected(
+            rejection @ (Rejection::Generation { .. } | Rejection::NotNext { .. }),
+        ) => Error::new(format!(
             "{rejection}; this worker stops, its last unit was not committed and is read again by the owner"
         )),
-        other => Error(other.to_string()),
+        other => other.into(),
     }
 }

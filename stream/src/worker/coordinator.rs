@@ -17,6 +17,7 @@ use object_store::ObjectStore;
 use stages::pipeline::Pipeline;
 
 use super::lane_thread::{self, Command, Notice};
+use super::marks::Marks;
 use super::recovery::{Held, ask_partitions};
 use super::reload::Reload;
 use super::status::Board;
@@ -103,6 +104,7 @@ impl Coordinator {
         world: &World,
         config: &Config,
         links: Links,
+        marks: &Marks,
         held: Vec<Held>,
     ) -> Result<Self, Error> {
         let Links { source, changes, work, rejected, board, quotas, reloads } = links;
@@ -130,13 +132,15 @@ impl Coordinator {
             world: world.clone(),
         };
         let suspects = Arc::new(Suspects::default());
+        marks.convict(&suspects);
         for number in 0..threads {
             let lane = Lane::new(Arc::clone(&config.pipeline), Share::of(threads));
             let lane =
                 lane.with_suspects(Arc::clone(&suspects)).with_quota_book(Arc::clone(&quotas));
             let Some(input) = coordinator.with_source(|source| source.lane(&[])) else { break };
-            let lane = lane_thread::spawn(number, lane, input, sender.clone());
-            let lane = lane.map_err(|error| Error(format!("cannot start a thread: {error}")))?;
+            let lane = lane_thread::spawn(number, lane, input, marks.lane(number), sender.clone());
+            let lane =
+                lane.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
             coordinator.lanes.push(lane);
         }
         coordinator.attach(held)?;
@@ -178,9 +182,9 @@ impl Coordinator {
                     Some(Notice::Halt(reason)) => {
                         // What was read before is good: commit it, then end.
                         self.finish().await?;
-                        return Err(Error(reason));
+                        return Err(reason);
                     }
-                    None => return Err(Error("all lanes have ended".to_owned())),
+                    None => return Err(Error::new("all lanes have ended".to_owned())),
                 },
                 Some(reload) = self.reloads.recv() => {
                     self.reload(reload).await?;
@@ -238,7 +242,7 @@ impl Coordinator {
     async fn crashed(&mut self, crash: &Crash) -> Result<(), Error> {
         if crash.is_hopeless() {
             self.finish().await?;
-            return Err(Error(crash.to_string()));
+            return Err(Error::new(crash.to_string()));
         }
         tracing::error!("{crash}; what is not committed is read again");
         self.reset().await
@@ -274,7 +278,7 @@ impl Coordinator {
         let mut parts = Vec::with_capacity(replies.len());
         for part in replies {
             let part = part.await.map_err(|_| lane_ended())?;
-            parts.push(part.map_err(|error| Error(format!("cannot build columns: {error}")))?);
+            parts.push(part.map_err(|error| Error::new(format!("cannot build columns: {error}")))?);
         }
         let mut unit = Unit::assemble(parts);
         if let Some(unit) = &mut unit {
@@ -331,7 +335,7 @@ impl Coordinator {
                 self.wanted.extend(held.into_iter().map(|held| held.partition));
                 return Ok(());
             }
-            Some(Err(error)) => return Err(Error(error.to_string())),
+            Some(Err(error)) => return Err(Error::new(error.to_string())),
         }
         let mut shares: Vec<Vec<Assigned>> = vec![Vec::new(); self.lanes.len()];
         for Held { partition, offset, clock_ns } in held {
@@ -387,5 +391,5 @@ fn command(lane: &SyncSender<Command>, command: Command) -> Result<(), Error> {
 }
 
 fn lane_ended() -> Error {
-    Error("a lane has ended or hangs; its panic is in the log above".to_owned())
+    Error::new("a lane has ended or hangs; its panic is in the log above".to_owned())
 }

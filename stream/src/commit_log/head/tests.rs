@@ -1,7 +1,8 @@
 //! Properties of the fold.
 
 use super::super::record::{
-    ClaimedPartition, Decision, FileRemove, Maintenance, Operator, encode, hash,
+    ClaimedPartition, Decision, FileRemove, Maintenance, Operator, Schema, TableColumns, encode,
+    hash,
 };
 use super::*;
 use proptest::prelude::*;
@@ -101,6 +102,14 @@ pub(crate) fn gap(partition: i32, from_offset: i64, to_offset: i64) -> Body {
         decision: Decision::AcceptGap { partition, from_offset, to_offset },
         adds: Vec::new(),
     })
+}
+
+pub(crate) fn schema(table: Table, name: &str, data_type: &str) -> Body {
+    let field = format!(
+        "{{\"name\":\"{name}\",\"type\":\"{data_type}\",\"nullable\":true,\"metadata\":{{}}}}"
+    );
+    let columns = vec![Column { name: name.to_owned(), field }];
+    Body::Schema(Schema { author: "a".to_owned(), tables: vec![TableColumns { table, columns }] })
 }
 
 fn commit(unit: Unit) -> Body {
@@ -410,4 +419,20 @@ fn counts_of_daily_limits_add_up_and_old_days_go() {
     assert_eq!(counts, [(101, 1), (108, 2)]);
     let json = serde_json::to_string(&head).expect("writes");
     assert_eq!(serde_json::from_str::<Head>(&json).expect("reads"), head);
+}
+
+#[test]
+fn a_column_is_gained_once_and_keeps_its_type() {
+    let mut head = Head::default();
+    assert_eq!(push(&mut head, schema(Table::Logs, "colour", "string")).rejected, []);
+    assert!(head.tables[&Table::Logs].columns.contains_key("colour"));
+    assert_eq!(head.tables[&Table::Logs].last_add_seq, Some(0));
+    // Two workers of a new version start at once.
+    assert_eq!(push(&mut head, schema(Table::Logs, "colour", "string")).rejected, []);
+    let before = head.tables.clone();
+    let refused = push(&mut head, schema(Table::Logs, "colour", "long"));
+    assert!(matches!(refused.rejected[..], [(0, Rejection::Column { .. })]), "{refused:?}");
+    let body = Body::Schema(Schema { author: "a".to_owned(), tables: Vec::new() });
+    assert!(matches!(head.check(&body), Err(Rejection::Malformed(_))));
+    assert_eq!(head.tables, before);
 }
