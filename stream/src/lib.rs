@@ -11,8 +11,9 @@
 //! 7. [`worker`]: the loop that drives all of it, and recovery.
 //! 8. [`upkeep`]: compaction, retention, and the deletion of what nothing refers to.
 //!
-//! Beside it: [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
+//! Beside it: [`archive`] reads records from files; [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
 
+pub mod archive;
 pub mod backoff;
 pub mod clock;
 pub mod commit_log;

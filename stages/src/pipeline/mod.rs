@@ -1,7 +1,7 @@
 //! The log pipeline: preprocess -> processors -> log-based metrics -> exclusion -> index.
 
 pub mod config;
-mod dates;
+pub(crate) mod dates;
 mod event_search;
 mod exclusion;
 mod grok;
