@@ -2,14 +2,35 @@
 //! spellings (API `v1/logs/config/pipelines`, `.../indexes`, `v2/logs/config/metrics`), so that what
 //! people know from there reads the same here. One deviation: `is_enabled` is true unless written.
 
+mod preprocessing;
+mod processors;
+mod scanner;
+mod schema;
+
+pub use preprocessing::*;
+pub use processors::*;
+pub use scanner::*;
+pub use schema::*;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Pipelines, log-based metrics, indexes.
+/// Pipelines, sensitive-data scanner, log-based metrics, indexes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Where the reserved attributes of a JSON log are looked for, before any pipeline.
+    pub preprocessing: PreprocessingConfig,
+    /// MaxMind-format database of `geo-ip-parser`, relative to the configuration's file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geo_ip_database: Option<String>,
+    /// What `lookup_enrichment_table` of a `lookup-processor` names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reference_tables: Vec<ReferenceTableConfig>,
     /// A log goes through every pipeline whose filter matches, in order.
     pub pipelines: Vec<PipelineConfig>,
+    /// Finds and hides sensitive data after the pipelines, before metrics and indexes.
+    #[serde(skip_serializing_if = "ScannerConfig::is_empty")]
+    pub sensitive_data_scanner: ScannerConfig,
     /// Metrics computed from all processed logs, also from those no index keeps.
     pub metrics: Vec<MetricConfig>,
     /// The first index whose filter matches takes the log.
@@ -24,7 +45,15 @@ impl Default for Config {
             filter: Filter::default(),
             exclusion_filters: Vec::new(),
         };
-        Self { pipelines: Vec::new(), metrics: Vec::new(), indexes: vec![main] }
+        Self {
+            preprocessing: PreprocessingConfig::default(),
+            geo_ip_database: None,
+            reference_tables: Vec::new(),
+            pipelines: Vec::new(),
+            sensitive_data_scanner: ScannerConfig::default(),
+            metrics: Vec::new(),
+            indexes: vec![main],
+        }
     }
 }
 
@@ -106,137 +135,6 @@ pub struct PipelineConfig {
     /// What is done to them, in order.
     #[serde(default)]
     pub processors: Vec<ProcessorConfig>,
-}
-
-/// One processor, told apart by `type`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "kebab-case")]
-pub enum ProcessorConfig {
-    /// Text to attributes by rules.
-    GrokParser(GrokParserConfig),
-    /// Event time from an attribute.
-    DateRemapper(RemapperConfig),
-    /// Status from an attribute.
-    StatusRemapper(RemapperConfig),
-    /// Service from an attribute.
-    ServiceRemapper(RemapperConfig),
-    /// Message from an attribute.
-    MessageRemapper(RemapperConfig),
-    /// Trace id from an attribute.
-    TraceIdRemapper(RemapperConfig),
-    /// Span id from an attribute.
-    SpanIdRemapper(RemapperConfig),
-    /// Moves or copies attributes and tags.
-    AttributeRemapper(AttributeRemapperConfig),
-    /// A nested pipeline; one level.
-    Pipeline(PipelineConfig),
-}
-
-/// `grok-parser`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GrokParserConfig {
-    /// For people.
-    #[serde(default)]
-    pub name: String,
-    /// Skipped when false.
-    #[serde(default = "yes")]
-    pub is_enabled: bool,
-    /// Attribute whose text is parsed.
-    #[serde(default = "message")]
-    pub source: String,
-    /// Lines the rules were written for; for people.
-    #[serde(default)]
-    pub samples: Vec<String>,
-    /// The rules.
-    pub grok: GrokRules,
-}
-
-fn message() -> String {
-    "message".to_owned()
-}
-
-/// Rules, one a line: `name pattern`.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GrokRules {
-    /// Rules others refer to by `%{name}`; never matched on their own.
-    #[serde(default)]
-    pub support_rules: String,
-    /// Rules tried in order; the first that matches wins.
-    pub match_rules: String,
-}
-
-/// A remapper of a reserved attribute.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RemapperConfig {
-    /// For people.
-    #[serde(default)]
-    pub name: String,
-    /// Skipped when false.
-    #[serde(default = "yes")]
-    pub is_enabled: bool,
-    /// Attributes tried in order; without, the processor's documented default where it has one.
-    #[serde(default)]
-    pub sources: Vec<String>,
-}
-
-/// Where an attribute remapper reads or writes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Place {
-    /// Attributes.
-    #[default]
-    Attribute,
-    /// Tags.
-    Tag,
-}
-
-/// Type an attribute remapper casts to where possible.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TargetFormat {
-    /// Left as it is.
-    #[default]
-    Auto,
-    /// Text.
-    String,
-    /// A whole number.
-    Integer,
-    /// A number.
-    Double,
-}
-
-/// `attribute-remapper`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttributeRemapperConfig {
-    /// For people.
-    #[serde(default)]
-    pub name: String,
-    /// Skipped when false.
-    #[serde(default = "yes")]
-    pub is_enabled: bool,
-    /// Tried in order; the first that exists is taken.
-    pub sources: Vec<String>,
-    /// What `sources` name.
-    #[serde(default)]
-    pub source_type: Place,
-    /// Attribute path or tag key.
-    pub target: String,
-    /// What `target` names.
-    #[serde(default)]
-    pub target_type: Place,
-    /// Cast.
-    #[serde(default)]
-    pub target_format: TargetFormat,
-    /// Keep the source.
-    #[serde(default)]
-    pub preserve_source: bool,
-    /// Replace an existing target.
-    #[serde(default)]
-    pub override_on_conflict: bool,
 }
 
 /// A log-based metric.

@@ -83,17 +83,7 @@ fn compile_one(
     depth: usize,
     errors: &mut Vec<ConfigError>,
 ) -> (bool, Option<Processor>) {
-    let enabled = match config {
-        ProcessorConfig::GrokParser(config) => config.is_enabled,
-        ProcessorConfig::DateRemapper(config)
-        | ProcessorConfig::StatusRemapper(config)
-        | ProcessorConfig::ServiceRemapper(config)
-        | ProcessorConfig::MessageRemapper(config)
-        | ProcessorConfig::TraceIdRemapper(config)
-        | ProcessorConfig::SpanIdRemapper(config) => config.is_enabled,
-        ProcessorConfig::AttributeRemapper(config) => config.is_enabled,
-        ProcessorConfig::Pipeline(config) => config.is_enabled,
-    };
+    let (_, _, enabled) = config.head();
     let mut sources =
         |config: &RemapperConfig, default: &[&str]| sources(config, default, path, errors);
     let processor = match config {
@@ -118,6 +108,11 @@ fn compile_one(
         }
         ProcessorConfig::Pipeline(config) => {
             nested::Nested::compile(config, path, depth + 1, errors).map(Processor::Nested)
+        }
+        _ => {
+            let reason = "not built yet: remove it, or set is_enabled to false".to_owned();
+            errors.push(ConfigError { path: format!("{path}.type"), reason });
+            None
         }
     };
     (enabled, processor)
