@@ -16,11 +16,12 @@ use bumpalo::Bump;
 use schemas::ledger::Action;
 use schemas::limits::{MAX_UNIT_BYTES, MAX_UNIT_HOURS, MAX_UNIT_ROWS};
 use schemas::time::EventTime;
-use schemas::topic::{Format, Signal};
+use schemas::topic::Signal;
 
 use crate::source::Batch;
 use crate::unit::{Columns, OffsetRange, Part};
 use stages::columns::{LedgerEntry, Lineage};
+use stages::input::Input;
 use stages::pipeline::{MetricWindows, Pipeline};
 use stages::record::TopicPartition;
 use stages::tally::{Line, Tally};
@@ -62,8 +63,8 @@ pub struct Assigned {
     pub partition: TopicPartition,
     /// What its topic carries.
     pub signal: Signal,
-    /// Format of messages without a `content-type` header.
-    pub format: Format,
+    /// How messages are read that do not say so in a `content-type` header.
+    pub input: Input,
     /// First offset to process.
     pub next_offset: i64,
     /// Its logical clock as the log has it; `None` for a partition nobody has read yet.
@@ -74,7 +75,7 @@ pub struct Assigned {
 #[derive(Debug)]
 struct PartitionState {
     signal: Signal,
-    format: Format,
+    input: Input,
     windows: MetricWindows,
     tally: Tally,
     from: i64,
@@ -132,7 +133,7 @@ impl Lane {
     pub fn assign(&mut self, assigned: Assigned) {
         let state = PartitionState {
             signal: assigned.signal,
-            format: assigned.format,
+            input: assigned.input,
             windows: MetricWindows::new(&self.pipeline),
             tally: Tally::default(),
             from: assigned.next_offset,
@@ -188,7 +189,7 @@ impl Lane {
             let mut message = message::Message {
                 pipeline,
                 signal: state.signal,
-                format: state.format,
+                input: &state.input,
                 windows: &mut state.windows,
                 tally: &mut state.tally,
                 columns,

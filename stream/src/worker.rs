@@ -32,7 +32,7 @@ use schemas::limits::{
     METADATA_REFRESH_SECONDS, PUBLISHER_LEASE_SECONDS, RECLAIM_MILLIS, REVOKE_BUDGET_SECONDS,
 };
 use schemas::publish::LIVE_PIPELINE;
-use schemas::topic::{Format, Signal};
+use schemas::topic::Signal;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -42,6 +42,7 @@ use crate::clock::{Clock, Entropy, System};
 use crate::commit_log::log::BACKOFF;
 use crate::kafka::{self, KafkaSource, Membership};
 use crate::source::Source;
+use stages::input::Input;
 use stages::pipeline::Pipeline;
 
 pub use status::{PartitionStatus, Status};
@@ -99,8 +100,8 @@ pub struct Topic {
     pub name: String,
     /// Its signal.
     pub signal: Signal,
-    /// Format of messages without a `content-type` header.
-    pub format: Format,
+    /// How messages are read that do not say so in a `content-type` header.
+    pub input: Input,
 }
 
 /// Why the worker did not start or stopped by itself.
