@@ -158,7 +158,7 @@ impl Config {
             .map(|(name, signal, format)| stream::worker::Topic {
                 name: name.clone(),
                 signal,
-                format,
+                input: format.into(),
             })
             .chain(self.kafka.sources.iter().cloned())
             .collect()

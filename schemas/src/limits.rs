@@ -104,6 +104,27 @@ pub const MAX_DEAD_LETTER_PAYLOAD_BYTES: usize = 64 << 10;
 /// Bytes of a dead letter's detail.
 pub const MAX_DEAD_LETTER_DETAIL_BYTES: usize = 1_024;
 
+// ---- Inputs --------------------------------------------------------------------------------------
+
+/// Bytes of one line, row or JSON value of a file or a message of many lines; the rest of a longer one is
+/// dropped, and counted. Well above [`MAX_MESSAGE_TEXT_BYTES`], so that an envelope of JSON around a
+/// text of that size is still whole.
+pub const MAX_LINE_BYTES: usize = 4 * MIB;
+/// Lines joined into one log, by default; deep stack traces have a few hundred.
+pub const MAX_JOINED_LINES: usize = 1_000;
+/// Lines joined into one log that a configuration may ask for.
+pub const MAX_CONFIGURED_JOINED_LINES: usize = 100_000;
+/// Bytes of text joined into one log: no more than a message may have.
+pub const MAX_JOINED_BYTES: usize = MAX_MESSAGE_TEXT_BYTES;
+/// Lines of another stream (stdout, stderr) after which a log that got no line is over.
+pub const MAX_INTERLEAVED_LINES: usize = 100;
+/// Envelopes opened around one log: JSON of a shipper around CRI around syslog is three.
+pub const MAX_ENVELOPES: usize = 4;
+/// Columns of a CSV file: no more than a log has attributes.
+pub const MAX_CSV_COLUMNS: usize = MAX_ATTRIBUTES;
+/// Tags made of Kubernetes labels and names, per log.
+pub const MAX_ENVELOPE_TAGS: usize = 32;
+
 // ---- Pipeline ------------------------------------------------------------------------------------
 
 /// Series of one log-based metric per unit; further ones are added up in a series whose every
@@ -370,6 +391,29 @@ pub const MIN_VACUUM_HORIZON_SECONDS: u64 = 24 * 3_600;
 /// free; nobody may be away for so long and still append.
 pub const LOG_HORIZON_SECONDS: u64 = 30 * 24 * 3_600;
 
+// ---- Archives ------------------------------------------------------------------------------------
+
+/// Files one archive may list: their names and sizes are held in memory, about 200 bytes each.
+pub const MAX_ARCHIVE_FILES: usize = 500_000;
+/// Bytes of a file looked at to learn what it holds.
+pub const ARCHIVE_HEAD_BYTES: u64 = 16 << 10;
+/// Bytes of a file taken from storage, or out of decompression, at once.
+pub const ARCHIVE_CHUNK_BYTES: usize = 64 << 10;
+/// Ratio of decompressed to compressed bytes of a file, judged above [`ARCHIVE_RATIO_FLOOR_BYTES`]. Logs
+/// repeat themselves and are read in a stream: the bound is against files made to never end, and
+/// just below what gzip can reach.
+pub const MAX_ARCHIVE_RATIO: u64 = 1_000;
+/// Decompressed bytes below which the ratio of a file is not judged.
+pub const ARCHIVE_RATIO_FLOOR_BYTES: u64 = 256 << 20;
+/// Records handed over at once.
+pub const MAX_ARCHIVE_BATCH_RECORDS: usize = 10_000;
+/// Rows of a Parquet file turned into records at once.
+pub const ARCHIVE_PARQUET_ROWS: usize = 1_024;
+/// Bytes of a Parquet row group, which is read whole; above it a file is not taken.
+pub const MAX_ARCHIVE_ROW_GROUP_BYTES: i64 = 512 << 20;
+/// Findings one batch of an archive names; further ones are added up.
+pub const MAX_ARCHIVE_FINDINGS: usize = 100;
+
 // ---- Query ---------------------------------------------------------------------------------------
 
 /// Bytes of memory one process gives to queries.
@@ -436,6 +480,7 @@ const _: () = {
     assert!(SNAPSHOT_REFRESH_MILLIS < 1_000);
     assert!(MAX_DEPTH <= 100);
     assert!(MAX_STACK_TAIL_BYTES < MAX_STACK_BYTES && MAX_STACK_BYTES <= MAX_MESSAGE_TEXT_BYTES);
+    assert!(MAX_MESSAGE_TEXT_BYTES < MAX_LINE_BYTES);
     assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
     assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS);
 };

@@ -81,6 +81,10 @@ pub(super) struct RawSource {
     pub(super) topic: Scalar,
     pub(super) signal: Scalar,
     pub(super) format: Scalar,
+    #[serde(default)]
+    pub(super) envelope: Option<Scalar>,
+    #[serde(default)]
+    pub(super) multiline: Option<stages::input::config::MultilineConfig>,
 }
 
 #[derive(Debug, Default, Derive)]

@@ -237,7 +237,15 @@ fn source(rule: &str, raw: &RawSource, check: &mut Checker<'_>) -> Option<Topic>
         let hint = format!("formats for {signal}: {}", fits.join(", "));
         check.problem(&field, format!("{format} messages hold no {signal}"), hint);
     }
-    Some(Topic { name, signal, format })
+    let mut wrong = Vec::new();
+    let envelope = raw.envelope.as_ref().map(|envelope| envelope.0.as_str());
+    let input =
+        stages::input::config::compile(format, envelope, raw.multiline.as_ref(), &mut wrong);
+    for error in wrong {
+        let hint = "see kafka.sources in config/tidemill.yaml";
+        check.problem(&format!("{rule}.{}", error.path), error.reason, hint);
+    }
+    Some(Topic { name, signal, input })
 }
 
 fn query(raw: &RawConfig, check: &mut Checker<'_>) -> Query {

@@ -17,13 +17,14 @@ use bumpalo::Bump;
 use schemas::ledger::Action;
 use schemas::limits::{MAX_UNIT_BYTES, MAX_UNIT_HOURS, MAX_UNIT_ROWS};
 use schemas::time::EventTime;
-use schemas::topic::{Format, Signal};
+use schemas::topic::Signal;
 
 use crate::source::Batch;
 use crate::unit::{Columns, OffsetRange, Part};
 use quota_book::QuotaBook;
 use stages::columns::{LedgerEntry, Lineage};
 use stages::pipeline::quota::Quotas;
+use stages::input::Input;
 use stages::pipeline::{MetricWindows, Pipeline};
 use stages::record::{Record, TopicPartition};
 use stages::tally::{Line, Tally};
@@ -65,8 +66,8 @@ pub struct Assigned {
     pub partition: TopicPartition,
     /// What its topic carries.
     pub signal: Signal,
-    /// Format of messages without a `content-type` header.
-    pub format: Format,
+    /// How messages are read that do not say so in a `content-type` header.
+    pub input: Input,
     /// First offset to process.
     pub next_offset: i64,
     /// Its logical clock as the log has it; `None` for a partition nobody has read yet.
@@ -77,7 +78,7 @@ pub struct Assigned {
 #[derive(Debug)]
 struct PartitionState {
     signal: Signal,
-    format: Format,
+    input: Input,
     windows: MetricWindows,
     tally: Tally,
     from: i64,
@@ -146,7 +147,7 @@ impl Lane {
     pub fn assign(&mut self, assigned: Assigned) {
         let state = PartitionState {
             signal: assigned.signal,
-            format: assigned.format,
+            input: assigned.input,
             windows: MetricWindows::new(&self.pipeline),
             tally: Tally::default(),
             from: assigned.next_offset,
@@ -222,7 +223,7 @@ impl Lane {
             let mut message = message::Message {
                 pipeline,
                 signal: state.signal,
-                format: state.format,
+                input: &state.input,
                 windows: &mut state.windows,
                 tally: &mut state.tally,
                 quotas,

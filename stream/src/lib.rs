@@ -13,8 +13,10 @@
 //!
 //! 9. [`issues`]: the second pipeline, which keeps the state of issues; its source is the commit log.
 //!
-//! Beside it: [`watermark`] says how complete the tables are, [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
+//! Beside it: [`archive`] reads records from files; [`watermark`] says how complete the tables are; [`fsck`] checks log,
+//! tables and files; [`operator`] records what a person decides.
 
+pub mod archive;
 pub mod backoff;
 pub mod clock;
 pub mod commit_log;

@@ -35,7 +35,7 @@ use schemas::limits::{
     METADATA_REFRESH_SECONDS, PUBLISHER_LEASE_SECONDS, RECLAIM_MILLIS, REVOKE_BUDGET_SECONDS,
 };
 use schemas::publish::LIVE_PIPELINE;
-use schemas::topic::{Format, Signal};
+use schemas::topic::Signal;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -46,6 +46,7 @@ use crate::commit_log::log::BACKOFF;
 use crate::kafka::{self, KafkaSource, Membership};
 use crate::lane::quota_book::QuotaBook;
 use crate::source::Source;
+use stages::input::Input;
 use stages::pipeline::Pipeline;
 use stages::record::TopicPartition;
 
@@ -109,8 +110,8 @@ pub struct Topic {
     pub name: String,
     /// Its signal.
     pub signal: Signal,
-    /// Format of messages without a `content-type` header.
-    pub format: Format,
+    /// How messages are read that do not say so in a `content-type` header.
+    pub input: Input,
 }
 
 /// Begins every command that a person decides with when the worker can not go on by itself.

@@ -4,7 +4,7 @@
 pub mod cases;
 mod compiler;
 pub mod config;
-mod dates;
+pub(crate) mod dates;
 mod event_search;
 mod exclusion;
 pub mod explain;

@@ -24,7 +24,7 @@ async fn written() -> Arc<dyn ObjectStore> {
         let topic = worker::Topic {
             name: schemas::topic::LOGS.to_owned(),
             signal: Signal::Logs,
-            format: Format::Raw,
+            input: Format::Raw.into(),
         };
         let config = worker::Config {
             brokers: String::new(),

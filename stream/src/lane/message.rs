@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bumpalo::Bump;
 use schemas::ledger::Action;
-use schemas::topic::{CONTENT_TYPE, Format, Signal};
+use schemas::topic::{CONTENT_TYPE, Signal};
 
 use crate::crash_point;
 use crate::unit::Columns;
@@ -13,6 +13,7 @@ use stages::columns::{DeadLetter, Lineage};
 use stages::decode::{self, Decoded, Items, Refusal};
 use stages::event::LogEvent;
 use stages::pipeline::quota::Quotas;
+use stages::input::Input;
 use stages::pipeline::{Fate, MetricWindows, Pipeline};
 use stages::record::Record;
 use stages::tally::Tally;
@@ -34,7 +35,7 @@ pub(super) const TRAP: &[u8] = b"crash the lane";
 pub(super) struct Message<'l> {
     pub(super) pipeline: &'l Pipeline,
     pub(super) signal: Signal,
-    pub(super) format: Format,
+    pub(super) input: &'l Input,
     pub(super) windows: &'l mut MetricWindows,
     pub(super) tally: &'l mut Tally,
     pub(super) quotas: &'l mut Quotas,
@@ -53,7 +54,7 @@ impl Message<'_> {
             return self.refuse_whole(record, EMPTY_PAYLOAD, "the message has no bytes");
         }
         let decoded = catch_unwind(AssertUnwindSafe(|| {
-            decode::decode(arena, record, self.signal, self.format)
+            decode::decode_input(arena, record, self.signal, self.input)
         }));
         match decoded {
             Ok(Ok(decoded)) => self.accept(arena, record, decoded),
@@ -175,7 +176,7 @@ impl Message<'_> {
         let letter = DeadLetter {
             timestamp: record.timestamp,
             signal: self.signal,
-            format: record.header(CONTENT_TYPE).unwrap_or(self.format.as_str()),
+            format: record.header(CONTENT_TYPE).unwrap_or(self.input.format.as_str()),
             reason,
             detail,
             index,

@@ -348,7 +348,7 @@ impl Coordinator {
             share.push(Assigned {
                 partition,
                 signal: topic.signal,
-                format: topic.format,
+                input: topic.input.clone(),
                 next_offset: offset,
                 clock: clock_ns.map(EventTime::from_nanos),
             });
