@@ -19,6 +19,7 @@ pub mod covered;
 pub mod journal;
 pub mod ledger;
 pub mod live;
+mod object;
 pub mod old;
 pub mod plan;
 pub mod reader;

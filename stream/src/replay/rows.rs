@@ -8,12 +8,12 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStore;
 use object_store::path::Path;
-use parquet::arrow::async_reader::ParquetObjectReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use schemas::table::Table;
 
 use super::ReplayError;
 use super::covered::{self, Bounds, Covered};
+use super::object::Object;
 use crate::table::contents::TableFile;
 use crate::table::delta::PublishedTable;
 
@@ -74,7 +74,7 @@ async fn open(
         path: key.to_string(),
         source,
     };
-    let reader = ParquetObjectReader::new(Arc::clone(store), key.clone());
+    let reader = Object { store: Arc::clone(store), key: key.clone() };
     let mut builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(wrap)?;
     if let Some(columns) = columns {
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());

@@ -364,7 +364,14 @@ async fn a_kill_at_any_write_of_a_replay_loses_and_doubles_nothing() {
             let plan = begin(&world, &log, asked, &fixed()).await.expect("begins");
             let faulty = Arc::new(FaultStore::new(inner.clone(), vec![rule]));
             let store: Arc<dyn ObjectStore> = faulty.clone();
-            drop(finish(&self::world(&store), &log, &plan, &fixed()).await);
+            let mortal = self::world(&store);
+            let pipeline = fixed();
+            tokio::select! {
+                biased;
+                done = finish(&mortal, &log, &plan, &pipeline) => drop(done),
+                // Dropping it is the kill.
+                () = death(&faulty) => {}
+            }
             if faulty.dead() {
                 died = true;
                 deaths += 1;
@@ -397,6 +404,12 @@ async fn a_kill_at_any_write_of_a_replay_loses_and_doubles_nothing() {
     }
     assert!(deaths > 15, "only {deaths} kills: a replay has more writes than that");
     eprintln!("{deaths} kills of a replay and its swap survived, every row once");
+}
+
+async fn death(store: &FaultStore) {
+    while !store.dead() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
