@@ -8,6 +8,7 @@ mod maintain;
 mod operator;
 mod pipeline;
 mod redrive;
+mod replay;
 pub(crate) mod run;
 pub(crate) mod sql;
 mod table;
@@ -50,6 +51,7 @@ async fn dispatch(command: Command) -> u8 {
         Command::Audit(args) => audit::run(&args).await,
         Command::Fsck(args) => fsck::run(&args).await,
         Command::Redrive(args) => redrive::run(&args).await,
+        Command::Replay(args) => replay::run(&args).await,
         Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Pipeline(command) => pipeline::run(&command).await,
@@ -69,6 +71,7 @@ fn tracing(command: &Command) {
         | Command::Audit(_)
         | Command::Fsck(_)
         | Command::Redrive(_)
+        | Command::Replay(_)
         | Command::Maintain(_)
         | Command::Operator(_)
         | Command::Pipeline(_)

@@ -23,8 +23,8 @@ use crate::source::Batch;
 use crate::unit::{Columns, OffsetRange, Part};
 use quota_book::QuotaBook;
 use stages::columns::{LedgerEntry, Lineage};
-use stages::pipeline::quota::Quotas;
 use stages::input::Input;
+use stages::pipeline::quota::Quotas;
 use stages::pipeline::{MetricWindows, Pipeline};
 use stages::record::{Record, TopicPartition};
 use stages::tally::{Line, Tally};
@@ -254,6 +254,14 @@ impl Lane {
                 arena.reset();
             }
             self.unmeasured += record.payload.len();
+        }
+    }
+
+    /// Everything up to this offset was read: what did not come is not there.
+    pub fn skip_to(&mut self, partition: &TopicPartition, offset: i64) {
+        if let Some(state) = self.partitions.get_mut(partition) {
+            self.missing += offset.saturating_sub(state.next).max(0);
+            state.next = state.next.max(offset);
         }
     }
 
