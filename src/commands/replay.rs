@@ -1,5 +1,6 @@
 //! `tidemill replay`: history through the pipeline again.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand, ReportFormat};
 use crate::config::{self, Brokers, Config, Overrides, Problems};
 use crate::engine::Signals;
-use crate::exit;
+use crate::{exit, pipeline};
 
 mod print;
 
@@ -128,7 +129,10 @@ async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
         journal::begin(&world.store, &plan).await?;
         eprintln!("{}", print::begins(&plan));
     }
-    let means = Means { pipeline, threads: args.threads.unwrap_or(config.worker.threads) };
+    let topics = config.worker_topics();
+    let inputs = topics.into_iter().map(|topic| (topic.name, topic.input)).collect();
+    let threads = args.threads.unwrap_or(config.worker.threads);
+    let means = Means { pipeline, inputs, threads };
     let teller = Teller::new(&plan);
     let tell = |progress: Progress| teller.tell(progress);
     let staged = run::stage(&world, &plan, &means, Box::new(reader), &tell).await;

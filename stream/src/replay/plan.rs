@@ -91,7 +91,7 @@ pub async fn from_kafka(world: &World, request: &Request) -> Result<Plan, Replay
         Some(table) => ledger::ranges(&world.store, table, wanted).await?,
         None => Vec::new(),
     };
-    let carries = |name: &str| topic(name).map(|topic| (topic.signal, topic.format));
+    let carries = |name: &str| topic(name).map(|topic| (topic.signal, topic.input.format));
     let chosen = choose(&ranges, &request.asked, carries)?;
     hours_are_closed(world, &live, &chosen.replaces, request.closed_after).await?;
     Ok(Plan {

@@ -1,10 +1,12 @@
 //! A whole replay in two steps: [`stage`] does all the work and changes nothing, [`swap`] changes everything at
 //! once. Both go on where a former life ended, and do nothing twice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::table::Table;
+use stages::input::Input;
 use stages::pipeline::Pipeline;
 
 use super::covered::Covered;
@@ -25,6 +27,8 @@ use crate::upkeep::rewrite::Rewriter;
 pub struct Means {
     /// The pipeline of the plan's version.
     pub pipeline: Arc<Pipeline>,
+    /// How messages of a topic are read; by the format the plan has where it is not here.
+    pub inputs: BTreeMap<String, Input>,
     /// Units worked on at once.
     pub threads: usize,
 }
@@ -62,6 +66,7 @@ pub async fn stage(
         world,
         plan,
         pipeline: Arc::clone(&means.pipeline),
+        inputs: &means.inputs,
         threads: means.threads,
         owner: format!("{:032x}", world.entropy.bits()),
         progress,

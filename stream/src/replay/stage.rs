@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use schemas::limits::{REPLAY_FILE_ROWS, REPLAY_UNIT_BYTES, REPLAY_UNIT_MESSAGES};
 use schemas::table::Table;
+use stages::input::Input;
 use stages::pipeline::Pipeline;
 use stages::record::{Record, TopicPartition};
 use tokio::sync::mpsc;
@@ -59,6 +60,8 @@ pub struct Stage<'a> {
     pub plan: &'a Plan,
     /// The pipeline.
     pub pipeline: Arc<Pipeline>,
+    /// How messages of a topic are read; by the format of its range where it is not here.
+    pub inputs: &'a BTreeMap<String, Input>,
     /// Units worked on at once.
     pub threads: usize,
     /// A name nobody else who works on it has.
@@ -158,7 +161,7 @@ impl Stage<'_> {
         ),
     ) -> Result<(), ReplayError> {
         let (sender, portions) = mpsc::channel(1);
-        let cutting = Cutter { reader, old, sender };
+        let cutting = Cutter { reader, old, inputs: self.inputs.clone(), sender };
         let _reading = AbortOnDropHandle::new(tokio::spawn(cutting.run(todo)));
         let portions = futures::stream::unfold(portions, |mut portions| async {
             portions.recv().await.map(|portion| (portion, portions))
@@ -229,7 +232,14 @@ impl Stage<'_> {
                     messages,
                     clock_ns: range.clock.nanos(),
                 }];
-                let unit = Unit { owner: self.owner.clone(), partitions, adds };
+                let unit = Unit {
+                    owner: self.owner.clone(),
+                    partitions,
+                    adds,
+                    kept: Vec::new(),
+                    pipeline: None,
+                    state: None,
+                };
                 last_seq =
                     self.append(log, staged, Body::Commit(Commit { units: vec![unit] })).await?;
             }
@@ -337,6 +347,7 @@ async fn write(
 struct Cutter {
     reader: Box<dyn Reader>,
     old: Option<OldRows>,
+    inputs: BTreeMap<String, Input>,
     sender: mpsc::Sender<Result<Portion, ReplayError>>,
 }
 
@@ -382,8 +393,9 @@ impl Cutter {
             Some(old) => Some(old.of(&partition, from, to).await?),
             None => None,
         };
-        let (signal, format) = (range.signal, range.format);
-        let portion = Portion { partition, signal, format, from, to, records, old };
+        let input = self.inputs.get(&*partition.topic).cloned();
+        let (signal, input) = (range.signal, input.unwrap_or_else(|| range.format.into()));
+        let portion = Portion { partition, signal, input, from, to, records, old };
         // Nobody receives when the replay has ended.
         self.sender.send(Ok(portion)).await.map_err(|_| ReplayError::Stopped)
     }

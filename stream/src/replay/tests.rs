@@ -86,7 +86,7 @@ fn produce(log: &MemoryLog, partition: i32, lines: i64) {
 
 fn topics() -> Vec<Topic> {
     let name = schemas::topic::LOGS.to_owned();
-    vec![Topic { name, signal: Signal::Logs, format: Format::Raw }]
+    vec![Topic { name, signal: Signal::Logs, input: Format::Raw.into() }]
 }
 
 /// A live worker reads everything there is.
@@ -156,7 +156,7 @@ async fn finish(
     plan: &Plan,
     pipeline: &Arc<Pipeline>,
 ) -> Result<Report, ReplayError> {
-    let means = Means { pipeline: Arc::clone(pipeline), threads: 2 };
+    let means = Means { pipeline: Arc::clone(pipeline), inputs: BTreeMap::new(), threads: 2 };
     let reader = Box::new(reader(world, log));
     let (staged, report) = run::stage(world, plan, &means, reader, &|_| ()).await?;
     run::swap(world, plan, (&staged, &report), CLOSED).await?;
@@ -271,7 +271,8 @@ fn expected(ends: &[i64], reads_odd: bool) -> (i64, f64) {
 
 async fn compact(store: &Arc<dyn ObjectStore>) {
     let settings = crate::upkeep::Settings::default();
-    let mut keeper = Keeper::new(world(store), settings, "test".to_owned());
+    let mut keeper =
+        Keeper::new(world(store), schemas::publish::LIVE_PIPELINE, settings, "test".to_owned());
     let tables = Table::ALL.to_vec();
     let scope = Scope { tables, dry_run: false, publish: true, delete: None };
     keeper.pass(&scope, &|_| ()).await.expect("compacts");
@@ -425,7 +426,7 @@ async fn a_swap_beside_upkeep_is_planned_again_and_loses_nothing() {
     let world = world(&store);
     let asked = Asked { from_offset: Some(55), to_offset: Some(110), ..Asked::default() };
     let plan = begin(&world, &log, asked, &fixed()).await.expect("begins");
-    let means = Means { pipeline: fixed(), threads: 1 };
+    let means = Means { pipeline: fixed(), inputs: BTreeMap::new(), threads: 1 };
     let reader = Box::new(reader(&world, &log));
     let (staged, report) =
         run::stage(&world, &plan, &means, reader, &|_| ()).await.expect("stages");

@@ -23,7 +23,7 @@ impl Reloader {
     /// # Errors
     /// The text could not be kept, or the worker is about to end.
     pub async fn reload(&self, pipeline: Arc<Pipeline>) -> Result<(), Error> {
-        let ended = || Error("the worker ends; nothing was changed".to_owned());
+        let ended = || Error::new("the worker ends; nothing was changed");
         let (reply, done) = oneshot::channel();
         self.0.send((pipeline, reply)).await.map_err(|_| ended())?;
         done.await.map_err(|_| ended())?
@@ -48,7 +48,7 @@ impl Coordinator {
             let reason =
                 format!("the text of version {} can not be kept: {error}", pipeline.version());
             // Nobody waits any more: the old one goes on all the same.
-            let _ = reply.send(Err(Error(reason)));
+            let _ = reply.send(Err(Error::new(reason)));
             return Ok(());
         }
         let unit = self.barrier_to(&[], Some(&pipeline)).await?;

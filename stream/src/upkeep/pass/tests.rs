@@ -106,7 +106,6 @@ async fn commit(store: &Arc<dyn ObjectStore>, units: i64, hours: i64) {
         let adds = files.write(&name, (0..hours).map(plan).collect()).await.expect("writes");
         let unit = Unit {
             adds,
-            kept: Vec::new(),
             ..unit("worker-of-test", 0, part.generation, part.last_seq, from, from + 10)
         };
         log.append(|_| Body::Commit(Commit { units: vec![unit.clone()] })).await.expect("commits");
