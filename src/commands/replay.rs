@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use stages::pipeline::Pipeline;
 use schemas::topic::Signal;
+use stages::pipeline::Pipeline;
 use stream::clock::{Clock as _, System};
 use stream::commit_log::log::BACKOFF;
 use stream::kafka::KafkaSource;
@@ -19,7 +19,7 @@ use stream::replay::{ReplayError, journal};
 use stream::upkeep::pass::World;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand, ReportFormat};
+use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand};
 use crate::config::{self, Brokers, Config, Overrides, Problems};
 use crate::engine::Signals;
 use crate::exit;

@@ -190,9 +190,8 @@ fn before(rows: &RecordBatch, place: (&str, i32, i64)) -> Result<usize, ArrowErr
     let topics = column(LINEAGE_TOPIC)?.as_string::<i32>();
     let partitions = column(LINEAGE_PARTITION)?.as_primitive::<Int32Type>();
     let offsets = column(LINEAGE_OFFSET)?.as_primitive::<Int64Type>();
-    let is_before = |row: usize| {
-        (topics.value(row), partitions.value(row), offsets.value(row)) < place
-    };
+    let is_before =
+        |row: usize| (topics.value(row), partitions.value(row), offsets.value(row)) < place;
     let (mut low, mut high) = (0, rows.num_rows());
     while low < high {
         let middle = usize::midpoint(low, high);

@@ -69,10 +69,7 @@ impl Report {
     ///
     /// # Errors
     /// Storage.
-    pub async fn load(
-        store: &Arc<dyn ObjectStore>,
-        id: &str,
-    ) -> Result<Option<Self>, ReplayError> {
+    pub async fn load(store: &Arc<dyn ObjectStore>, id: &str) -> Result<Option<Self>, ReplayError> {
         journal::get(store, &journal::key(id, "report.json")).await
     }
 

@@ -128,10 +128,11 @@ impl Stage<'_> {
         };
         let entries = log.append(claim).await?;
         staged.fold(&entries);
-        let stands = |(partition, head): (&TopicPartition, &crate::commit_log::head::PartitionHead)| {
-            let (generation, last_seq) = (head.generation, head.last_seq);
-            (partition.clone(), Position { generation, last_seq, next: head.next_offset })
-        };
+        let stands =
+            |(partition, head): (&TopicPartition, &crate::commit_log::head::PartitionHead)| {
+                let (generation, last_seq) = (head.generation, head.last_seq);
+                (partition.clone(), Position { generation, last_seq, next: head.next_offset })
+            };
         Ok(log.head().partitions.iter().map(stands).collect())
     }
 
@@ -215,7 +216,9 @@ impl Stage<'_> {
             // An accepted gap between two stretches is passed without a file.
             let gap = (position.next < range.from).then_some((position.next, range.from, 0));
             let mut last_seq = position.last_seq;
-            for (from, to, messages) in gap.into_iter().chain([(range.from, range.to, range.messages)]) {
+            for (from, to, messages) in
+                gap.into_iter().chain([(range.from, range.to, range.messages)])
+            {
                 let adds = if from == range.from { adds.clone() } else { Vec::new() };
                 let partitions = vec![UnitPartition {
                     partition: range.partition.clone(),

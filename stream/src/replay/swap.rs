@@ -127,11 +127,7 @@ impl Swap<'_> {
     }
 
     /// What changes in each table.
-    async fn changes(
-        &self,
-        live: &Live,
-        kept: &mut Kept,
-    ) -> Result<Vec<TableChange>, ReplayError> {
+    async fn changes(&self, live: &Live, kept: &mut Kept) -> Result<Vec<TableChange>, ReplayError> {
         let covered = Arc::new(Covered::new(&self.plan.replaces));
         let (mut changes, mut files) = (Vec::new(), 0);
         for table in covered::tables() {

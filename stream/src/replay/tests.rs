@@ -305,7 +305,10 @@ async fn a_corrected_pipeline_replaces_exactly_the_rows_it_was_asked_for() {
     assert_eq!((parsed.after, parsed.unparsed_after), (logs.after, 0));
     assert_eq!(parsed.before + parsed.unparsed_before, logs.before);
     assert!(report.fields["logs"]["@word"].added > 0, "{:?}", report.fields);
-    assert_eq!((report.series.count_before, report.series.count_after), (expected(&ends, false).0, expected(&ends, true).0));
+    assert_eq!(
+        (report.series.count_before, report.series.count_after),
+        (expected(&ends, false).0, expected(&ends, true).0)
+    );
     assert!(report.series.moved > 0, "{:?}", report.series);
 }
 
@@ -474,7 +477,8 @@ async fn what_can_not_be_replayed_is_refused_with_what_to_do() {
     run::drop(&world, &first.id).await.expect("drops");
     assert_eq!(messages(&store, Table::Logs).await, logs);
     // An hour that rows still come to.
-    let now = EventTime::from_millis(crate::clock::Clock::unix_millis(System::shared().as_ref())).expect("in range");
+    let now = EventTime::from_millis(crate::clock::Clock::unix_millis(System::shared().as_ref()))
+        .expect("in range");
     let record = Record { timestamp: now, payload: b"odd now 1".to_vec(), ..Record::default() };
     log.append(&fixture::partition(0), vec![record]);
     live(&store, &log, broken()).await;
@@ -506,11 +510,10 @@ async fn many_hours_become_few_files_and_old_events_keep_their_time() {
         let hours = crate::upkeep::merge::hours(&batch.rows).expect("times");
         assert!(hours.values().iter().all(|hour| *hour == batch.hour.number()));
     }
-    let left: Vec<_> = futures::TryStreamExt::try_collect(
-        store.list(Some(&Path::from("tables/logs/_replay"))),
-    )
-    .await
-    .map(|left: Vec<object_store::ObjectMeta>| left)
-    .expect("lists");
+    let left: Vec<_> =
+        futures::TryStreamExt::try_collect(store.list(Some(&Path::from("tables/logs/_replay"))))
+            .await
+            .map(|left: Vec<object_store::ObjectMeta>| left)
+            .expect("lists");
     assert!(left.is_empty(), "{left:?}");
 }
