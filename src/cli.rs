@@ -47,6 +47,8 @@ pub enum Command {
     Fsck(FsckArgs),
     /// Send dead letters through again after a fix, each once
     Redrive(RedriveArgs),
+    /// Take history through the pipeline again, and swap the result in at once
+    Replay(Box<ReplayArgs>),
     /// Do the upkeep of the tables by hand: compaction, retention, deletion of garbage
     Maintain(MaintainArgs),
     /// Decide what the worker can not decide by itself
@@ -206,6 +208,95 @@ time. Kafka must be reachable and a worker running; one run at a time.
 
 Exit status: 0 done, 1 not sent or not recorded (the message says how to go on).";
 
+/// `tidemill replay`.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = REPLAY_HELP)]
+pub struct ReplayArgs {
+    /// Look at replays, or drop one
+    #[command(subcommand)]
+    pub command: Option<ReplayCommand>,
+    /// Only this topic; may be given several times [default: all topics with logs]
+    #[arg(long = "topic")]
+    pub topics: Vec<String>,
+    /// Only this partition
+    #[arg(long)]
+    pub partition: Option<i32>,
+    /// Messages received at or after this time: 2026-03-02T00:00:00Z, 2026-03-02, or 6h (ago)
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Messages received before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Offsets from this one on
+    #[arg(long, value_name = "OFFSET", conflicts_with = "from")]
+    pub from_offset: Option<i64>,
+    /// Offsets before this one
+    #[arg(long, value_name = "OFFSET", conflicts_with = "to")]
+    pub to_offset: Option<i64>,
+    /// Pipeline to use [default: the configuration's]
+    #[arg(long, value_name = "FILE")]
+    pub pipeline: Option<PathBuf>,
+    /// Do everything but the swap, and say what it would change; --resume ID swaps exactly that
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not compare rows field by field: faster, and the report has numbers of rows only
+    #[arg(long)]
+    pub no_diff: bool,
+    /// Go on with this replay: after a kill, or after --dry-run
+    #[arg(long, value_name = "ID", conflicts_with_all = ["topics", "partition", "from", "to", "from_offset", "to_offset", "pipeline", "no_diff"])]
+    pub resume: Option<String>,
+    /// Units worked on at once [default: worker.threads]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Use this Kafka cluster instead of the configured one
+    #[arg(long, value_name = "HOST:PORT", env = "TIDEMILL_KAFKA_BROKERS")]
+    pub kafka: Option<String>,
+    /// Where, and how to print.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `tidemill replay ...`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ReplayCommand {
+    /// The replays there are
+    List(PlaceArgs),
+    /// Forget a replay, and delete what it staged if it was not swapped in
+    Drop {
+        /// The replay
+        id: String,
+        /// Where.
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+}
+
+/// Where the data is, and how to print.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// Data directory; may be in use by a running engine
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for storage, kafka and pipeline
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+}
+
+const REPLAY_HELP: &str = "\
+Messages are read again from Kafka, beside a running engine and apart from it. The range is widened to
+whole units of the ledger and fixed. Rows, metrics, dead letters and ledger of exactly these offsets are
+then replaced at once; whatever else lies in the same files stays. Kill it whenever you like.
+
+  tidemill replay --from 2026-03-01 --to 2026-03-02 --pipeline fixed.yaml --dry-run
+  tidemill replay --resume ID          # swap in what --dry-run has shown, or go on after a kill
+  tidemill replay drop ID
+
+Exit status: 0 done, 1 not done and nothing changed (the message says why), 2 wrong command line or
+pipeline, 3 Kafka or storage away.";
+
 /// `tidemill operator ...`.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {
@@ -350,6 +441,11 @@ mod tests {
             "tidemill redrive --reason r --letters malformed_json --topic t --dry-run",
             "tidemill redrive --reason r --resume",
             "tidemill fsck --data-dir d --format json",
+            "tidemill replay --from 2d --to 2026-03-02 --pipeline p.yaml --dry-run --topic a --topic b",
+            "tidemill replay --from-offset 5 --to-offset 9 --partition 1 --no-diff --threads 2",
+            "tidemill replay --resume 0123456789ab --data-dir d --format json",
+            "tidemill replay list --data-dir d",
+            "tidemill replay drop 0123456789ab --config c.yaml",
             "tidemill operator accept-gap --topic t --partition 0 --to 7 --reason r --by me",
             "tidemill operator adopt --reason r --data-dir d",
             "tidemill audit --data-dir d --from 6h --to 2026-03-02T00:00:00Z --format json",

@@ -6,6 +6,7 @@ mod fsck;
 mod maintain;
 mod operator;
 mod redrive;
+mod replay;
 pub(crate) mod run;
 pub(crate) mod sql;
 mod table;
@@ -48,6 +49,7 @@ async fn dispatch(command: Command) -> u8 {
         Command::Audit(args) => audit::run(&args).await,
         Command::Fsck(args) => fsck::run(&args).await,
         Command::Redrive(args) => redrive::run(&args).await,
+        Command::Replay(args) => replay::run(&args).await,
         Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
@@ -65,6 +67,7 @@ fn tracing(command: &Command) {
         | Command::Audit(_)
         | Command::Fsck(_)
         | Command::Redrive(_)
+        | Command::Replay(_)
         | Command::Maintain(_)
         | Command::Operator(_)
         | Command::Config(_)

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use load::{Overrides, from_text, load};
+pub use load::{Overrides, from_text, load, pipeline, pipeline_from_text};
 pub use problem::{Problem, Problems};
 
 /// A checked configuration. Fields stay public: tests and the demo choose other ports.

@@ -165,7 +165,7 @@ pub const MAX_UNIT_HOURS: usize = 256;
 /// Rows of a Parquet row group.
 pub const MAX_ROW_GROUP_ROWS: usize = 512 << 10;
 /// Bytes of one commit-log record, compressed.
-pub const MAX_RECORD_BYTES: usize = 8 * MIB;
+pub const MAX_RECORD_BYTES: usize = 16 * MIB;
 /// Attempts at one commit-log append before the worker halts with a named reason.
 pub const MAX_APPEND_ATTEMPTS: u32 = 20;
 /// Attempts at one Delta publication before it is reported and tried again with the next unit.
@@ -175,7 +175,7 @@ pub const CHECKPOINT_INTERVAL: u64 = 100;
 /// Commit-log records between snapshots of the folded head.
 pub const SNAPSHOT_INTERVAL: u64 = 100;
 /// Bytes of one commit-log record or snapshot before compression.
-pub const MAX_RECORD_CONTENT_BYTES: usize = 64 * MIB;
+pub const MAX_RECORD_CONTENT_BYTES: usize = 128 * MIB;
 /// Commit-log records read at once while recovering.
 pub const RECOVERY_CONCURRENT_READS: usize = 16;
 /// Seconds after which a writer reads the commit log's tail, and makes sure that it is the end, before it appends:
@@ -242,6 +242,37 @@ pub const MIN_VACUUM_HORIZON_SECONDS: u64 = 24 * 3_600;
 /// Seconds commit-log records stay when nobody needs them any more. Deleting one makes its key
 /// free; nobody may be away for so long and still append.
 pub const LOG_HORIZON_SECONDS: u64 = 30 * 24 * 3_600;
+
+// ---- Replay --------------------------------------------------------------------------------------
+
+/// Messages of one replay unit: large enough that an hour is a few files, small enough that a unit and those
+/// beside it fit in memory and a kill costs seconds.
+pub const REPLAY_UNIT_MESSAGES: usize = 200_000;
+/// Bytes of payload of one replay unit.
+pub const REPLAY_UNIT_BYTES: usize = 32 * MIB;
+/// Rows of one table and hour in a replay unit from which they become a file of their own. Fewer are kept with
+/// those of other hours until the end, so that years of history do not become millions of small files.
+pub const REPLAY_FILE_ROWS: usize = 16_384;
+/// Rows of a row group in the files a replay merges in the end: one of each file is in memory at once.
+pub const REPLAY_RUN_GROUP_ROWS: usize = 8_192;
+/// Files a replay merges at once.
+pub const REPLAY_MERGE_FILES: usize = 128;
+/// Bytes of old rows that are sorted at once, to be compared with the new ones.
+pub const REPLAY_SORT_BYTES: usize = 64 * MIB;
+/// Files one swap lets go of and brings: about 80 MB of record, which every reader of the log decodes.
+pub const MAX_SWAP_FILES: usize = 40_000;
+/// Times a swap is planned again because upkeep has changed the tables meanwhile.
+pub const MAX_SWAP_ATTEMPTS: u32 = 20;
+/// Names of changed fields a plan tells apart; further ones are counted together.
+pub const MAX_CHANGED_FIELDS: usize = 1_000;
+/// Examples a plan shows of each changed field.
+pub const MAX_FIELD_SAMPLES: usize = 3;
+/// Bytes of a value shown as an example.
+pub const MAX_SAMPLE_BYTES: usize = 120;
+/// Metric series a plan compares; further ones are counted as not compared.
+pub const MAX_COMPARED_SERIES: usize = 200_000;
+/// Seconds a replay waits for the next message of a partition before it gives up.
+pub const REPLAY_SILENCE_SECONDS: u64 = 30;
 
 // ---- Query ---------------------------------------------------------------------------------------
 

@@ -1,6 +1,9 @@
 //! From a file and flags to a checked [`Config`].
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stages::pipeline::Pipeline;
 
 use super::check::Checker;
 use super::raw::RawConfig;
@@ -47,6 +50,33 @@ pub(super) fn parse(
     let mut checker = Checker::new(text, file, env);
     let config = validate::config(raw, overrides, &mut checker);
     checker.finish(config)
+}
+
+/// Reads and compiles a pipeline that is in a file of its own; its text, too.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn pipeline(file: &Path) -> Result<(Arc<Pipeline>, String), Problems> {
+    let text = read(file).map_err(|problem| Problems(vec![problem]))?;
+    Ok((pipeline_from_text(&text, Some(file))?, text))
+}
+
+/// Compiles a pipeline from its text.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn pipeline_from_text(text: &str, file: Option<&Path>) -> Result<Arc<Pipeline>, Problems> {
+    let config = yaml::<stages::pipeline::config::Config>(text)
+        .map_err(|error| Problems(vec![syntax_problem(file, &error)]))?;
+    let problem = |error: stages::pipeline::config::ConfigError| Problem {
+        file: file.map(Path::to_owned),
+        line: super::locate::line_of(text, &error.path),
+        rule: error.path,
+        reason: error.reason,
+        hint: String::new(),
+    };
+    let compiled = Pipeline::compile(&config).map(Arc::new);
+    compiled.map_err(|errors| Problems(errors.into_iter().map(problem).collect()))
 }
 
 /// A document without any content means "all defaults".

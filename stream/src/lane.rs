@@ -222,6 +222,14 @@ impl Lane {
         self.measure();
     }
 
+    /// Everything up to this offset was read: what did not come is not there.
+    pub fn skip_to(&mut self, partition: &TopicPartition, offset: i64) {
+        if let Some(state) = self.partitions.get_mut(partition) {
+            self.missing += offset.saturating_sub(state.next).max(0);
+            state.next = state.next.max(offset);
+        }
+    }
+
     /// Whether the lane's share of the unit is used up and a barrier is due. Judged after each
     /// batch: the last one may go over.
     pub fn is_full(&self) -> bool {

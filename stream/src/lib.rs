@@ -10,6 +10,7 @@
 //! 6. [`table`]: committed files become visible in the Delta tables.
 //! 7. [`worker`]: the loop that drives all of it, and recovery.
 //! 8. [`upkeep`]: compaction, retention, and the deletion of what nothing refers to.
+//! 9. [`replay`]: history through the pipeline again, swapped in at once.
 //!
 //! Beside it: [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
 
@@ -27,6 +28,7 @@ pub mod kafka;
 pub mod lane;
 mod mutant;
 pub mod operator;
+pub mod replay;
 #[cfg(test)]
 mod simulation;
 pub mod source;

@@ -14,12 +14,12 @@
 
 pub mod fingerprint;
 pub(crate) mod log_gc;
-mod merge;
+pub(crate) mod merge;
 pub mod pass;
 pub mod plan;
 pub mod report;
 pub mod rewrite;
-mod vacuum;
+pub(crate) mod vacuum;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -25,6 +25,7 @@ use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{
     Body, FileAdd, FileRemove, Maintenance, MaintenanceKind, TableChange,
 };
+use crate::replay::{ReplayError, staged};
 use crate::table::contents::TableFile;
 use crate::table::delta::{PublishedTable, TableError};
 use crate::table::publication::Publication;
@@ -41,6 +42,9 @@ pub enum PassError {
     /// Listing or deleting.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
+    /// What replays have staged can not be told, so nothing may be deleted.
+    #[error("replays: {0}")]
+    Replay(#[from] Box<ReplayError>),
     /// Nothing has ever run on this store.
     #[error(
         "there is no commit log: nothing was ever written here; check --data-dir or storage.url"
@@ -97,6 +101,8 @@ struct Pass<'a> {
     log: CommitLog,
     /// Records the tables may not show yet.
     backlog: Vec<Entry>,
+    /// Files of replays that are not swapped in yet.
+    staged: BTreeSet<(Table, String)>,
     report: Report,
     progress: &'a (dyn Fn(Step) + Send + Sync),
 }
@@ -131,10 +137,15 @@ impl Keeper {
                 return Err(PassError::Empty);
             }
         }
+        // Before the tables: what is swapped in meanwhile is then in one of the two.
+        let staged = match scope.delete {
+            Some(_) => staged::paths(&self.world.store).await.map_err(Box::new)?,
+            None => BTreeSet::new(),
+        };
         self.look_at_tables().await?;
         let (log, backlog) = self.read_log().await?;
         let report = Report { dry_run: scope.dry_run, passes: 1, ..Report::default() };
-        let mut pass = Pass { keeper: self, scope, log, backlog, report, progress };
+        let mut pass = Pass { keeper: self, scope, log, backlog, staged, report, progress };
         pass.run().await?;
         Ok(pass.report)
     }
@@ -413,7 +424,9 @@ impl Pass<'_> {
         let since = now.saturating_sub(i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX));
         let store = Arc::clone(&self.keeper.world.store);
         let Some(open) = self.keeper.tables.get(&table) else { return Ok(()) };
-        let referenced = vacuum::referenced(open, &self.backlog, since).await?;
+        let mut referenced = vacuum::referenced(open, &self.backlog, since).await?;
+        let staged = self.staged.iter().filter(|(of, _)| *of == table);
+        referenced.extend(staged.map(|(_, path)| path.clone()));
         let mut garbage = vacuum::find(store.as_ref(), open, &referenced, now, horizon).await?;
         self.keeper.keep_young_suspects(table, &mut garbage, settle);
         let bytes = garbage.iter().map(|file| file.size).sum::<u64>();

@@ -234,6 +234,7 @@ async fn of_two_maintainers_with_the_same_plan_one_is_refused() {
         scope: &everything,
         log,
         backlog,
+        staged: BTreeSet::new(),
         report: Report::default(),
         progress: &|_| (),
     };
