@@ -20,7 +20,7 @@ use stream::replay::{ReplayError, journal};
 use stream::upkeep::pass::World;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand, ReportFormat};
+use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand};
 use crate::config::{self, Brokers, Config, Overrides, Problems};
 use crate::engine::Signals;
 use crate::{exit, pipeline};
