@@ -41,7 +41,7 @@ pub const ERROR_KIND_PATHS: &[&str] = &["error.kind", "error.type", "exception.t
 pub const ERROR_MESSAGE_PATHS: &[&str] = &["error.message", "exception.message"];
 /// Attributes that become [`ERROR_STACK`].
 pub const ERROR_STACK_PATHS: &[&str] = &["error.stack", "exception.stacktrace"];
-/// Issue the error belongs to; empty until error tracking assigns one.
+/// Issue the error belongs to; null where the log is no error.
 pub const ISSUE_ID: &str = "issue_id";
 /// Name of the index that keeps it.
 pub const INDEX: &str = "index";

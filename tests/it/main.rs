@@ -10,6 +10,8 @@ mod contracts;
 mod harness;
 mod http;
 mod kafka;
+mod kills;
+mod pipeline;
 mod restart;
 mod search;
 mod smoke;

@@ -98,7 +98,9 @@ fn event<'b>(log: &'b Log, arena: &'b Bump) -> LogEvent<'b> {
             Sent::Objects(names) => array(
                 names
                     .iter()
-                    .map(|name| Value::Object(arena.alloc_slice_copy(&[("name", Value::Str(name))])))
+                    .map(|name| {
+                        Value::Object(arena.alloc_slice_copy(&[("name", Value::Str(name))]))
+                    })
                     .collect(),
             ),
         };

@@ -53,7 +53,7 @@ impl LogColumns {
         self.message.append_value(head(event.message, MAX_MESSAGE_TEXT_BYTES));
         id_or_null(&mut self.trace_id, event.trace_id.map(TraceId::hex));
         id_or_null(&mut self.span_id, event.span_id.map(SpanId::hex));
-        self.issue_id.append_null();
+        id_or_null(&mut self.issue_id, event.error.map(|error| error.issue_id.hex()));
         self.index.append_value(index);
         self.push_attributes(event);
         for tag in event.tags.iter().take(MAX_TAGS) {

@@ -12,7 +12,7 @@ use super::grok::date::{Civil, Reader};
 use crate::value::Value;
 
 /// Event time from an attribute.
-pub(super) fn from_value(value: &Value<'_>, received: EventTime) -> Option<EventTime> {
+pub(crate) fn from_value(value: &Value<'_>, received: EventTime) -> Option<EventTime> {
     match value {
         Value::Int(number) => from_number(*number),
         Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
