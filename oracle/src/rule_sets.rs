@@ -72,6 +72,14 @@ pub fn set(kind: &Kind, size: usize) -> String {
 }
 
 const WORDS: [&str; 10] = [
-    "createInvoice", "reserveSeat", "paymentGateway", "sessionStore", "mailSender", "auditTrail",
-    "stockLevel", "priceFeed", "loginAttempt", "shardBalancer",
+    "createInvoice",
+    "reserveSeat",
+    "paymentGateway",
+    "sessionStore",
+    "mailSender",
+    "auditTrail",
+    "stockLevel",
+    "priceFeed",
+    "loginAttempt",
+    "shardBalancer",
 ];
