@@ -82,7 +82,11 @@ fn main() {
             name,
             input,
             size,
-            || (0..passes).map(|_| records.iter().filter(|record| one.matches(*record)).count()).sum(),
+            || {
+                (0..passes)
+                    .map(|_| records.iter().filter(|record| one.matches(*record)).count())
+                    .sum()
+            },
             || (0..passes).map(|_| values.iter().filter(|value| other.run(value)).count()).sum(),
         );
     }

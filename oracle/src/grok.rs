@@ -2,7 +2,7 @@
 
 use bumpalo::Bump;
 use schemas::time::EventTime;
-use stages::pipeline::grok::Grok;
+use stages::pipeline::grok::{Grok, Parsed};
 use stages::value::Attributes;
 use vrl::datadog_grok::parse_grok::parse_grok;
 use vrl::datadog_grok::parse_grok_rules::{GrokRule, parse_grok_rules};
@@ -27,11 +27,11 @@ pub fn ours_on(grok: &Grok, line: &str) -> Extracted {
     let arena = Bump::new();
     let mut attributes = Attributes::new_in(&arena);
     let line: &str = arena.alloc_str(line);
-    let matched = grok.parse(&arena, line, EventTime::default(), &mut attributes);
+    let parsed = grok.parse(&arena, line, EventTime::default(), &mut attributes);
     let mut found: Vec<String> =
         attributes.iter().map(|(path, value)| format!("{path}={value}")).collect();
     found.sort();
-    matched.then_some(found)
+    (parsed == Parsed::Matched).then_some(found)
 }
 
 /// Vector's, compiled; the error it gives. Rules are written `name pattern` as for ours.

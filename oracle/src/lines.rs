@@ -11,7 +11,8 @@ pub fn data() -> Option<PathBuf> {
 
 /// Apache's combined format: real lines, else made ones.
 pub fn apache(count: usize) -> Vec<String> {
-    let read = data().and_then(|data| std::fs::read_to_string(data.join("apache/apache_logs")).ok());
+    let read =
+        data().and_then(|data| std::fs::read_to_string(data.join("apache/apache_logs")).ok());
     match read {
         Some(text) => text.lines().take(count).map(str::to_owned).collect(),
         None => {
@@ -36,9 +37,8 @@ fn made_apache(index: usize) -> String {
 
 /// Lines of a Java shop: real ones of TrainTicket, else made ones.
 pub fn java(count: usize) -> Vec<String> {
-    let read = data().and_then(|data| {
-        std::fs::read_to_string(data.join("trainticket/08_43_log.csv")).ok()
-    });
+    let read = data()
+        .and_then(|data| std::fs::read_to_string(data.join("trainticket/08_43_log.csv")).ok());
     let Some(text) = read else {
         eprintln!("java: no real lines here, made ones instead");
         return (0..count).map(made_java).collect();

@@ -28,10 +28,10 @@ pub const APACHE: Kind = Kind {
 /// A Java shop's lines.
 pub const JAVA: Kind = Kind {
     name: "java",
-    rule: r#"%{date("HH:mm:ss.SSS"):time} %{word:level}\s+%{notSpace:logger.name}#%{integer:logger.line} TraceID: %{word:dd.trace_id} SpanID: %{word:dd.span_id} \[%{data:method}\]\[%{data:what}\]%{data:rest}"#,
+    rule: r#"%{notSpace:time} %{word:level}\s+%{notSpace:logger.name}#%{integer:logger.line} TraceID: %{word:dd.trace_id} SpanID: %{word:dd.span_id} \[%{data:method}\]\[%{data:what}\]%{data:rest}"#,
     texts: r#"%{regex("[\\d:.]+"):time} %{regex("\\w+"):level}\s+%{regex("[^#\\s]+"):logger}#%{integerStr:line} TraceID: %{regex("\\w+"):trace} SpanID: %{regex("\\w+"):span} \[%{data:method}\]\[%{data:what}\]%{data:rest}"#,
     regex: r"(?s)\A(?P<time>[\d:.]+) (?P<level>\w+)\s+(?P<logger>[^#\s]+)#(?P<line>[+-]?\d+) TraceID: (?P<trace>\w+) SpanID: (?P<span>\w+) \[(?P<method>.*?)\]\[(?P<what>.*?)\](?P<rest>.*?)\z",
-    similar: r#"%{date("HH:mm:ss.SSS"):time} %{word:level}\s+%{notSpace:logger.name}#%{integer:logger.line} TraceID: %{word:dd.trace_id} SpanID: %{word:dd.span_id} \[{}\]\[%{data:what}\]%{data:rest}"#,
+    similar: r#"%{notSpace:time} %{word:level}\s+%{notSpace:logger.name}#%{integer:logger.line} TraceID: %{word:dd.trace_id} SpanID: %{word:dd.span_id} \[{}\]\[%{data:what}\]%{data:rest}"#,
 };
 
 /// Lines as in the `rebar` collection.
@@ -72,6 +72,14 @@ pub fn set(kind: &Kind, size: usize) -> String {
 }
 
 const WORDS: [&str; 10] = [
-    "createInvoice", "reserveSeat", "paymentGateway", "sessionStore", "mailSender", "auditTrail",
-    "stockLevel", "priceFeed", "loginAttempt", "shardBalancer",
+    "createInvoice",
+    "reserveSeat",
+    "paymentGateway",
+    "sessionStore",
+    "mailSender",
+    "auditTrail",
+    "stockLevel",
+    "priceFeed",
+    "loginAttempt",
+    "shardBalancer",
 ];

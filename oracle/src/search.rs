@@ -51,15 +51,20 @@ impl Log {
         event.status = Some(Status::from_text(&self.status));
         event.tags.extend(self.tags.iter().map(String::as_str));
         for (path, scalar) in &self.attributes {
-            event.attributes.set(path, match scalar {
-                Scalar::Int(number) => value::Value::Int(*number),
-                Scalar::Float(number) => value::Value::Float(*number),
-                Scalar::Bool(flag) => value::Value::Bool(*flag),
-                Scalar::Text(text) => value::Value::Str(text),
-                Scalar::Texts(texts) => value::Value::Array(
-                    arena.alloc_slice_fill_iter(texts.iter().map(|text| value::Value::Str(text))),
-                ),
-            });
+            event.attributes.set(
+                path,
+                match scalar {
+                    Scalar::Int(number) => value::Value::Int(*number),
+                    Scalar::Float(number) => value::Value::Float(*number),
+                    Scalar::Bool(flag) => value::Value::Bool(*flag),
+                    Scalar::Text(text) => value::Value::Str(text),
+                    Scalar::Texts(texts) => {
+                        value::Value::Array(arena.alloc_slice_fill_iter(
+                            texts.iter().map(|text| value::Value::Str(text)),
+                        ))
+                    }
+                },
+            );
         }
         event
     }

@@ -62,7 +62,8 @@ fn the_rules_of_the_benches_give_the_same() {
             _ => lines::server(300),
         };
         let rules = rule_sets::set(kind, 20);
-        let (grok, vector) = (ours(&rules, ""), theirs(&rules, "").expect("Vector takes the rules"));
+        let (grok, vector) =
+            (ours(&rules, ""), theirs(&rules, "").expect("Vector takes the rules"));
         for line in &lines {
             let found = ours_on(&grok, line);
             assert!(found.is_some(), "{line}");

@@ -23,7 +23,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionContext;
 
-pub use search::search_rows;
+pub use self::search::search_rows;
 
 /// Adds every function to a session.
 pub(crate) fn register(context: &mut SessionContext) -> Result<()> {

@@ -57,11 +57,7 @@ pub(crate) const SAME: &[(&str, &str, &str)] = &[
         "Thu Jun 16 08:29:03 2016",
         "date=1466065743000",
     ),
-    (
-        r#"%{date("EEE MMM d HH:mm:ss yyyy"):date}"#,
-        "Tue Nov 1 08:29:03 2016",
-        "date=1477988943000",
-    ),
+    (r#"%{date("EEE MMM d HH:mm:ss yyyy"):date}"#, "Tue Nov 1 08:29:03 2016", "date=1477988943000"),
     (
         r#"%{date("dd/MMM/yyyy:HH:mm:ss Z"):date}"#,
         "06/Mar/2013:01:36:30 +0900",
@@ -197,31 +193,41 @@ pub(crate) const DIFFERENT: &[(&str, &str, &str, &str)] = &[
         "firstname=John 'Da Man'¦name=Doe",
         "the csv filter",
     ),
-    (r#"%{data::csv("firstname,name","|")}"#, "John|Doe", "firstname=John¦name=Doe", "the csv filter"),
+    (
+        r#"%{data::csv("firstname,name","|")}"#,
+        "John|Doe",
+        "firstname=John¦name=Doe",
+        "the csv filter",
+    ),
     (
         r#"%{data::csv("key1,key2")}"#,
         "value1,value2,value3",
         "key1=value1¦key2=value2",
         "the csv filter",
     ),
-    (r#"%{data::csv("key1,key2,key3")}"#, "value1,,value3", "key1=value1¦key3=value3", "the csv filter"),
+    (
+        r#"%{data::csv("key1,key2,key3")}"#,
+        "value1,,value3",
+        "key1=value1¦key3=value3",
+        "the csv filter",
+    ),
     (
         "%{data::url}",
         "https://app.example.com:8080/a/b?x=1#top",
         "scheme=https¦host=app.example.com¦port=8080¦path=/a/b¦queryString.x=1¦hash=top",
         "the url filter",
     ),
-    ("%{data::keyvalue}", "a=trueish b=nullable", "a=trueish¦b=nullable", "a value is typed as a whole"),
+    (
+        "%{data::keyvalue}",
+        "a=trueish b=nullable",
+        "a=trueish¦b=nullable",
+        "a value is typed as a whole",
+    ),
     (
         r#"%{boolean("yes","no"):a} %{boolean:b}"#,
         "YES false",
         "a=true¦b=false",
         "boolean takes patterns",
     ),
-    (
-        r#"%{boolean("y(es)?","no?"):a}"#,
-        "y",
-        "a=true",
-        "boolean takes patterns",
-    ),
+    (r#"%{boolean("y(es)?","no?"):a}"#, "y", "a=true", "boolean takes patterns"),
 ];

@@ -48,6 +48,17 @@ pub struct GrokError {
     pub reason: String,
 }
 
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parsed {
+    /// A rule matched, and its attributes are set.
+    Matched,
+    /// No rule matches.
+    Unmatched,
+    /// No rule matches, but one ran out of steps.
+    OutOfSteps,
+}
+
 /// Compiled rules, tried in order.
 #[derive(Debug)]
 pub struct Grok {
@@ -120,15 +131,15 @@ impl Grok {
         self.gave_up.load(Ordering::Relaxed)
     }
 
-    /// Sets what the first matching rule extracts; `false` where none matches. `received` finds the
-    /// year of dates without one.
+    /// Sets what the first matching rule extracts. `received` finds the year of dates without one.
     pub fn parse<'b>(
         &self,
         arena: &'b Bump,
         text: &'b str,
         received: EventTime,
         attributes: &mut Attributes<'b>,
-    ) -> bool {
+    ) -> Parsed {
+        let mut parsed = Parsed::Unmatched;
         let mut slots = BumpVec::with_capacity_in(self.slots, arena);
         slots.resize(self.slots, UNSET);
         let candidates = self.dispatch.candidates(text);
@@ -155,6 +166,7 @@ impl Grok {
                 Outcome::NoMatch => continue,
                 Outcome::GaveUp => {
                     self.gave_up.fetch_add(1, Ordering::Relaxed);
+                    parsed = Parsed::OutOfSteps;
                     continue;
                 }
                 Outcome::Match => {}
@@ -168,9 +180,9 @@ impl Grok {
                     output.capture(capture, found);
                 }
             }
-            return true;
+            return Parsed::Matched;
         }
-        false
+        parsed
     }
 }
 

@@ -97,7 +97,7 @@ impl Step {
             Processor::StringBuilder(processor) => processor.apply(arena, event),
             Processor::GeoIp(processor) => processor.apply(arena, event),
             Processor::Decoder(processor) => processor.apply(arena, event),
-            Processor::Grok(processor) => return processor.apply(arena, event),
+            Processor::Grok(processor) => processor.apply(arena, event),
             Processor::Date(processor) => return processor.apply(arena, event),
             Processor::Status(processor) => {
                 return processor.apply(arena, event, &mut applied.status);

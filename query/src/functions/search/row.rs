@@ -129,18 +129,17 @@ fn range(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
 
 impl<'a> Row<'a> {
     /// The text of a column, where there is one.
-    fn text(&self, name: &str) -> Option<&'a str> {
+    fn text(self, name: &str) -> Option<&'a str> {
         let (_, column) = self.columns.texts.iter().find(|(own, _)| own == name)?;
         column.is_valid(self.row).then(|| column.value(self.row)).filter(|text| !text.is_empty())
     }
 
     /// Keys and texts of the attributes, the error columns under their first names included.
-    fn attributes(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a, '_> {
-        let map = self.columns.attributes.as_ref();
-        let entries = map.into_iter().flat_map(|map| {
+    fn attributes(self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let entries = self.columns.attributes.iter().flat_map(move |map| {
             range(&map.offsets, self.row)
-                .filter(|entry| map.values.is_valid(*entry))
-                .map(|entry| (map.keys.value(entry), map.values.value(entry)))
+                .filter(move |entry| map.values.is_valid(*entry))
+                .map(move |entry| (map.keys.value(entry), map.values.value(entry)))
         });
         let errors = [
             (log::ERROR_KIND, log::ERROR_KIND_PATHS),
@@ -150,23 +149,23 @@ impl<'a> Row<'a> {
         entries.chain(
             errors
                 .into_iter()
-                .filter_map(|(name, paths)| Some((*paths.first()?, self.text(name)?))),
+                .filter_map(move |(name, paths)| Some((*paths.first()?, self.text(name)?))),
         )
     }
 
-    fn metrics(&self) -> impl Iterator<Item = (&'a str, f64)> + use<'a, '_> {
-        let map = self.columns.metrics.as_ref();
-        map.into_iter().flat_map(|map| {
+    fn metrics(self) -> impl Iterator<Item = (&'a str, f64)> {
+        self.columns.metrics.iter().flat_map(move |map| {
             range(&map.offsets, self.row)
-                .filter(|entry| map.values.is_valid(*entry))
-                .map(|entry| (map.keys.value(entry), map.values.value(entry)))
+                .filter(move |entry| map.values.is_valid(*entry))
+                .map(move |entry| (map.keys.value(entry), map.values.value(entry)))
         })
     }
 
-    fn each_tag(&self) -> impl Iterator<Item = &'a str> + use<'a, '_> {
-        let tags = self.columns.tags.as_ref();
-        tags.into_iter().flat_map(|(offsets, texts)| {
-            range(offsets, self.row).filter(|at| texts.is_valid(*at)).map(|at| texts.value(at))
+    fn each_tag(self) -> impl Iterator<Item = &'a str> {
+        self.columns.tags.iter().flat_map(move |(offsets, texts)| {
+            range(offsets, self.row)
+                .filter(move |at| texts.is_valid(*at))
+                .map(move |at| texts.value(at))
         })
     }
 }

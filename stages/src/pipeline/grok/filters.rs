@@ -10,6 +10,7 @@ mod querystring;
 mod rubyhash;
 mod uri;
 mod url;
+mod useragent;
 mod xml;
 
 use bumpalo::Bump;
@@ -37,6 +38,7 @@ pub(crate) enum Filter {
     RubyHash,
     Xml,
     Url,
+    UserAgent(useragent::UserAgent),
 }
 
 /// Members of an object: dotted paths and values.
@@ -62,8 +64,11 @@ pub(crate) enum Filtered<'b> {
 impl Filter {
     /// Whether it can give an object, whose members nobody knows at load.
     pub(crate) fn gives_object(&self) -> bool {
-        use Filter::{Csv, Json, KeyValue, QueryString, RubyHash, Url, Xml};
-        matches!(self, Csv(_) | Json | KeyValue(_) | QueryString | RubyHash | Url | Xml)
+        use Filter::{Csv, Json, KeyValue, QueryString, RubyHash, Url, UserAgent, Xml};
+        matches!(
+            self,
+            Csv(_) | Json | KeyValue(_) | QueryString | RubyHash | Url | UserAgent(_) | Xml
+        )
     }
 }
 
@@ -91,11 +96,12 @@ pub(crate) fn compile(call: &Call) -> Result<Filter, String> {
         "rubyhash" => Filter::RubyHash,
         "xml" => Filter::Xml,
         "url" => Filter::Url,
+        "useragent" => Filter::UserAgent(useragent::UserAgent::compile(call)?),
         other => {
             return Err(format!(
                 "unknown filter `{other}`: the filters are number, integer, boolean, nullIf, json, \
-                 rubyhash, keyvalue, xml, csv, querystring, url, decodeuricomponent, lowercase, \
-                 uppercase, scale, array"
+                 rubyhash, keyvalue, xml, csv, querystring, url, useragent, decodeuricomponent, \
+                 lowercase, uppercase, scale, array"
             ));
         }
     })
@@ -130,6 +136,7 @@ impl Filter {
             Filter::RubyHash => rubyhash::apply(arena, text),
             Filter::Xml => xml::apply(arena, text),
             Filter::Url => url::apply(arena, text),
+            Filter::UserAgent(filter) => filter.apply(arena, text),
         }
     }
 }

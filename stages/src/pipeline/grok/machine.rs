@@ -9,10 +9,9 @@ use bumpalo::collections::Vec as BumpVec;
 use schemas::limits::{MAX_GROK_STACK, MAX_GROK_STEPS, MAX_GROK_STEPS_PER_BYTE};
 
 use super::class::{following, previous, word_at, word_before};
-use super::matchers::Exact;
 use super::program::emit::fold;
 use super::program::run::{Ends, Run};
-use super::program::{Op, Outcome, Program, Slots, UNSET};
+use super::program::{Matched, Op, Outcome, Program, Slots, UNSET};
 
 /// Bytes looked at for one step: a run of characters costs less than operations do.
 const BYTES_PER_STEP: usize = 16;
@@ -23,15 +22,15 @@ const FIRST_FRAMES: usize = 16;
 #[derive(Debug, Clone, Copy)]
 enum Frame {
     /// Go on there.
-    Go { op: usize, at: usize },
+    Go { op: u32, at: usize },
     /// A slot held this.
-    Undo { slot: usize, old: (usize, usize) },
-    /// A greedy run ended at `end`: an earlier end, not before `low`.
-    Shrink { op: usize, low: usize, end: usize },
-    /// A lazy run ended at `end`: a later end, not after `high`.
-    Grow { op: usize, end: usize, high: usize },
+    Undo { slot: u32, old: (usize, usize) },
+    /// A greedy run from `at` ended at `end`: an earlier end, not before `low`.
+    Shrink { op: u32, at: usize, low: usize, end: usize },
+    /// A lazy run from `at` ended at `end`: a later end, not after `high`.
+    Grow { op: u32, at: usize, end: usize, high: usize },
     /// A matcher that started at `at` ended at `end`: a shorter match.
-    Shorter { op: usize, at: usize, end: usize },
+    Shorter { op: u32, at: usize, end: usize },
 }
 
 struct Machine<'m, 'b> {
@@ -87,7 +86,7 @@ enum Step {
     Done(usize),
 }
 
-impl Machine<'_, '_> {
+impl<'m> Machine<'m, '_> {
     /// Runs from an operation and a place to the end of the (inner) program: where it ended.
     fn run(&mut self, op: usize, at: usize) -> Option<usize> {
         let base = self.stack.len();
@@ -98,6 +97,14 @@ impl Machine<'_, '_> {
                 Step::Done(end) => return Some(end),
                 Step::Fail => (op, at) = self.back(base)?,
             }
+        }
+    }
+
+    /// The run at an operation.
+    fn run_at(&self, op: u32) -> Option<(usize, &'m Run)> {
+        match self.ops.get(op as usize) {
+            Some(Op::Run(run)) => Some((op as usize, run)),
+            _ => None,
         }
     }
 
@@ -125,11 +132,11 @@ impl Machine<'_, '_> {
         };
         // Without a way back nobody asks what stood there.
         if !self.stack.is_empty() || self.depth > 0 {
-            self.push(Frame::Undo { slot, old });
+            self.push(Frame::Undo { slot: short(slot), old });
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn step(&mut self, op: usize, at: usize) -> Step {
         if !self.spend(0) {
             return Step::Fail;
@@ -145,7 +152,7 @@ impl Machine<'_, '_> {
                 return Step::Fail;
             }
             Some(Op::Run(run)) => return self.enter(op, at, run),
-            Some(Op::Match(exact, gives_back)) => return self.matcher(op, at, exact, *gives_back),
+            Some(Op::Match(matched)) => return self.matcher(op, at, matched),
             Some(Op::Open(slot)) => self.set(*slot, (at, usize::MAX)),
             Some(Op::Close(slot)) => {
                 let start = self.slots.get(*slot).map_or(at, |(start, _)| *start);
@@ -153,7 +160,7 @@ impl Machine<'_, '_> {
             }
             Some(Op::Jump(target)) => return Step::To(*target, at),
             Some(Op::Split { first, second }) => {
-                self.push(Frame::Go { op: *second, at });
+                self.push(Frame::Go { op: short(*second), at });
                 return Step::To(*first, at);
             }
             Some(Op::End) if at == self.text.len() => return Step::Done(at),
@@ -239,7 +246,7 @@ impl Machine<'_, '_> {
         if negated {
             while self.stack.len() > base {
                 if let Some(Frame::Undo { slot, old }) = self.stack.pop()
-                    && let Some(place) = self.slots.get_mut(slot)
+                    && let Some(place) = self.slots.get_mut(slot as usize)
                 {
                     *place = old;
                 }
@@ -263,90 +270,95 @@ impl Machine<'_, '_> {
         false
     }
 
-    fn matcher(&mut self, op: usize, at: usize, exact: &Exact, gives_back: bool) -> Step {
-        match exact.first(self.text, at) {
-            Some(end) => {
-                if gives_back {
-                    self.push(Frame::Shorter { op, at, end });
-                }
-                if self.spend(end - at) { Step::To(op + 1, end) } else { Step::Fail }
-            }
-            None => Step::Fail,
+    fn matcher(&mut self, op: usize, at: usize, matched: &Matched) -> Step {
+        match matched.exact.first(self.text, at) {
+            Some(end) if self.spend(end - at) => self.matched(op, at, end, matched),
+            _ => Step::Fail,
         }
+    }
+
+    fn matched(&mut self, op: usize, at: usize, end: usize, matched: &Matched) -> Step {
+        if matched.gives_back {
+            self.push(Frame::Shorter { op: short(op), at, end });
+        }
+        if let Some(slot) = matched.slot {
+            self.set(slot, (at, end));
+        }
+        Step::To(op + 1, end)
     }
 
     #[inline]
     fn enter(&mut self, op: usize, at: usize, run: &Run) -> Step {
         match run.ends(self.text, at) {
             Ends::Nowhere => Step::Fail,
-            Ends::One(end) if self.spend(run.cost(end - at)) => Step::To(op + 1, end),
+            Ends::One(end) if self.spend(run.cost(end - at)) => self.ended(op, at, end, run),
             Ends::Between(low, high) if self.spend(run.cost(high - at)) => {
                 if run.is_lazy() {
-                    self.grow(op, low, high, run)
+                    self.grow(op, at, (low, high), run)
                 } else {
-                    self.shrink(op, low, high, run)
+                    self.shrink(op, at, (low, high), run)
                 }
             }
             Ends::One(_) | Ends::Between(..) => Step::Fail,
         }
     }
 
-    /// The longest end of a greedy run that may do.
-    fn shrink(&mut self, op: usize, low: usize, high: usize, run: &Run) -> Step {
+    #[inline]
+    fn ended(&mut self, op: usize, at: usize, end: usize, run: &Run) -> Step {
+        if let Some(slot) = run.slot {
+            self.set(slot, (at, end));
+        }
+        Step::To(op + 1, end)
+    }
+
+    /// The longest end of a greedy run from `at` that may do.
+    fn shrink(&mut self, op: usize, at: usize, (low, high): (usize, usize), run: &Run) -> Step {
         let found = run.last_end(self.text, low, high);
         if !self.spend(high - found.unwrap_or(low)) {
             return Step::Fail;
         }
         let Some(end) = found else { return Step::Fail };
         if end > low {
-            self.push(Frame::Shrink { op, low, end });
+            self.push(Frame::Shrink { op: short(op), at, low, end });
         }
-        Step::To(op + 1, end)
+        self.ended(op, at, end, run)
     }
 
-    /// The shortest end of a lazy run that may do.
-    fn grow(&mut self, op: usize, low: usize, high: usize, run: &Run) -> Step {
+    /// The shortest end of a lazy run from `at` that may do.
+    fn grow(&mut self, op: usize, at: usize, (low, high): (usize, usize), run: &Run) -> Step {
         let found = run.first_end(self.text, low, high);
         if !self.spend(found.unwrap_or(high) - low) {
             return Step::Fail;
         }
         let Some(end) = found else { return Step::Fail };
         if end < high {
-            self.push(Frame::Grow { op, end, high });
+            self.push(Frame::Grow { op: short(op), at, end, high });
         }
-        Step::To(op + 1, end)
+        self.ended(op, at, end, run)
     }
 
     /// The next way, from the newest choice on.
     fn back(&mut self, base: usize) -> Option<(usize, usize)> {
         while self.stack.len() > base && !self.gave_up {
-            let ops = self.ops;
             let step = match self.stack.pop()? {
-                Frame::Go { op, at } => return Some((op, at)),
+                Frame::Go { op, at } => return Some((op as usize, at)),
                 Frame::Undo { slot, old } => {
-                    if let Some(place) = self.slots.get_mut(slot) {
+                    if let Some(place) = self.slots.get_mut(slot as usize) {
                         *place = old;
                     }
                     continue;
                 }
-                Frame::Shrink { op, low, end } => match ops.get(op) {
-                    Some(Op::Run(run)) => self.shrink(op, low, previous(self.text, end), run),
-                    _ => Step::Fail,
+                Frame::Shrink { op, at, low, end } => match self.run_at(op) {
+                    Some((op, run)) => self.shrink(op, at, (low, previous(self.text, end)), run),
+                    None => Step::Fail,
                 },
-                Frame::Grow { op, end, high } => match (ops.get(op), following(self.text, end)) {
-                    (Some(Op::Run(run)), Some(next)) => self.grow(op, next, high, run),
-                    _ => Step::Fail,
-                },
-                Frame::Shorter { op, at, end } => match ops.get(op) {
-                    Some(Op::Match(exact, _)) => match exact.shorter(self.text, at, end) {
-                        Some(end) => {
-                            self.push(Frame::Shorter { op, at, end });
-                            Step::To(op + 1, end)
-                        }
-                        None => Step::Fail,
-                    },
-                    _ => Step::Fail,
-                },
+                Frame::Grow { op, at, end, high } => {
+                    match (self.run_at(op), following(self.text, end)) {
+                        (Some((op, run)), Some(next)) => self.grow(op, at, (next, high), run),
+                        _ => Step::Fail,
+                    }
+                }
+                Frame::Shorter { op, at, end } => self.shorter(op as usize, at, end),
             };
             if let Step::To(op, at) = step {
                 return Some((op, at));
@@ -354,4 +366,18 @@ impl Machine<'_, '_> {
         }
         None
     }
+
+    fn shorter(&mut self, op: usize, at: usize, end: usize) -> Step {
+        let ops = self.ops;
+        let Some(Op::Match(matched)) = ops.get(op) else { return Step::Fail };
+        match matched.exact.shorter(self.text, at, end) {
+            Some(end) => self.matched(op, at, end, matched),
+            None => Step::Fail,
+        }
+    }
+}
+
+/// Numbers of operations and slots are small.
+fn short(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -25,8 +25,8 @@ pub(crate) enum Op {
     AnyCase(Box<[char]>),
     /// A run of characters, in an order of preference.
     Run(Box<Run>),
-    /// A matcher; `true` where it can match shorter, too.
-    Match(Exact, bool),
+    /// A matcher.
+    Match(Box<Matched>),
     /// A capture starts.
     Open(usize),
     /// A capture ends.
@@ -57,6 +57,16 @@ pub(crate) enum Op {
     Done,
     /// The end of the rule: the text must end here.
     End,
+}
+
+/// A matcher as an operation.
+#[derive(Debug, Clone)]
+pub(crate) struct Matched {
+    pub(crate) exact: Exact,
+    /// Whether a shorter match than the first can lead anywhere.
+    pub(crate) gives_back: bool,
+    /// The slot that remembers the match.
+    pub(crate) slot: Option<usize>,
 }
 
 /// A compiled rule.
@@ -91,15 +101,16 @@ pub(crate) enum Outcome {
 impl Program {
     pub(crate) fn new(mut ops: Vec<Op>, slots: usize) -> Self {
         for index in 0..ops.len() {
-            if !matches!(ops[index], Op::Run(_) | Op::Match(_, true)) {
+            if !matches!(ops[index], Op::Run(_) | Op::Match(_)) {
                 continue;
             }
             let (ahead, literal) = (ahead::after(&ops, index + 1), literal(&ops, index + 1));
             match &mut ops[index] {
                 Op::Run(run) => run.learn(ahead, literal.as_deref()),
                 // Nothing of what it holds can follow: a shorter match leads nowhere.
-                Op::Match(exact, gives_back) => {
-                    *gives_back = (0u8..=255)
+                Op::Match(matched) if matched.gives_back => {
+                    let exact = &matched.exact;
+                    matched.gives_back = (0u8..=255)
                         .any(|byte| exact.can_hold(byte) && ahead.bytes[usize::from(byte)]);
                 }
                 _ => {}

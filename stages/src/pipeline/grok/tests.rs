@@ -10,8 +10,9 @@ fn parse_with(rules: &str, support: &str, line: &str) -> Option<Vec<String>> {
     let arena = Bump::new();
     let mut attributes = Attributes::new_in(&arena);
     let line: &str = arena.alloc_str(line);
-    let matched = grok.parse(&arena, line, EventTime::default(), &mut attributes);
-    matched.then(|| attributes.iter().map(|(key, value)| format!("{key}={value}")).collect())
+    let parsed = grok.parse(&arena, line, EventTime::default(), &mut attributes);
+    (parsed == Parsed::Matched)
+        .then(|| attributes.iter().map(|(key, value)| format!("{key}={value}")).collect())
 }
 
 fn parse(rules: &str, line: &str) -> Option<Vec<String>> {
@@ -183,9 +184,14 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
     (
         r"r %{data:u:url}",
         "https://user:pw@[::1]:8443/a/b?x=1&x=2&y=%20#h",
-        "u.scheme=https|u.host=[::1]|u.path=/a/b|u.hash=h|u.port=8443|u.queryString.x=[\"1\",\"2\"]|u.queryString.y= ",
+        "u.scheme=https|u.host=[::1]|u.port=8443|u.path=/a/b|u.hash=h|u.queryString.x=[\"1\",\"2\"]|u.queryString.y= ",
     ),
     (r"r %{data:u:url}", "/only/path?q=1", "u.path=/only/path|u.queryString.q=1"),
+    (
+        r"r %{data:ua:useragent(decodeuricomponent:true)}",
+        "Mozilla%2F5.0 (X11; Linux x86_64; rv:109.0) Gecko/20100101 Firefox/115.0",
+        "ua.browser.family=Firefox|ua.browser.major=115|ua.browser.minor=0|ua.os.family=Linux|ua.device.family=Other|ua.device.category=Desktop",
+    ),
     (r#"r %{regex("\d+"):a} %{regex("\\d+"):b} %{regex("[^\\\"]*"):c}"#, "1 2 x", "a=1|b=2|c=x"),
 ];
 
@@ -259,7 +265,8 @@ fn a_hopeless_line_gives_up_within_its_steps() {
     let arena = Bump::new();
     let mut attributes = Attributes::new_in(&arena);
     let line: &str = arena.alloc_str(&line);
-    assert!(!grok.parse(&arena, line, EventTime::default(), &mut attributes));
+    let parsed = grok.parse(&arena, line, EventTime::default(), &mut attributes);
+    assert_eq!(parsed, Parsed::OutOfSteps);
     assert_eq!(grok.gave_up(), 1);
     assert!(attributes.is_empty());
 }

@@ -118,7 +118,8 @@ impl Reader<'_> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let length = rest.find([',', ')', '(', ' ', '}']).unwrap_or(rest.len());
         let word = rest.get(..length).unwrap_or_default();
-        let simple = match word {
+        // A named one, useragent(decodeuricomponent:true), is told by its place as the others are.
+        let simple = match word.split_once(':').map_or(word, |(_, value)| value) {
             "true" => Some(Arg::Bool(true)),
             "false" => Some(Arg::Bool(false)),
             "null" => Some(Arg::Null),

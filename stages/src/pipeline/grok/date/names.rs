@@ -233,7 +233,10 @@ fn common(name: &str, text: &str) -> (usize, usize) {
     let mut length = 0;
     let mut letters = 0;
     for (own, found) in name.chars().zip(text.chars()) {
-        let same = own == found || found.to_lowercase().eq([own]);
+        let same = match found.is_ascii() {
+            true => own == found.to_ascii_lowercase(),
+            false => own == found || found.to_lowercase().eq([own]),
+        };
         if !same {
             break;
         }

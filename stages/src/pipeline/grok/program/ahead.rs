@@ -65,7 +65,7 @@ pub(crate) fn after(ops: &[Op], index: usize) -> Ahead {
                     open.push(index + 1);
                 }
             }
-            Op::Match(exact, _) => ahead.add(|byte| exact.can_start_with(byte)),
+            Op::Match(matched) => ahead.add(|byte| matched.exact.can_start_with(byte)),
             Op::Split { first, second } => open.extend([*first, *second]),
             Op::Jump(target) => open.push(*target),
             Op::Progress { exit, .. } => open.extend([index + 1, *exit]),

@@ -1,7 +1,7 @@
 //! Tree -> operations.
 
 use super::run::Run;
-use super::{Op, Program};
+use super::{Matched, Op, Program};
 use crate::pipeline::grok::class::Class;
 use crate::pipeline::grok::tree::{How, Node};
 
@@ -36,7 +36,8 @@ impl Emitter {
             Node::Char { character, any_case } => self.character(*character, *any_case)?,
             Node::Set(class) => self.run((**class).clone(), 1, 1, How::Greedy)?,
             Node::Exact(exact) => {
-                self.push(Op::Match(exact.clone(), exact.gives_back()))?;
+                let (exact, gives_back) = (exact.clone(), exact.gives_back());
+                self.push(Op::Match(Box::new(Matched { exact, gives_back, slot: None })))?;
             }
             Node::Sequence(nodes) => {
                 for (index, node) in nodes.iter().enumerate() {
@@ -52,11 +53,7 @@ impl Emitter {
             }
             Node::Either(nodes) => self.either(nodes)?,
             Node::Repeat { node, min, max, how } => self.repeat(node, *min, *max, *how)?,
-            Node::Capture(slot, node) => {
-                self.push(Op::Open(*slot))?;
-                self.node(node)?;
-                self.push(Op::Close(*slot))?;
-            }
+            Node::Capture(slot, node) => self.capture(*slot, node)?,
             Node::Atomic(node) => self.inner(Op::Atomic { end: 0 }, node)?,
             Node::Ahead { node, negated } => {
                 self.inner(Op::Ahead { end: 0, negated: *negated }, node)?;
@@ -73,6 +70,26 @@ impl Emitter {
             Node::Start => drop(self.push(Op::Start)?),
             Node::End => drop(self.push(Op::AtEnd)?),
         }
+        Ok(())
+    }
+
+    /// A run or a matcher remembers itself; anything else between two operations.
+    fn capture(&mut self, slot: usize, node: &Node) -> Result<(), String> {
+        let open = self.push(Op::Open(slot))?;
+        self.node(node)?;
+        if self.ops.len() == open + 2 {
+            let own = match self.ops.last_mut() {
+                Some(Op::Run(run)) => Some(&mut run.slot),
+                Some(Op::Match(matched)) => Some(&mut matched.slot),
+                _ => None,
+            };
+            if let Some(own) = own.filter(|own| own.is_none()) {
+                *own = Some(slot);
+                self.ops.remove(open);
+                return Ok(());
+            }
+        }
+        self.push(Op::Close(slot))?;
         Ok(())
     }
 
@@ -141,6 +158,9 @@ impl Emitter {
         if let Some(class) = single(node) {
             return self.run(class, min, max, how);
         }
+        // What reads nothing reads nothing the second time, too.
+        let empty = node.width().1 == Some(0);
+        let (min, max) = if empty { (min.min(1), max.min(1)) } else { (min, max) };
         if how == How::Possessive {
             let greedy = Node::Repeat { node: Box::new(node.clone()), min, max, how: How::Greedy };
             return self.inner(Op::Atomic { end: 0 }, &greedy);

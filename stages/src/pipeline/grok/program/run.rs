@@ -15,6 +15,8 @@ pub(crate) struct Run {
     stops: Option<Box<[u8]>>,
     pub(crate) min: usize,
     max: usize,
+    /// The slot that remembers it.
+    pub(crate) slot: Option<usize>,
     how: How,
     ahead: Ahead,
     /// What surely comes after it.
@@ -82,8 +84,8 @@ impl Run {
         let out = (0u8..=255).filter(|byte| table[usize::from(*byte)] == ByteSays::Out);
         let stops: Vec<u8> = out.take(4).collect();
         let stops = (!asks && stops.len() <= 3).then(|| stops.into());
-        let (ahead, needle) = (Ahead::any(), None);
-        Self { class, table, stops, min, max, how, ahead, needle, sole: false }
+        let (ahead, needle, slot) = (Ahead::any(), None, None);
+        Self { class, table, stops, min, max, slot, how, ahead, needle, sole: false }
     }
 
     /// What each first byte of a character says.
