@@ -239,8 +239,8 @@ pub struct ReplayArgs {
     /// Offsets before this one
     #[arg(long, value_name = "OFFSET", conflicts_with = "to")]
     pub to_offset: Option<i64>,
-    /// Pipeline to use [default: the configuration's]
-    #[arg(long, value_name = "FILE")]
+    /// Pipeline to use: a file, or a version that `tidemill pipeline versions` lists [default: the configuration's]
+    #[arg(long, value_name = "FILE|VERSION")]
     pub pipeline: Option<PathBuf>,
     /// Do everything but the swap, and say what it would change; --resume ID swaps exactly that
     #[arg(long)]
@@ -584,6 +584,12 @@ pub struct PipelineRunArgs {
     /// When the logs count as received, for those without a time of their own [default: now]
     #[arg(long, value_name = "TIME")]
     pub received: Option<String>,
+    /// What is wrapped around the logs: auto, docker, cri, syslog, kubernetes, datadog
+    #[arg(long, value_name = "NAME")]
+    pub envelope: Option<String>,
+    /// Which lines are one log: auto (stack traces), or a regular expression that the first line of a log matches
+    #[arg(long, value_name = "auto|REGEX")]
+    pub multiline: Option<String>,
 }
 
 const PIPELINE_RUN_HELP: &str = "\

@@ -80,7 +80,17 @@ pub fn compile(sources: &[(&Path, &str)]) -> Result<Loaded, Problems> {
                 field: note.field.clone(),
                 reason: note.reason.clone(),
             });
-            let notes = notes.collect();
+            let compiled = pipeline.notes().iter().map(|note| {
+                let note = read.problem(note);
+                Note {
+                    file: file(&files, note.at),
+                    line: note.at.line,
+                    column: note.at.column,
+                    field: note.rule,
+                    reason: note.reason,
+                }
+            });
+            let notes = notes.chain(compiled).collect();
             Ok(Loaded { config: read.config, pipeline, notes, beside })
         }
         _ => Err(Problems(problems)),

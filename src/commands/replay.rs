@@ -21,7 +21,7 @@ use stream::upkeep::pass::World;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand};
-use crate::config::{self, Brokers, Config, Overrides, Problems};
+use crate::config::{self, Brokers, Config, Overrides, Problem, Problems};
 use crate::engine::Signals;
 use crate::{exit, pipeline};
 
@@ -177,6 +177,14 @@ async fn plan(
     }
     let (pipeline, text) = match &args.pipeline {
         None => (Arc::clone(&config.pipeline), None),
+        Some(version) if !version.exists() && is_version(version) => {
+            let kept = stream::versions::load(&world.store, &version.to_string_lossy()).await;
+            let kept = kept.map_err(|error| Refusal::Config(unkept(&error)))?;
+            let text = serde_json::to_string(&kept).unwrap_or_default();
+            let loaded = pipeline::compile(&[(Path::new(""), &text)]);
+            let pipeline = Arc::new(loaded.map_err(Refusal::Config)?.pipeline);
+            (pipeline, Some(text))
+        }
         Some(file) => {
             let loaded = pipeline::load_following(std::slice::from_ref(file));
             let pipeline = Arc::new(loaded.map_err(Refusal::Config)?.pipeline);
@@ -194,6 +202,25 @@ async fn plan(
         closed_after: config.upkeep.compact_after,
     };
     Ok((plan::from_kafka(world, &request).await?, pipeline, true))
+}
+
+/// Whether this reads like a version rather than like a file: 16 hex characters.
+fn is_version(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| {
+        text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// A version that can not be had, as a problem of the command line.
+fn unkept(error: &stream::versions::VersionError) -> Problems {
+    Problems(vec![Problem {
+        file: None,
+        line: None,
+        column: None,
+        rule: "--pipeline".to_owned(),
+        reason: error.to_string(),
+        hint: String::new(),
+    }])
 }
 
 /// The topics named, else those with logs: only these have a pipeline.

@@ -2,13 +2,13 @@
 //! line is in memory at a time.
 
 mod explain;
+mod framed;
 mod lines;
 
 use std::io::{BufRead, BufWriter, Write};
 
 use anyhow::Context;
 use bumpalo::Bump;
-use schemas::limits::MAX_IDLE_ARENA_BYTES;
 use schemas::time::EventTime;
 use schemas::topic::{Format, Signal};
 use serde::Serialize;
@@ -23,6 +23,9 @@ use self::explain::Explain;
 use self::lines::{Line, Lines};
 use crate::cli::PipelineRunArgs;
 use crate::{exit, pipeline};
+
+/// Arena bytes kept between logs.
+const MAX_IDLE_ARENA_BYTES: usize = 8 << 20;
 
 /// One line of the answer.
 #[derive(Serialize)]
@@ -59,6 +62,13 @@ pub(super) fn run(args: &PipelineRunArgs) -> u8 {
             return exit::USAGE;
         }
     };
+    let input = match framed::input(args.envelope.as_deref(), args.multiline.as_deref()) {
+        Ok(input) => input,
+        Err(reason) => {
+            eprintln!("tidemill: {reason}");
+            return exit::USAGE;
+        }
+    };
     let clock = System::shared();
     let mut runner = Runner {
         windows: MetricWindows::new(&loaded.pipeline),
@@ -69,7 +79,12 @@ pub(super) fn run(args: &PipelineRunArgs) -> u8 {
         arena: Bump::new(),
     };
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-    match runner.run(&mut std::io::stdin().lock(), &mut out) {
+    let stdin = &mut std::io::stdin().lock();
+    let done = match &input {
+        None => runner.run(stdin, &mut out),
+        Some(input) => runner.run_framed(input, stdin, &mut out),
+    };
+    match done {
         Ok(()) => exit::OK,
         // Whoever reads has seen enough: `| head`.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::OK,
@@ -111,22 +126,36 @@ impl Runner<'_> {
                 out.flush()?;
             }
         }
+        self.finish(out)
+    }
+
+    fn finish(&self, out: &mut dyn Write) -> std::io::Result<()> {
         out.flush()?;
-        if let Some(explain) = &self.explain {
-            explain.finish(&mut std::io::stderr().lock())?;
+        match &self.explain {
+            Some(explain) => explain.finish(&mut std::io::stderr().lock()),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// When a log that comes now counts as received.
+    fn now(&self) -> EventTime {
+        let now = || EventTime::from_millis(self.clock.unix_millis()).unwrap_or_default();
+        self.received.unwrap_or_else(now)
     }
 
     fn line(&mut self, line: &Line<'_>, out: &mut dyn Write) -> std::io::Result<()> {
         if line.bytes.trim_ascii().is_empty() {
             return Ok(());
         }
-        let now = || EventTime::from_millis(self.clock.unix_millis()).unwrap_or_default();
-        let timestamp = self.received.unwrap_or_else(now);
-        let record = Record { timestamp, payload: line.bytes.to_vec(), ..Record::default() };
+        let record =
+            Record { timestamp: self.now(), payload: line.bytes.to_vec(), ..Record::default() };
+        self.with_arena(|this, arena| this.record(arena, &record, line, out))
+    }
+
+    /// Lends the arena; a large one is not kept.
+    fn with_arena<T>(&mut self, act: impl FnOnce(&mut Self, &Bump) -> T) -> T {
         let mut arena = std::mem::take(&mut self.arena);
-        let done = self.record(&arena, &record, line, out);
+        let done = act(self, &arena);
         if arena.allocated_bytes() > MAX_IDLE_ARENA_BYTES {
             arena = Bump::new();
         } else {
@@ -159,7 +188,7 @@ impl Runner<'_> {
         &mut self,
         arena: &'b Bump,
         event: &mut LogEvent<'b>,
-        errors: Vec<Value>,
+        mut errors: Vec<Value>,
         number: u64,
         out: &mut dyn Write,
     ) -> std::io::Result<()> {
@@ -177,6 +206,15 @@ impl Runner<'_> {
             Fate::Indexed { index } => (Some(index), None),
             Fate::Excluded { rule } => (None, Some(rule)),
         };
+        errors.extend(event.errors.iter().map(|failed| {
+            json!({ "kind": "pipeline", "reason": failed.reason, "detail": failed.processor })
+        }));
+        errors.extend(event.error.map(|issue| {
+            json!({
+                "kind": "error", "issue_id": issue.issue_id.to_string(), "title": issue.title,
+                "type": issue.kind, "message": issue.error_message, "culprit": issue.culprit,
+            })
+        }));
         let event = render::event(event);
         let answer = Answer { event, index, excluded_by, metrics, errors, explain: explained };
         serde_json::to_writer(&mut *out, &answer)?;
@@ -205,6 +243,11 @@ fn logs<'b>(arena: &'b Bump, record: &'b Record, errors: &mut Vec<Value>) -> Vec
             _ => {}
         }
     }
+    raw(arena, record, errors)
+}
+
+/// The text of one log.
+fn raw<'b>(arena: &'b Bump, record: &'b Record, errors: &mut Vec<Value>) -> Vec<LogEvent<'b>> {
     match decode(arena, record, Signal::Logs, Format::Raw) {
         Ok(Decoded { items: Items::Logs(logs), .. }) => {
             let logs: Vec<_> = logs.into_iter().collect();

@@ -18,6 +18,16 @@ indexes:
 "#;
 
 fn run_on(input: &[u8]) -> Vec<Value> {
+    with_runner(|runner, out| runner.run(&mut &*input, out))
+}
+
+fn run_framed(framing: &stages::input::Input, input: &[u8]) -> Vec<Value> {
+    with_runner(|runner, out| runner.run_framed(framing, &mut &*input, out))
+}
+
+fn with_runner(
+    act: impl FnOnce(&mut Runner<'_>, &mut Vec<u8>) -> std::io::Result<()>,
+) -> Vec<Value> {
     let loaded = pipeline::compile(&[(std::path::Path::new("t.yaml"), CONFIG)]).expect("good");
     let clock = System::shared();
     let mut runner = Runner {
@@ -29,7 +39,7 @@ fn run_on(input: &[u8]) -> Vec<Value> {
         arena: Bump::new(),
     };
     let mut out = Vec::new();
-    runner.run(&mut &*input, &mut out).expect("runs");
+    act(&mut runner, &mut out).expect("runs");
     let lines = String::from_utf8(out).expect("text");
     lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
@@ -95,6 +105,22 @@ fn bad_input_is_kept_as_text_and_reported() {
     assert_eq!(run_on(br#"{"a": 1, "a": 2}"#)[0]["event"]["a"], 2);
     assert_eq!(run_on(b"[2026-03-02] text")[0]["errors"], json!([]));
     assert_eq!(run_on(long.as_bytes())[0]["event"]["_truncated"], true);
+}
+
+#[test]
+fn lines_of_one_log_are_joined_and_envelopes_opened_where_asked() {
+    let trace = b"2026-03-02 one\njava.lang.Oops: no\n\tat a.B.c(B.java:1)\n2026-03-02 two\n";
+    let input = framed::input(None, Some(r"^\d{4}-")).expect("good").expect("asked");
+    let answers = run_framed(&input, trace);
+    assert_eq!(answers.len(), 2);
+    let text = answers[0]["event"]["message"].as_str().expect("text");
+    assert!(text.starts_with("2026-03-02 one\n") && text.contains("B.java:1"), "{text}");
+    let docker = br#"{"log":"hello\n","stream":"stderr","time":"2026-03-02T12:00:00Z"}"#;
+    let input = framed::input(Some("docker"), None).expect("good").expect("asked");
+    assert_eq!(run_framed(&input, docker)[0]["event"]["message"], "hello");
+    let wrong = framed::input(Some("box"), Some("(")).expect_err("neither is good");
+    assert!(wrong.contains("--envelope: unknown") && wrong.contains("--multiline: "), "{wrong}");
+    assert!(framed::input(None, None).expect("good").is_none());
 }
 
 proptest::proptest! {

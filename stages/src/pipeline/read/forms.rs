@@ -5,7 +5,7 @@ use super::problem::{Note, Problem};
 use super::spelling::respell;
 
 /// Sections of `tidemill.yaml` that are not the pipeline's.
-const ENGINE: [&str; 11] = [
+const ENGINE: [&str; 14] = [
     "data_dir",
     "shutdown_deadline",
     "storage",
@@ -15,8 +15,23 @@ const ENGINE: [&str; 11] = [
     "worker",
     "upkeep",
     "tables",
+    "issues",
+    "notifications",
+    "monitors",
     "health",
     "pipeline_file",
+];
+/// Sections of our own form; what is in them, the configuration's types say.
+const SECTIONS: [&str; 9] = [
+    "pipelines",
+    "metrics",
+    "indexes",
+    "preprocessing",
+    "geo_ip_database",
+    "reference_tables",
+    "sensitive_data_scanner",
+    "error_tracking",
+    "prices",
 ];
 /// Fields beside `pipeline` in a published integration that say nothing of what happens to a log.
 const CATALOGUE: [&str; 6] =
@@ -71,7 +86,7 @@ impl Pieces {
         } else if is_pipeline(&node) {
             respell(&mut node);
             self.pipelines.push(node);
-        } else if ["pipelines", "metrics", "indexes"].iter().any(|list| node.has(list)) {
+        } else if SECTIONS.iter().any(|section| node.has(section)) {
             self.sections(node);
         } else if node.has("compute") || node.get("attributes").is_some_and(|a| a.has("compute")) {
             self.metric(node);

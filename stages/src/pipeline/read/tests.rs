@@ -99,6 +99,7 @@ fn every_wrapper_of_the_api_is_read() {
         (format!("pipelines: [{{}}]\nmetrics:\nindexes: [{index}]\n"), [1, 0, 1]),
         (format!("kafka: {{}}\npipeline:\n  indexes: [{index}]\n"), [0, 0, 1]),
         ("kafka: {}\n".to_owned(), [0, 0, 1]),
+        ("pipeline:\n  error_tracking: {}\n".to_owned(), [0, 0, 1]),
         ("# nothing\n".to_owned(), [0, 0, 1]),
         (String::new(), [0, 0, 1]),
     ] {
