@@ -42,7 +42,9 @@ fn lines(csv: &str) -> Vec<(String, String)> {
     let mut rows = csv.lines().map(fields);
     let header = rows.next().unwrap_or_default();
     let column = |name: &str| header.iter().position(|field| field == name);
-    let (Some(content), Some(label)) = (column("Content"), column("EventId")) else { return Vec::new() };
+    let (Some(content), Some(label)) = (column("Content"), column("EventId")) else {
+        return Vec::new();
+    };
     rows.filter_map(|row| Some((row.get(content)?.clone(), row.get(label)?.clone()))).collect()
 }
 
@@ -121,7 +123,10 @@ fn main() {
     let rounds = if full { 30 } else { 1 };
     let verbose = std::env::args().any(|argument| argument == "--show");
     let grouper = Grouper::compile(&RulesConfig::default()).expect("the default compiles");
-    println!("{:<12} {:>6} {:>6} {:>6} {:>6} {:>12}", "system", "GA", "FGA", "GA*", "FGA*", "lines/s");
+    println!(
+        "{:<12} {:>6} {:>6} {:>6} {:>6} {:>12}",
+        "system", "GA", "FGA", "GA*", "FGA*", "lines/s"
+    );
     let (mut sums, mut total, mut count) = ([0.0; 4], Duration::ZERO, 0);
     for system in &systems {
         let (ids, mut best) = group(&grouper, system);
@@ -170,7 +175,11 @@ fn show(system: &System, ids: &[IssueId]) {
     let mut split: Vec<_> = groups.iter().filter(|(_, ids)| ids.len() > 1).collect();
     split.sort_by_key(|(_, ids)| std::cmp::Reverse(ids.values().map(|(n, _)| n).sum::<usize>()));
     for (label, ids) in split.into_iter().take(6) {
-        println!("  {label} is {} groups, {} lines", ids.len(), ids.values().map(|(n, _)| n).sum::<usize>());
+        println!(
+            "  {label} is {} groups, {} lines",
+            ids.len(),
+            ids.values().map(|(n, _)| n).sum::<usize>()
+        );
         let mut ids: Vec<_> = ids.values().collect();
         ids.sort_by(|a, b| b.cmp(a));
         for (count, text) in ids.into_iter().take(3) {

@@ -44,7 +44,10 @@ pub fn head(message: &str) -> &str {
 /// Appends the identity of `message` to `out`: words that end in [`WORD_END`], runs of values as
 /// [`VALUE_MARK`].
 pub fn identity(message: &str, out: &mut BumpVec<'_, u8>) {
-    scanner::scan(head(message), &mut Identity { out, words: 0, after_value: false, is_muted: false });
+    scanner::scan(
+        head(message),
+        &mut Identity { out, words: 0, after_value: false, is_muted: false },
+    );
 }
 
 /// The template of `message`, for people.

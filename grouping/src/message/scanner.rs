@@ -11,8 +11,7 @@ use super::value::Shape;
 const MAX_QUOTED: usize = 512;
 
 /// What a request line begins with.
-const METHODS: [&str; 7] =
-    ["GET ", "POST ", "PUT ", "DELETE ", "PATCH ", "HEAD ", "OPTIONS "];
+const METHODS: [&str; 7] = ["GET ", "POST ", "PUT ", "DELETE ", "PATCH ", "HEAD ", "OPTIONS "];
 /// Longest remark in brackets that is beside the point.
 const MAX_ASIDE: usize = 32;
 

@@ -119,7 +119,8 @@ fn is_host(token: &str) -> bool {
     if HOST_ENDINGS.contains(&first) || first == "java" || first == "javax" {
         return false;
     }
-    let country = last.len() == 2 && last.bytes().all(|b| b.is_ascii_lowercase()) && before.contains('.');
+    let country =
+        last.len() == 2 && last.bytes().all(|b| b.is_ascii_lowercase()) && before.contains('.');
     !port.is_empty() || country || HOST_ENDINGS.contains(&last)
 }
 
@@ -212,8 +213,8 @@ pub(super) fn is_calendar_name(word: &str) -> bool {
 /// Symbols of units: they change with the size of a number. Words like `bytes` do not.
 pub(super) fn is_unit(word: &str) -> bool {
     const UNITS: [&str; 20] = [
-        "B", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB", "kB", "k", "M", "G", "ns", "us", "ms", "s",
-        "sec", "secs", "min",
+        "B", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB", "kB", "k", "M", "G", "ns", "us",
+        "ms", "s", "sec", "secs", "min",
     ];
     UNITS.contains(&word)
 }
