@@ -273,7 +273,7 @@ impl Grouper {
             key.add(Part::Rule, |out| {
                 for piece in value {
                     match piece {
-                        Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                        Piece::Text(text) => out.extend_from_slice_copy(text.as_bytes()),
                         Piece::Variable(variable) => variable.write(facts, frame, out),
                     }
                 }

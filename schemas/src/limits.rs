@@ -289,6 +289,8 @@ pub const MAX_ISSUES_PER_SERVICE: usize = 10_000;
 pub const MAX_ERROR_SERVICES: usize = 10_000;
 /// Clusters of one template miner.
 pub const MAX_TEMPLATE_CLUSTERS: usize = 10_000;
+/// Clusters of one length and first word: each new template is compared with all of them.
+pub const MAX_TEMPLATE_CLUSTERS_PER_LEAF: usize = 256;
 /// Errors one span can report: its own, and exceptions recorded as its events.
 pub const MAX_ERRORS_PER_SPAN: usize = 8;
 
