@@ -148,7 +148,7 @@ fn view<'b>(arena: &'b Bump, span: &Span<'b>) -> SpanView<'b> {
     if let Some(code) =
         span.http_status_code.filter(|_| kind.is_empty() && message.is_empty() && stack.is_empty())
     {
-        kind = bumpalo::format!(in arena, "HTTP {code}").into_bump_str();
+        kind = bumpalo::format!(in arena, "HTTP {}", code).into_bump_str();
     }
     // Tracers mark where a service was entered; what serves or consumes is entered.
     let marked = span

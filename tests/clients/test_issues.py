@@ -263,3 +263,50 @@ def test_a_receiver_that_is_down_gets_the_message_when_it_is_back(story):
     receiver.failing = False
     assert ("new_issue", "ZeroDivisionError") in receiver.wait(8)
     assert len(receiver.alerts()) == 8
+
+
+#: Two kinds of error are one from now on.
+RULES = """
+error_tracking:
+  fingerprint_rules: |
+    error.type:OSError -> io
+    error.type:TimeoutError -> io
+"""
+
+
+def aged(kind, number, hours):
+    return {**error(kind, "1.0", number), "timestamp": int((time.time() - hours * 3600) * 1000)}
+
+
+def test_a_replay_regroups_after_a_change_of_rules_and_keeps_states(tmp_path):
+    receiver = Receiver()
+    engine = IssueEngine(receiver)
+    try:
+        engine.start()
+        # Hours that nothing comes to any more can be replaced; such late errors alarm nobody.
+        send(engine, [aged("OSError", number, 5) for number in range(30)])
+        send(engine, [aged("TimeoutError", number, 4) for number in range(20)])
+        send(engine, [aged("ValueError", number, 4) for number in range(10)])
+        wait_kinds(engine, {"OSError": ("for_review", 30), "TimeoutError": ("for_review", 20), "ValueError": ("for_review", 10)})
+        (row,) = engine.sql("SELECT issue_id FROM error_issues WHERE error_kind = 'OSError'")
+        engine.issues("ignore", row["issue_id"], "--by", "ann", "--reason", "known")
+        wait_kinds(engine, {"OSError": ("ignored", 30), "TimeoutError": ("for_review", 20), "ValueError": ("for_review", 10)})
+        rules = tmp_path / "rules.yaml"
+        rules.write_text(PIPELINE + RULES)
+        command = [str(binary()), "replay", "--pipeline", str(rules), "--data-dir", str(engine.data), "--config", str(engine.dir / "tidemill.yaml")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, (done.stdout, done.stderr)
+        wait_kinds(engine, {"OSError": ("ignored", 50), "ValueError": ("for_review", 10)})
+        (after,) = engine.sql("SELECT issue_id, array_length(aliases) AS ids FROM error_issues WHERE error_kind = 'OSError'")
+        assert after["issue_id"] == row["issue_id"] and after["ids"] == 3, after
+        engine.stop()
+        engine.pipeline = PIPELINE + RULES
+        engine.start()
+        send(engine, [error("TimeoutError", "1.0", 1)])
+        wait_kinds(engine, {"OSError": ("ignored", 51), "ValueError": ("for_review", 10)})
+        said = engine.issues("explain", row["issue_id"], "--config", str(engine.dir / "tidemill.yaml"))
+        assert "error.type:" in said, said
+        assert receiver.alerts() == []
+    finally:
+        engine.close()
+        receiver.server.shutdown()
