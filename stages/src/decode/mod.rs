@@ -125,6 +125,21 @@ pub fn decode_input<'b>(
     signal: Signal,
     input: &Input,
 ) -> Result<Decoded<'b>, Refusal<'b>> {
+    let mut decoded = read(arena, record, signal, input)?;
+    if let Items::Logs(logs) = &mut decoded.items
+        && !input.labels.is_empty()
+    {
+        input.labels.put(arena, logs);
+    }
+    Ok(decoded)
+}
+
+fn read<'b>(
+    arena: &'b Bump,
+    record: &'b Record,
+    signal: Signal,
+    input: &Input,
+) -> Result<Decoded<'b>, Refusal<'b>> {
     let format = format_of(arena, record, signal, input.format)?;
     if matches!(format, Format::Raw | Format::Json) && !input.is_plain() {
         return framed::decode(arena, record, format, input);

@@ -13,13 +13,17 @@
 pub mod config;
 pub mod envelope;
 pub mod frame;
+mod labels;
 pub mod multiline;
 pub mod split;
 
 pub use envelope::Envelope;
 pub use frame::{Frame, Framer, Resume};
+pub use labels::Labels;
 pub use multiline::Multiline;
 pub use split::{CsvOptions, Split};
+
+use std::sync::Arc;
 
 use schemas::topic::Format;
 
@@ -32,12 +36,15 @@ pub struct Input {
     pub envelope: Envelope,
     /// Which lines of these formats are one log.
     pub multiline: Multiline,
+    /// What is said of all logs.
+    pub labels: Arc<Labels>,
 }
 
 impl From<Format> for Input {
     /// Payloads of this format, without envelope: a raw one is one log.
     fn from(format: Format) -> Self {
-        Self { format, envelope: Envelope::None, multiline: Multiline::Whole }
+        let (envelope, multiline) = (Envelope::None, Multiline::Whole);
+        Self { format, envelope, multiline, labels: Arc::default() }
     }
 }
 

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use schemas::time::EventTime;
 use schemas::topic::{Format, Signal};
 
+use super::config::InputConfig;
 use super::*;
 use crate::decode::{Items, decode_input};
 use crate::record::Record;
@@ -21,7 +22,7 @@ pub(super) fn record(payload: impl Into<Vec<u8>>) -> Record {
 }
 
 fn raw(envelope: Envelope, multiline: Multiline) -> Input {
-    Input { format: Format::Raw, envelope, multiline }
+    Input { envelope, multiline, ..Input::from(Format::Raw) }
 }
 
 /// The frames of chunks fed one after the other.
@@ -279,7 +280,8 @@ fn a_log_over_its_limits_goes_on_in_the_next() {
     let mut errors = Vec::new();
     let rule: config::MultilineConfig =
         serde_json::from_str(r#"{"continuation":"^ ","max_lines":3}"#).expect("reads");
-    let input = config::compile(Format::Raw, None, Some(&rule), &mut errors);
+    let written = InputConfig { multiline: Some(rule), ..InputConfig::default() };
+    let input = config::compile(Format::Raw, &written, &mut errors);
     assert!(errors.is_empty(), "{errors:?}");
     let bytes = b"a\n 1\n 2\n 3\n 4\n 5\nb\n";
     assert_eq!(logs(&input, &Split::Lines, bytes), ["a\n 1\n 2", " 3\n 4\n 5", "b"]);
@@ -293,17 +295,20 @@ fn a_log_over_its_limits_goes_on_in_the_next() {
 #[test]
 fn what_is_wrong_with_an_input_is_said() {
     let mut errors = Vec::new();
-    let read = |text: &str| serde_json::from_str::<config::MultilineConfig>(text).expect("reads");
-    config::compile(Format::Raw, Some("podman"), Some(&read("\"always\"")), &mut errors);
-    config::compile(Format::Raw, None, Some(&read(r#"{"start":"(?=x)"}"#)), &mut errors);
-    config::compile(
-        Format::Raw,
-        None,
-        Some(&read(r#"{"start":"a","continuation":"b"}"#)),
-        &mut errors,
-    );
-    config::compile(Format::Raw, None, Some(&read(r#"{"start":"a","max_lines":0}"#)), &mut errors);
-    config::compile(Format::OtlpProto, Some("auto"), None, &mut errors);
+    for (format, envelope, multiline) in [
+        (Format::Raw, Some("podman"), "\"always\""),
+        (Format::Raw, None, r#"{"start":"(?=x)"}"#),
+        (Format::Raw, None, r#"{"start":"a","continuation":"b"}"#),
+        (Format::Raw, None, r#"{"start":"a","max_lines":0}"#),
+        (Format::OtlpProto, Some("auto"), "\"lines\""),
+    ] {
+        let written = InputConfig {
+            envelope: envelope.map(str::to_owned),
+            multiline: Some(serde_json::from_str(multiline).expect("reads")),
+            ..InputConfig::default()
+        };
+        config::compile(format, &written, &mut errors);
+    }
     let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(
         paths,
