@@ -189,5 +189,6 @@ fn worker_config(store: &Arc<dyn ObjectStore>) -> worker::Config {
         threads: 2,
         sharing: None,
         upkeep: stream::upkeep::Settings::default(),
+        notes: None,
     }
 }

@@ -94,7 +94,7 @@ mod tests {
     use crate::pipeline::grok::date::DatePattern;
 
     fn with_pattern(pattern: &str, zone: Option<&str>, text: &str) -> Option<i64> {
-        let pattern = DatePattern::compile(pattern, zone).expect("a pattern");
+        let pattern = DatePattern::compile(pattern, zone, None).expect("a pattern");
         let (end, time) = pattern.parse(text, EventTime::default())?;
         (end == text.len()).then_some(time.nanos().div_euclid(1_000_000))
     }

@@ -37,6 +37,7 @@ async fn written() -> Arc<dyn ObjectStore> {
             threads: 1,
             sharing: None,
             upkeep: crate::upkeep::Settings::default(),
+            notes: None,
         };
         let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
         running.drain(Duration::from_secs(20)).await.expect("drains");

@@ -44,6 +44,19 @@ fn repeated_offsets_are_skipped_and_missing_ones_counted() {
 }
 
 #[test]
+fn a_range_may_end_in_offsets_that_are_not_there() {
+    let mut lane = lane(Share::of(1));
+    lane.process(&batch(&[10, 11], b"x"));
+    lane.skip_to(&fixture::partition(0), 20);
+    lane.skip_to(&fixture::partition(0), 15);
+    let part = lane.cut().expect("columns");
+    let [range] = &part.ranges[..] else { panic!("one range: {:?}", part.ranges) };
+    assert_eq!((range.from, range.to, range.messages, part.missing), (10, 20, 2, 8));
+    let balance = fixture::ledger_balance(&part.batches);
+    assert_eq!((balance.received, balance.messages), (2, 2));
+}
+
+#[test]
 fn every_event_is_received_once_and_has_one_fate() {
     let mut lane = lane(Share::of(1));
     lane.process(&batch(&[10, 11, 12], b"a log line"));
