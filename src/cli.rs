@@ -569,6 +569,16 @@ pub enum PipelineCommand {
     Import(PipelineImportArgs),
     /// List the versions that made the rows there are, or show one
     Versions(PipelineVersionsArgs),
+    /// List the ready-made pipelines, which a configuration takes by `include: [NAME]`
+    List,
+    /// Print a ready-made pipeline
+    Show {
+        /// Its name
+        name: String,
+        /// Print its test cases instead
+        #[arg(long)]
+        tests: bool,
+    },
 }
 
 /// `tidemill pipeline run`.
