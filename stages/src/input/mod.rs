@@ -25,7 +25,9 @@ pub use split::{CsvOptions, Split};
 
 use std::sync::Arc;
 
-use schemas::topic::Format;
+use schemas::topic::{DD_SERVICE, DD_SOURCE, DD_TAGS, FRAME, Format};
+
+use crate::record::Record;
 
 /// How payloads of an input are read.
 #[derive(Debug, Clone)]
@@ -49,6 +51,20 @@ impl From<Format> for Input {
 }
 
 impl Input {
+    /// How a record that is a frame ([`FRAME`]) is read: whatever lines it has are one log.
+    pub(crate) fn of_frame(record: &Record, of_topic: &Input) -> Option<Self> {
+        let envelope = record.header(FRAME)?.parse().unwrap_or(Envelope::Auto);
+        let text = |name| record.header(name).unwrap_or_default().to_owned();
+        let tags = record.header(DD_TAGS).into_iter().flat_map(|list| list.split(','));
+        let labels = Labels {
+            source: text(DD_SOURCE),
+            service: text(DD_SERVICE),
+            tags: tags.map(str::to_owned).collect(),
+        };
+        let multiline = Multiline::frame();
+        Some(Self { format: of_topic.format, envelope, multiline, labels: Arc::new(labels) })
+    }
+
     /// Whether payloads go to their format's decoder as they are.
     pub fn is_plain(&self) -> bool {
         self.envelope == Envelope::None && matches!(self.multiline, Multiline::Whole)

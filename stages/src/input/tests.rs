@@ -323,3 +323,40 @@ fn what_is_wrong_with_an_input_is_said() {
     );
     assert!(errors.iter().all(|error| error.reason.len() > 20), "{errors:?}");
 }
+
+#[test]
+fn a_frame_in_kafka_is_one_log_with_what_its_headers_say() {
+    let headers = [
+        (schemas::topic::FRAME, "cri"),
+        (schemas::topic::DD_SOURCE, "java"),
+        (schemas::topic::DD_SERVICE, "shop"),
+        (schemas::topic::DD_TAGS, "team:a,b:c"),
+        (schemas::topic::OBSERVED, "42"),
+        (schemas::topic::CONTENT_TYPE, "raw"),
+    ];
+    let mut record = record("2024-05-01T10:00:00Z stdout F one\n2024-05-01T10:00:01Z stdout F two");
+    record.headers = headers.map(|(key, value)| (key.into(), value.into())).into();
+    let arena = Bump::new();
+    let input = Input::from(Format::Json);
+    let decoded = decode_input(&arena, &record, Signal::Logs, &input).expect("decodes");
+    let Items::Logs(logs) = decoded.items else { panic!("no logs") };
+    assert_eq!((logs.len(), logs[0].message, logs[0].source), (1, "one\ntwo", "java"));
+    assert_eq!(&logs[0].tags[..], ["team:a", "b:c", "service:shop"]);
+    // The runtime saw the line; the header is for lines that do not say when.
+    assert_eq!(logs[0].observed.map(EventTime::nanos), Some(1_714_557_600_000_000_000));
+    record.payload = b"plain".to_vec();
+    let decoded = decode_input(&arena, &record, Signal::Logs, &input).expect("decodes");
+    let Items::Logs(logs) = decoded.items else { panic!("no logs") };
+    assert_eq!(logs[0].observed, Some(EventTime::from_nanos(42)));
+}
+
+#[test]
+fn a_json_value_over_several_lines_is_one_log() {
+    let input = Input {
+        envelope: Envelope::Auto,
+        multiline: Multiline::Lines,
+        ..Input::from(Format::Json)
+    };
+    assert_eq!(texts(&input, b"{\"message\":\n\"one\"}"), ["one"]);
+    assert_eq!(texts(&input, b"{\"message\":\"one\"}\n{\"message\":\"two\"}\n"), ["one", "two"]);
+}
