@@ -121,6 +121,14 @@ async fn work(
         if let Some(producer) = &producer {
             send(producer, messages(&batch, &said)).await?;
         }
+        let cut = batch.records.iter().filter(|one| one.payload.len() > MAX_MESSAGE_BYTES).count();
+        if cut > 0 {
+            eprintln!(
+                "tidemill: {}: {cut} records are over the {MAX_MESSAGE_BYTES} bytes of a message, and were cut",
+                batch.path
+            );
+            progress.troubles += 1;
+        }
         let done = batch.done;
         progress.take(batch);
         if !args.dry_run {
