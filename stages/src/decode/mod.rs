@@ -135,7 +135,9 @@ pub fn decode_input<'b>(
         }
         let observed = record.header(OBSERVED).and_then(|nanos| nanos.parse().ok());
         if let Some(observed) = observed.map(EventTime::from_nanos) {
-            logs.iter_mut().for_each(|log| drop(log.observed.get_or_insert(observed)));
+            for log in logs {
+                log.observed.get_or_insert(observed);
+            }
         }
     }
     Ok(decoded)
