@@ -1,8 +1,12 @@
 //! The command line, as typed. Meaning is given to it in [`crate::commands`].
 
+mod import;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use import::ImportArgs;
 
 /// Self-hosted streaming analytics for telemetry: agents and SDKs in, Kafka, Delta tables, SQL out.
 #[derive(Debug, Parser)]
@@ -49,6 +53,8 @@ pub enum Command {
     Redrive(RedriveArgs),
     /// Take history through the pipeline again, and swap the result in at once
     Replay(Box<ReplayArgs>),
+    /// Bring files of logs in: a directory, a bucket, plain or compressed
+    Import(Box<ImportArgs>),
     /// Do the upkeep of the tables by hand: compaction, retention, deletion of garbage
     Maintain(MaintainArgs),
     /// Decide what the worker can not decide by itself
@@ -569,6 +575,16 @@ pub enum PipelineCommand {
     Import(PipelineImportArgs),
     /// List the versions that made the rows there are, or show one
     Versions(PipelineVersionsArgs),
+    /// List the ready-made pipelines, which a configuration takes by `include: [NAME]`
+    List,
+    /// Print a ready-made pipeline
+    Show {
+        /// Its name
+        name: String,
+        /// Print its test cases instead
+        #[arg(long)]
+        tests: bool,
+    },
 }
 
 /// `tidemill pipeline run`.

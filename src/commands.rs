@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod fsck;
+mod import;
 mod issues;
 mod maintain;
 mod operator;
@@ -52,6 +53,7 @@ async fn dispatch(command: Command) -> u8 {
         Command::Fsck(args) => fsck::run(&args).await,
         Command::Redrive(args) => redrive::run(&args).await,
         Command::Replay(args) => replay::run(&args).await,
+        Command::Import(args) => import::run(&args).await,
         Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Pipeline(command) => pipeline::run(&command).await,
@@ -72,6 +74,7 @@ fn tracing(command: &Command) {
         | Command::Fsck(_)
         | Command::Redrive(_)
         | Command::Replay(_)
+        | Command::Import(_)
         | Command::Maintain(_)
         | Command::Operator(_)
         | Command::Pipeline(_)

@@ -413,6 +413,8 @@ pub const MAX_ARCHIVE_BATCH_RECORDS: usize = 10_000;
 pub const ARCHIVE_PARQUET_ROWS: usize = 1_024;
 /// Bytes of a Parquet row group, which is read whole; above it a file is not taken.
 pub const MAX_ARCHIVE_ROW_GROUP_BYTES: i64 = 512 << 20;
+/// Bytes of records an import sends at once, all acknowledged before the next.
+pub const MAX_IMPORT_BATCH_BYTES: usize = 4 * MIB;
 /// Findings one batch of an archive names; further ones are added up.
 pub const MAX_ARCHIVE_FINDINGS: usize = 100;
 // ---- Replay --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 mod check;
 mod import;
+mod ready;
 mod run;
 mod test;
 mod versions;
@@ -20,6 +21,8 @@ pub(super) async fn run(command: &PipelineCommand) -> u8 {
         PipelineCommand::Test(args) => test::run(args),
         PipelineCommand::Import(args) => import::run(args),
         PipelineCommand::Versions(args) => versions::run(args).await,
+        PipelineCommand::List => ready::list(),
+        PipelineCommand::Show { name, tests } => ready::show(name, *tests),
     }
 }
 

@@ -85,6 +85,12 @@ pub(super) struct RawSource {
     pub(super) envelope: Option<Scalar>,
     #[serde(default)]
     pub(super) multiline: Option<stages::input::config::MultilineConfig>,
+    #[serde(default)]
+    pub(super) source: Option<Scalar>,
+    #[serde(default)]
+    pub(super) service: Option<Scalar>,
+    #[serde(default)]
+    pub(super) tags: Vec<Scalar>,
 }
 
 #[derive(Debug, Default, Derive)]

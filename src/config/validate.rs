@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use schemas::limits;
 use schemas::topic::{Format, Signal};
+use stages::input::Labels;
+use stages::input::config::{InputConfig, compile};
 use stages::pipeline::Pipeline;
 use stream::worker::Topic;
 
@@ -238,9 +240,17 @@ fn source(rule: &str, raw: &RawSource, check: &mut Checker<'_>) -> Option<Topic>
         check.problem(&field, format!("{format} messages hold no {signal}"), hint);
     }
     let mut wrong = Vec::new();
-    let envelope = raw.envelope.as_ref().map(|envelope| envelope.0.as_str());
-    let input =
-        stages::input::config::compile(format, envelope, raw.multiline.as_ref(), &mut wrong);
+    let text = |value: &Option<Scalar>| value.as_ref().map(|value| value.0.clone());
+    let written = InputConfig {
+        envelope: text(&raw.envelope),
+        multiline: raw.multiline.clone(),
+        labels: Labels {
+            source: text(&raw.source).unwrap_or_default(),
+            service: text(&raw.service).unwrap_or_default(),
+            tags: raw.tags.iter().map(|tag| tag.0.clone()).collect(),
+        },
+    };
+    let input = compile(format, &written, &mut wrong);
     for error in wrong {
         let hint = "see kafka.sources in config/tidemill.yaml";
         check.problem(&format!("{rule}.{}", error.path), error.reason, hint);

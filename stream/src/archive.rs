@@ -33,7 +33,7 @@ use object_store::path::Path;
 use schemas::limits::MAX_ARCHIVE_BATCH_RECORDS;
 use schemas::time::EventTime;
 use schemas::topic::Signal;
-use stages::input::{Envelope, Input, Multiline, Resume};
+use stages::input::{Envelope, Input, Labels, Multiline, Resume};
 use stages::record::Record;
 
 pub use detect::{Content, UnknownContent};
@@ -50,6 +50,8 @@ pub struct Options {
     pub envelope: Envelope,
     /// Which lines of log files are one log.
     pub multiline: Multiline,
+    /// What is said of all logs.
+    pub labels: Arc<Labels>,
     /// The CSV column that is the log's text; by its name if `None`.
     pub csv_message: Option<Arc<str>>,
     /// Only files that may hold logs of this time, from inclusive, to exclusive. Judged where a path says
@@ -63,6 +65,7 @@ impl Default for Options {
             content: None,
             envelope: Envelope::Auto,
             multiline: Multiline::Lines,
+            labels: Arc::default(),
             csv_message: None,
             time: None,
         }

@@ -83,9 +83,9 @@ fn pieces<'b>(
 ) -> BumpVec<'b, &'b [u8]> {
     let mut pieces = BumpVec::new_in(arena);
     if format == Format::Json {
-        // An object may be spread over lines.
-        let first = payload.trim_ascii_start().split(|byte| *byte == b'\n').next();
-        if first.is_some_and(|line| matches!(line.trim_ascii(), b"{" | b"[")) {
+        // One value may be spread over lines.
+        let is_one = || serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_ok();
+        if payload.trim_ascii().contains(&b'\n') && is_one() {
             pieces.push(payload.trim_ascii());
             return pieces;
         }

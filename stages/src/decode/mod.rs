@@ -36,7 +36,8 @@ mod wire;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
-use schemas::topic::{CONTENT_TYPE, Format, Signal};
+use schemas::time::EventTime;
+use schemas::topic::{CONTENT_TYPE, Format, OBSERVED, Signal};
 
 use crate::event::LogEvent;
 use crate::input::Input;
@@ -120,6 +121,29 @@ pub fn decode<'b>(
 /// Decodes one message of an input whose logs come in lines or envelopes. These are looked for in
 /// messages of the formats `raw` and `json`; a message whose header names another format has neither.
 pub fn decode_input<'b>(
+    arena: &'b Bump,
+    record: &'b Record,
+    signal: Signal,
+    input: &Input,
+) -> Result<Decoded<'b>, Refusal<'b>> {
+    let framed = Input::of_frame(record, input);
+    let input = framed.as_ref().unwrap_or(input);
+    let mut decoded = read(arena, record, signal, input)?;
+    if let Items::Logs(logs) = &mut decoded.items {
+        if !input.labels.is_empty() {
+            input.labels.put(arena, logs);
+        }
+        let observed = record.header(OBSERVED).and_then(|nanos| nanos.parse().ok());
+        if let Some(observed) = observed.map(EventTime::from_nanos) {
+            for log in logs {
+                log.observed.get_or_insert(observed);
+            }
+        }
+    }
+    Ok(decoded)
+}
+
+fn read<'b>(
     arena: &'b Bump,
     record: &'b Record,
     signal: Signal,

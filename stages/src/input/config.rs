@@ -9,9 +9,9 @@ use schemas::limits::{
 use schemas::topic::Format;
 use serde::Deserialize;
 
-use super::Input;
 use super::envelope::Envelope;
 use super::multiline::{Multiline, Pattern, Rule};
+use super::{Input, Labels};
 use crate::pipeline::config::ConfigError;
 
 /// How lines are joined, as written.
@@ -41,19 +41,24 @@ pub struct RuleConfig {
     pub max_bytes: Option<usize>,
 }
 
-/// Compiles the fields `envelope` and `multiline` of an input; what is wrong with them is added to
-/// `errors`. With an envelope each line is a log unless `multiline` says otherwise: envelopes are
+/// An input as written.
+#[derive(Debug, Clone, Default)]
+pub struct InputConfig {
+    /// What is wrapped around the logs.
+    pub envelope: Option<String>,
+    /// Which lines are one log.
+    pub multiline: Option<MultilineConfig>,
+    /// What is said of all logs.
+    pub labels: Labels,
+}
+
+/// Compiles an input; what is wrong with it is added to `errors`, by field. With an envelope each line is a log unless `multiline` says otherwise: envelopes are
 /// put around lines.
-pub fn compile(
-    format: Format,
-    envelope: Option<&str>,
-    multiline: Option<&MultilineConfig>,
-    errors: &mut Vec<ConfigError>,
-) -> Input {
+pub fn compile(format: Format, config: &InputConfig, errors: &mut Vec<ConfigError>) -> Input {
     let mut fail = |path: &str, reason: String| {
         errors.push(ConfigError { path: path.to_owned(), reason });
     };
-    let envelope = match envelope.map(str::parse::<Envelope>).transpose() {
+    let envelope = match config.envelope.as_deref().map(str::parse::<Envelope>).transpose() {
         Ok(envelope) => envelope.unwrap_or_default(),
         Err(error) => {
             fail("envelope", error.to_string());
@@ -64,7 +69,7 @@ pub fn compile(
         Envelope::None => Multiline::Whole,
         _ => Multiline::Lines,
     };
-    let multiline = match multiline {
+    let multiline = match &config.multiline {
         None => default,
         Some(MultilineConfig::Name(name)) => match name.as_str() {
             "whole" => Multiline::Whole,
@@ -97,7 +102,7 @@ pub fn compile(
             ),
         );
     }
-    Input { format, envelope, multiline }
+    Input { format, envelope, multiline, labels: Arc::new(config.labels.clone()) }
 }
 
 impl RuleConfig {

@@ -150,7 +150,7 @@ impl Groups {
             return;
         };
         let number = self.number;
-        self.number += 1;
+        self.number = number.saturating_add(1);
         if self.skip.front() == Some(&number) {
             self.skip.pop_front();
             joins.pass();

@@ -13,15 +13,21 @@
 pub mod config;
 pub mod envelope;
 pub mod frame;
+mod labels;
 pub mod multiline;
 pub mod split;
 
 pub use envelope::Envelope;
 pub use frame::{Frame, Framer, Resume};
+pub use labels::Labels;
 pub use multiline::Multiline;
 pub use split::{CsvOptions, Split};
 
-use schemas::topic::Format;
+use std::sync::Arc;
+
+use schemas::topic::{DD_SERVICE, DD_SOURCE, DD_TAGS, FRAME, Format};
+
+use crate::record::Record;
 
 /// How payloads of an input are read.
 #[derive(Debug, Clone)]
@@ -32,16 +38,33 @@ pub struct Input {
     pub envelope: Envelope,
     /// Which lines of these formats are one log.
     pub multiline: Multiline,
+    /// What is said of all logs.
+    pub labels: Arc<Labels>,
 }
 
 impl From<Format> for Input {
     /// Payloads of this format, without envelope: a raw one is one log.
     fn from(format: Format) -> Self {
-        Self { format, envelope: Envelope::None, multiline: Multiline::Whole }
+        let (envelope, multiline) = (Envelope::None, Multiline::Whole);
+        Self { format, envelope, multiline, labels: Arc::default() }
     }
 }
 
 impl Input {
+    /// How a record that is a frame ([`FRAME`]) is read: whatever lines it has are one log.
+    pub(crate) fn of_frame(record: &Record, of_topic: &Input) -> Option<Self> {
+        let envelope = record.header(FRAME)?.parse().unwrap_or(Envelope::Auto);
+        let text = |name| record.header(name).unwrap_or_default().to_owned();
+        let tags = record.header(DD_TAGS).into_iter().flat_map(|list| list.split(','));
+        let labels = Labels {
+            source: text(DD_SOURCE),
+            service: text(DD_SERVICE),
+            tags: tags.map(str::to_owned).collect(),
+        };
+        let multiline = Multiline::frame();
+        Some(Self { format: of_topic.format, envelope, multiline, labels: Arc::new(labels) })
+    }
+
     /// Whether payloads go to their format's decoder as they are.
     pub fn is_plain(&self) -> bool {
         self.envelope == Envelope::None && matches!(self.multiline, Multiline::Whole)

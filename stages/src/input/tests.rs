@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use schemas::time::EventTime;
 use schemas::topic::{Format, Signal};
 
+use super::config::InputConfig;
 use super::*;
 use crate::decode::{Items, decode_input};
 use crate::record::Record;
@@ -21,7 +22,7 @@ pub(super) fn record(payload: impl Into<Vec<u8>>) -> Record {
 }
 
 fn raw(envelope: Envelope, multiline: Multiline) -> Input {
-    Input { format: Format::Raw, envelope, multiline }
+    Input { envelope, multiline, ..Input::from(Format::Raw) }
 }
 
 /// The frames of chunks fed one after the other.
@@ -279,7 +280,8 @@ fn a_log_over_its_limits_goes_on_in_the_next() {
     let mut errors = Vec::new();
     let rule: config::MultilineConfig =
         serde_json::from_str(r#"{"continuation":"^ ","max_lines":3}"#).expect("reads");
-    let input = config::compile(Format::Raw, None, Some(&rule), &mut errors);
+    let written = InputConfig { multiline: Some(rule), ..InputConfig::default() };
+    let input = config::compile(Format::Raw, &written, &mut errors);
     assert!(errors.is_empty(), "{errors:?}");
     let bytes = b"a\n 1\n 2\n 3\n 4\n 5\nb\n";
     assert_eq!(logs(&input, &Split::Lines, bytes), ["a\n 1\n 2", " 3\n 4\n 5", "b"]);
@@ -293,17 +295,20 @@ fn a_log_over_its_limits_goes_on_in_the_next() {
 #[test]
 fn what_is_wrong_with_an_input_is_said() {
     let mut errors = Vec::new();
-    let read = |text: &str| serde_json::from_str::<config::MultilineConfig>(text).expect("reads");
-    config::compile(Format::Raw, Some("podman"), Some(&read("\"always\"")), &mut errors);
-    config::compile(Format::Raw, None, Some(&read(r#"{"start":"(?=x)"}"#)), &mut errors);
-    config::compile(
-        Format::Raw,
-        None,
-        Some(&read(r#"{"start":"a","continuation":"b"}"#)),
-        &mut errors,
-    );
-    config::compile(Format::Raw, None, Some(&read(r#"{"start":"a","max_lines":0}"#)), &mut errors);
-    config::compile(Format::OtlpProto, Some("auto"), None, &mut errors);
+    for (format, envelope, multiline) in [
+        (Format::Raw, Some("podman"), "\"always\""),
+        (Format::Raw, None, r#"{"start":"(?=x)"}"#),
+        (Format::Raw, None, r#"{"start":"a","continuation":"b"}"#),
+        (Format::Raw, None, r#"{"start":"a","max_lines":0}"#),
+        (Format::OtlpProto, Some("auto"), "\"lines\""),
+    ] {
+        let written = InputConfig {
+            envelope: envelope.map(str::to_owned),
+            multiline: Some(serde_json::from_str(multiline).expect("reads")),
+            ..InputConfig::default()
+        };
+        config::compile(format, &written, &mut errors);
+    }
     let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(
         paths,
@@ -317,4 +322,41 @@ fn what_is_wrong_with_an_input_is_said() {
         ]
     );
     assert!(errors.iter().all(|error| error.reason.len() > 20), "{errors:?}");
+}
+
+#[test]
+fn a_frame_in_kafka_is_one_log_with_what_its_headers_say() {
+    let headers = [
+        (schemas::topic::FRAME, "cri"),
+        (schemas::topic::DD_SOURCE, "java"),
+        (schemas::topic::DD_SERVICE, "shop"),
+        (schemas::topic::DD_TAGS, "team:a,b:c"),
+        (schemas::topic::OBSERVED, "42"),
+        (schemas::topic::CONTENT_TYPE, "raw"),
+    ];
+    let mut record = record("2024-05-01T10:00:00Z stdout F one\n2024-05-01T10:00:01Z stdout F two");
+    record.headers = headers.map(|(key, value)| (key.into(), value.into())).into();
+    let arena = Bump::new();
+    let input = Input::from(Format::Json);
+    let decoded = decode_input(&arena, &record, Signal::Logs, &input).expect("decodes");
+    let Items::Logs(logs) = decoded.items else { panic!("no logs") };
+    assert_eq!((logs.len(), logs[0].message, logs[0].source), (1, "one\ntwo", "java"));
+    assert_eq!(&logs[0].tags[..], ["team:a", "b:c", "service:shop"]);
+    // The runtime saw the line; the header is for lines that do not say when.
+    assert_eq!(logs[0].observed.map(EventTime::nanos), Some(1_714_557_600_000_000_000));
+    record.payload = b"plain".to_vec();
+    let decoded = decode_input(&arena, &record, Signal::Logs, &input).expect("decodes");
+    let Items::Logs(logs) = decoded.items else { panic!("no logs") };
+    assert_eq!(logs[0].observed, Some(EventTime::from_nanos(42)));
+}
+
+#[test]
+fn a_json_value_over_several_lines_is_one_log() {
+    let input = Input {
+        envelope: Envelope::Auto,
+        multiline: Multiline::Lines,
+        ..Input::from(Format::Json)
+    };
+    assert_eq!(texts(&input, b"{\"message\":\n\"one\"}"), ["one"]);
+    assert_eq!(texts(&input, b"{\"message\":\"one\"}\n{\"message\":\"two\"}\n"), ["one", "two"]);
 }

@@ -11,6 +11,7 @@ pub mod explain;
 mod files;
 pub mod grok;
 mod ids;
+pub mod library;
 mod metrics;
 mod preprocess;
 mod price;

@@ -96,7 +96,8 @@ fn compose(pieces: &mut forms::Pieces) -> Node {
     let start = Mark { file: 0, line: 1, column: 1 };
     let at = |nodes: &[Node]| nodes.first().map_or(start, |node| node.at);
     let mut tree = Node { at: start, content: Content::Map(Vec::new()) };
-    let pipelines = std::mem::take(&mut pieces.pipelines);
+    let mut pipelines = std::mem::take(&mut pieces.included);
+    pipelines.append(&mut pieces.pipelines);
     tree.put("pipelines", Node::list(at(&pipelines), pipelines));
     let metrics = std::mem::take(&mut pieces.metrics);
     tree.put("metrics", Node::list(at(&metrics), metrics));

@@ -96,7 +96,12 @@ impl ParquetFile {
             ready: VecDeque::new(),
             rows: skip,
             total,
-            input: Arc::new(Input { format: Format::Json, envelope, multiline: Multiline::Lines }),
+            input: Arc::new(Input {
+                format: Format::Json,
+                envelope,
+                multiline: Multiline::Lines,
+                labels: Arc::clone(&options.labels),
+            }),
             findings: Vec::new(),
             is_over: false,
         }))

@@ -99,12 +99,11 @@ pub(super) async fn detect(path: &str, head: &[u8], options: &Options) -> Result
         Multiline::Whole => Multiline::Lines,
         multiline => multiline,
     };
-    let input = match content {
-        Content::OtlpJson => {
-            Input { format, envelope: Envelope::None, multiline: Multiline::Lines }
-        }
-        _ => Input { format, envelope: options.envelope, multiline },
-    };
+    let mut input = Input { multiline, envelope: options.envelope, ..Input::from(format) };
+    if content == Content::OtlpJson {
+        (input.envelope, input.multiline) = (Envelope::None, Multiline::Lines);
+    }
+    input.labels = std::sync::Arc::clone(&options.labels);
     Ok(Kind { compression, content, split, signal, input })
 }
 

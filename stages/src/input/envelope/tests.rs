@@ -20,7 +20,7 @@ fn with<T>(
     payload: &str,
     look: impl FnOnce(&LogEvent<'_>) -> T,
 ) -> T {
-    let input = Input { format, envelope, multiline: Multiline::Lines };
+    let input = Input { envelope, multiline: Multiline::Lines, ..Input::from(format) };
     let (arena, payload) = (Bump::new(), payload.as_bytes().to_vec());
     let record = Record { timestamp: RECEIVED, payload, ..Record::default() };
     let decoded = decode_input(&arena, &record, Signal::Logs, &input).expect("decodes");

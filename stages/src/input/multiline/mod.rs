@@ -11,7 +11,9 @@ pub mod traces;
 use std::sync::Arc;
 
 use regex::bytes::Regex;
-use schemas::limits::{MAX_INTERLEAVED_LINES, MAX_JOINED_BYTES, MAX_JOINED_LINES};
+use schemas::limits::{
+    MAX_CONFIGURED_JOINED_LINES, MAX_INTERLEAVED_LINES, MAX_JOINED_BYTES, MAX_JOINED_LINES,
+};
 
 /// Which lines are one log.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +48,8 @@ pub enum Pattern {
     Start(Regex),
     /// A line this matches continues a log; every other one begins one.
     Continuation(Regex),
+    /// Every line continues it: the lines of a frame.
+    Always,
 }
 
 impl Rule {
@@ -56,6 +60,12 @@ impl Rule {
 }
 
 impl Multiline {
+    /// All lines of a message joined, each out of its envelope.
+    pub(crate) fn frame() -> Self {
+        let limits = Rule::new(Pattern::Always);
+        Multiline::Join(Arc::new(Rule { max_lines: MAX_CONFIGURED_JOINED_LINES, ..limits }))
+    }
+
     /// Lines joined by what logs look like.
     pub fn auto() -> Self {
         Multiline::Join(Arc::new(Rule::new(Pattern::Auto)))
@@ -194,6 +204,7 @@ impl Multiline {
                 Pattern::Auto => looks.continues(text),
                 Pattern::Start(regex) => !regex.is_match(text),
                 Pattern::Continuation(regex) => regex.is_match(text),
+                Pattern::Always => true,
             },
         }
     }

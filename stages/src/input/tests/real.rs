@@ -22,8 +22,11 @@ fn every_train_ticket_row_is_the_java_line_inside_of_docker_inside_of_csv() {
     let mut rows = 0;
     for name in ["08_43", "08_44", "08_59"] {
         let Some(bytes) = data(&format!("trainticket/{name}_log.csv")) else { return };
-        let input =
-            Input { format: Format::Json, envelope: Envelope::Auto, multiline: Multiline::Lines };
+        let input = Input {
+            envelope: Envelope::Auto,
+            multiline: Multiline::Lines,
+            ..Input::from(Format::Json)
+        };
         let split = Split::Csv(CsvOptions::detect(&bytes));
         let found = frames(&input, &split, bytes.chunks(7_919));
         // Every line of these files is one row: none has a newline inside of a field.

@@ -1,8 +1,10 @@
 //! Which of the forms a document has, and what it contributes: pipelines, metrics, indexes, an order.
 
+use super::document;
 use super::node::{Content, Mark, Node};
 use super::problem::{Note, Problem};
 use super::spelling::respell;
+use crate::pipeline::library;
 
 /// Sections of `tidemill.yaml` that are not the pipeline's.
 const ENGINE: [&str; 14] = [
@@ -22,7 +24,8 @@ const ENGINE: [&str; 14] = [
     "pipeline_file",
 ];
 /// Sections of our own form; what is in them, the configuration's types say.
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
+    "include",
     "pipelines",
     "metrics",
     "indexes",
@@ -40,6 +43,8 @@ const CATALOGUE: [&str; 6] =
 /// What the documents contribute together.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
+    /// Ready-made ones, which come before the user's.
+    pub(super) included: Vec<Node>,
     pub(super) pipelines: Vec<Node>,
     pub(super) metrics: Vec<Node>,
     /// Absent: no document says anything of indexes.
@@ -112,6 +117,10 @@ impl Pieces {
     fn sections(&mut self, node: Node) {
         let Content::Map(members) = node.content else { return };
         for (key, value) in members {
+            if key.text == "include" {
+                self.include(&value);
+                continue;
+            }
             let list = matches!(key.text.as_str(), "pipelines" | "metrics" | "indexes");
             if !list {
                 self.sections.push((key, value));
@@ -140,6 +149,32 @@ impl Pieces {
                     items.into_iter().for_each(|item| self.index(item));
                 }
             }
+        }
+    }
+
+    /// Ready-made pipelines, by their names.
+    fn include(&mut self, names: &Node) {
+        let Some(items) = names.items() else {
+            let reason = format!("{} where a list of names was expected", names.kind());
+            let problem = Problem::at(names.at, "include", reason);
+            self.problems.push(problem.hint("write include: [nginx, java]"));
+            return;
+        };
+        for item in items {
+            let name = item.as_text().unwrap_or_default();
+            let Some(ready) = library::find(name) else {
+                let reason = format!("there is no ready-made pipeline {name:?}");
+                let hint = format!("known: {}", library::names());
+                self.problems.push(Problem::at(item.at, "include", reason).hint(hint));
+                continue;
+            };
+            let own = std::mem::take(&mut self.pipelines);
+            match document::read(ready.pipeline, item.at.file, document::Twice::Refused) {
+                Ok(documents) => documents.into_iter().for_each(|node| self.document(node)),
+                Err(problems) => self.problems.extend(problems),
+            }
+            self.included.append(&mut self.pipelines);
+            self.pipelines = own;
         }
     }
 

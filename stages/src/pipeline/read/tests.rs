@@ -229,3 +229,23 @@ proptest::proptest! {
         let _ = read(&[&text, &more]);
     }
 }
+
+#[test]
+fn ready_made_pipelines_come_before_the_users_own() {
+    let text = "pipeline:\n  include: [nginx, java]\n  pipelines:\n    - name: mine\n      filter: 'source:x'\n";
+    let read = good(&[text]);
+    let names: Vec<&str> = read.config.pipelines.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["nginx", "Java", "mine"]);
+    assert_eq!(read.config.indexes.len(), 1);
+    let version =
+        |text| Pipeline::compile(&good(&[text]).config).expect("compiles").version().to_owned();
+    assert_ne!(version("include: [nginx]"), version("include: [java]"));
+    let wrong = said(&["include: [nginx, iis]\npipelines:\n  - {filter: '@a:('}\n"]);
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert!(
+        wrong[0].starts_with("0:1:18 include: there is no ready-made pipeline \"iis\""),
+        "{wrong:?}"
+    );
+    assert!(wrong[1].starts_with("0:3:"), "{wrong:?}");
+    assert!(said(&["include: nginx"])[0].contains("a list of names was expected"));
+}
