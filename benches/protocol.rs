@@ -58,7 +58,7 @@ fn plans(records: usize) -> Vec<FilePlan> {
     lane.assign(Assigned {
         partition: partition(),
         signal: Signal::Logs,
-        format: Format::Json,
+        input: Format::Json.into(),
         next_offset: 0,
         clock: None,
     });
@@ -216,7 +216,7 @@ fn config(directory: &Path, epoch: Duration, upkeep: bool) -> worker::Config {
         topics: vec![worker::Topic {
             name: "bench".to_owned(),
             signal: Signal::Logs,
-            format: Format::Json,
+            input: Format::Json.into(),
         }],
         store: open(directory),
         store_name: "bench".to_owned(),

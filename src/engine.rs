@@ -5,7 +5,9 @@
 //! publishes, query stops, the broker last. A role that fails by itself ends the process with its
 //! error, after the others were drained.
 
+mod issues_role;
 mod lock;
+mod reload;
 mod shutdown;
 mod signals;
 mod worker_role;
@@ -24,8 +26,9 @@ use crate::admin::{self, Admin, Phase};
 use crate::config::{Brokers, Config};
 
 pub use lock::{DataDirLock, LockError, Owner};
+pub use reload::{Reloaded, Source};
 pub use shutdown::{Incomplete, Trouble};
-pub use signals::Signals;
+pub use signals::{Asked, Signals};
 
 /// Which roles run in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +102,12 @@ pub enum StartError {
     /// The query service.
     #[error(transparent)]
     Query(#[from] query::StartError),
+    /// Notifications.
+    #[error(transparent)]
+    Notify(#[from] crate::notify::SetupError),
+    /// Monitors.
+    #[error("monitors: {0}")]
+    Monitors(String),
 }
 
 /// A role stopped by itself.
@@ -125,8 +134,12 @@ pub struct Engine {
     #[cfg(feature = "embedded-broker")]
     broker: Option<broker::Broker>,
     worker: worker_role::WorkerRole,
+    issues: issues_role::IssuesRole,
     intake: Option<ingest::Running>,
     query: Option<query::Running>,
+    /// Where the pipeline is read from again; none where it can not be.
+    source: Option<Source>,
+    pipeline: Arc<stages::pipeline::Pipeline>,
     _lock: Option<DataDirLock>,
 }
 
@@ -152,8 +165,11 @@ impl Engine {
             #[cfg(feature = "embedded-broker")]
             broker: None,
             worker: worker_role::WorkerRole::default(),
+            issues: issues_role::IssuesRole::default(),
             intake: None,
             query: None,
+            source: None,
+            pipeline: Arc::clone(&config.pipeline),
             _lock: lock,
         };
         match engine.start_roles(config).await {
@@ -177,7 +193,11 @@ impl Engine {
             let settings = worker_settings(config, brokers.clone())?;
             let others = self.roles == Roles::All;
             self.worker.start(settings, others, self.admin.as_ref()).await?;
+            if let Some(admin) = &self.admin {
+                admin.show_pipeline(config.pipeline.version(), &[]);
+            }
             tracing::info!(store = %config.storage.url, "worker started");
+            self.issues.start(config, self.admin.as_ref())?;
             remove_leftovers(config.storage.clone());
         }
         if self.roles.has(Roles::Ingest) {
@@ -196,7 +216,11 @@ impl Engine {
                 otlp_http = %config.intake.otlp_http, "intake started");
         }
         if self.roles.has(Roles::Query) {
-            self.query = Some(query::start(query_settings(config)?).await?);
+            let mut settings = query_settings(config)?;
+            if config.tracking.enabled {
+                settings.routes = Some(crate::issue_desk::http::routes(open_store(config)?));
+            }
+            self.query = Some(query::start(settings).await?);
             tracing::info!(http = %config.query.http, postgres = %config.query.postgres, "query started");
         }
         Ok(())
@@ -334,5 +358,6 @@ pub(crate) fn query_settings(config: &Config) -> Result<query::Config, StartErro
         memory_bytes: config.query.memory_bytes,
         timeout: config.query.timeout,
         max_rows: config.query.max_rows,
+        routes: None,
     })
 }

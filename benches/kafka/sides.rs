@@ -81,7 +81,7 @@ fn config(address: &str, topic: &str, directory: &Path) -> worker::Config {
         topics: vec![worker::Topic {
             name: topic.to_owned(),
             signal: Signal::Logs,
-            format: Format::Json,
+            input: Format::Json.into(),
         }],
         store: store::open(&store).expect("opens"),
         store_name: url,

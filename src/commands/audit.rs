@@ -100,7 +100,7 @@ fn scope(args: &AuditArgs, now: DateTime<Utc>) -> Result<Scope, String> {
 }
 
 /// RFC 3339, a day, or an age such as `6h`, `2d`, `30m`; as RFC 3339.
-fn moment(text: &str, now: DateTime<Utc>) -> Option<String> {
+pub(super) fn moment(text: &str, now: DateTime<Utc>) -> Option<String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.with_timezone(&Utc).to_rfc3339());
     }

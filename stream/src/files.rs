@@ -169,6 +169,18 @@ impl FileWriter {
             .await
     }
 
+    /// Writes bytes under a name that is ours alone; asks a store that fails again until it works. Overwriting,
+    /// not creating: writing it twice is harmless.
+    pub(crate) async fn put(&self, key: &Path, bytes: Vec<u8>) {
+        let bytes = bytes::Bytes::from(bytes);
+        let mut attempt = 0;
+        while let Err(error) = self.store.put(key, bytes.clone().into()).await {
+            tracing::warn!(%key, attempt, %error, "file not written, trying again");
+            self.backoff.pause(attempt, self.entropy.as_ref()).await;
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
     async fn write_one(&self, unit: &str, plan: FilePlan) -> Result<FileAdd, FileError> {
         let (table, hour) = (plan.table, plan.hour);
         let encoded =
@@ -178,14 +190,7 @@ impl FileWriter {
         let path = relative_path(hour, unit, self.entropy.bits());
         let key = Path::from(format!("{}/{path}", table.path()));
         let size = i64::try_from(encoded.bytes.len()).unwrap_or(i64::MAX);
-        let bytes = bytes::Bytes::from(encoded.bytes);
-        let mut attempt = 0;
-        // Overwriting, not creating: the name is ours alone, so writing it twice is harmless.
-        while let Err(error) = self.store.put(&key, bytes.clone().into()).await {
-            tracing::warn!(%key, attempt, %error, "file not written, trying again");
-            self.backoff.pause(attempt, self.entropy.as_ref()).await;
-            attempt = attempt.saturating_add(1);
-        }
+        self.put(&key, encoded.bytes).await;
         pass(CrashPoint::FileWritten);
         Ok(FileAdd {
             table,

@@ -16,12 +16,12 @@
 pub mod fingerprint;
 mod indexes;
 pub(crate) mod log_gc;
-mod merge;
+pub(crate) mod merge;
 pub mod pass;
 pub mod plan;
 pub mod report;
 pub mod rewrite;
-mod vacuum;
+pub(crate) mod vacuum;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -22,6 +22,7 @@ mod lane_thread;
 mod marks;
 mod publisher;
 mod recovery;
+mod reload;
 mod status;
 mod upkeep;
 
@@ -34,7 +35,7 @@ use schemas::limits::{
     METADATA_REFRESH_SECONDS, PUBLISHER_LEASE_SECONDS, RECLAIM_MILLIS, REVOKE_BUDGET_SECONDS,
 };
 use schemas::publish::LIVE_PIPELINE;
-use schemas::topic::{Format, Signal};
+use schemas::topic::Signal;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -43,12 +44,15 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy, System};
 use crate::commit_log::log::BACKOFF;
 use crate::kafka::{self, KafkaSource, Membership};
+use crate::lane::quota_book::QuotaBook;
 use crate::source::Source;
+use stages::input::Input;
 use stages::pipeline::Pipeline;
 use stages::record::TopicPartition;
 
 pub use error::Error;
-pub use status::{PartitionStatus, Status};
+pub use reload::Reloader;
+pub use status::{PartitionStatus, QuotaStatus, Status};
 
 /// What to read, how to process it, where to write.
 #[derive(Debug, Clone)]
@@ -106,8 +110,8 @@ pub struct Topic {
     pub name: String,
     /// Its signal.
     pub signal: Signal,
-    /// Format of messages without a `content-type` header.
-    pub format: Format,
+    /// How messages are read that do not say so in a `content-type` header.
+    pub input: Input,
 }
 
 /// Begins every command that a person decides with when the worker can not go on by itself.
@@ -154,6 +158,7 @@ pub struct Running {
     drain: CancellationToken,
     ended: watch::Receiver<Option<Result<(), Error>>>,
     status: Arc<status::Board>,
+    reloader: Reloader,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -219,6 +224,9 @@ async fn start_connecting(
     let (work, waiting) = tokio::sync::mpsc::channel(1);
     let (rejected, appended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (published, publishing) = watch::channel(0);
+    let quotas = Arc::new(QuotaBook::default());
+    quotas.reset(&recovered.log.head().kept);
+    let (reload, reloads) = tokio::sync::mpsc::channel(1);
     let next = |partition: &TopicPartition| {
         recovered.log.head().partitions.get(partition).map(|known| known.next_offset)
     };
@@ -232,6 +240,8 @@ async fn start_connecting(
             work,
             rejected: Arc::clone(&rejected),
             board: Arc::clone(&board),
+            quotas: Arc::clone(&quotas),
+            reloads,
         },
         &marks,
         recovered.held(),
@@ -249,6 +259,7 @@ async fn start_connecting(
         rejected,
         appended,
         published: publishing,
+        quotas,
     };
     let committer = committer::Committer::new(&world, &config, recovered, links);
     let committed = CancellationToken::new();
@@ -270,7 +281,7 @@ async fn start_connecting(
         drop(report.send(coordinator.run(token).await));
     });
     let tasks = [AbortOnDropHandle::new(supervisor), AbortOnDropHandle::new(coordinating)];
-    Ok(Running { drain, ended, status: board, _tasks: tasks })
+    Ok(Running { drain, ended, status: board, reloader: Reloader(reload), _tasks: tasks })
 }
 
 /// What the supervisor waits for.

@@ -11,6 +11,8 @@ mod harness;
 mod http;
 mod kafka;
 mod kills;
+mod pipeline;
 mod restart;
+mod search;
 mod smoke;
 mod tidy;

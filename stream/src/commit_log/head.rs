@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::table::Table;
 
 use super::record::{
-    Bits, Body, Claim, Column, Commit, FileAdd, MaintenanceKind, Record, TableChange, Unit,
-    UnitPartition,
+    Bits, Body, Claim, Column, Commit, FileAdd, MaintenanceKind, Record, StateRef, TableChange,
+    Unit, UnitPartition,
 };
 use crate::mutant::{Mutant, planted};
+use stages::pipeline::quota::{self, KeptByDay};
 use stages::record::TopicPartition;
 
 /// Where one partition stands.
@@ -60,9 +61,15 @@ pub struct Head {
     pub cluster_id: Option<String>,
     /// Tables.
     pub tables: BTreeMap<Table, TableHead>,
+    /// The pipeline's state, for one that keeps any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateRef>,
     /// Partitions.
-    #[serde(with = "partition_list")]
+    #[serde(with = "pairs")]
     pub partitions: BTreeMap<TopicPartition, PartitionHead>,
+    /// Logs kept by index and day, where an index has a daily limit.
+    #[serde(default, with = "pairs")]
+    pub kept: KeptByDay,
 }
 
 /// Why a claim, a unit or a maintenance is not valid on a head.
@@ -346,8 +353,14 @@ impl Head {
                 head.clock_ns = head.clock_ns.max(Some(part.clock_ns));
             }
         }
+        if !unit.kept.is_empty() {
+            quota::add_kept(&mut self.kept, &unit.kept);
+        }
         for add in &unit.adds {
             self.tables.entry(add.table).or_default().last_add_seq = Some(seq);
+        }
+        if unit.state.is_some() {
+            self.state.clone_from(&unit.state);
         }
     }
 
@@ -444,22 +457,28 @@ fn not_next(
 }
 
 /// JSON has text keys only, so the partitions are a list of pairs.
-mod partition_list {
+/// Maps whose keys are no text, as lists of pairs.
+mod pairs {
     use std::collections::BTreeMap;
 
-    use serde::{Deserialize as _, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::{PartitionHead, TopicPartition};
-
-    type Partitions = BTreeMap<TopicPartition, PartitionHead>;
-
-    pub(super) fn serialize<S: Serializer>(map: &Partitions, out: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<K, V, S>(map: &BTreeMap<K, V>, out: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
         out.collect_seq(map)
     }
 
-    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Partitions, D::Error> {
-        let pairs = Vec::<(TopicPartition, PartitionHead)>::deserialize(from)?;
-        Ok(pairs.into_iter().collect())
+    pub(super) fn deserialize<'d, K, V, D>(from: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'d> + Ord,
+        V: Deserialize<'d>,
+        D: Deserializer<'d>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(from)?.into_iter().collect())
     }
 }
 

@@ -7,6 +7,7 @@ use schemas::table::Table;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::frame::{self, FrameError, Kind};
+use stages::pipeline::quota::Kept;
 use stages::record::TopicPartition;
 
 /// 128 bits written as 32 hex characters: JSON numbers do not hold them.
@@ -117,6 +118,37 @@ pub struct Unit {
     pub partitions: Vec<UnitPartition>,
     /// The files.
     pub adds: Vec<FileAdd>,
+    /// Logs kept of the daily limits of indexes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
+    /// Version of the pipeline that made its rows; none before there were versions here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// What the pipeline knows after it, for pipelines that keep a state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateRef>,
+}
+
+/// The state of a pipeline after a unit: objects that together are it, later ones over earlier ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateRef {
+    /// A full copy, then what changed since.
+    pub parts: Vec<StatePart>,
+    /// The first record of this log whose decision it does not know.
+    pub decisions_from: u64,
+}
+
+/// One object of a state.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatePart {
+    /// Its key.
+    pub path: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Whether it belongs to the full copy.
+    pub full: bool,
 }
 
 /// One partition's range in a unit.
@@ -284,6 +316,13 @@ pub enum Decision {
     Adopt {
         /// First offset of each partition that the tables do not have.
         partitions: Vec<(TopicPartition, i64)>,
+    },
+    /// About issues.
+    Issues {
+        /// What.
+        decision: issues::decision::Decision,
+        /// When, by the decider's clock, Unix microseconds.
+        at_micros: i64,
     },
     /// Dead letters were sent through again.
     Redrive {

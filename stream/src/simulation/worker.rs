@@ -197,6 +197,9 @@ impl Worker {
             owner: self.owner.clone(),
             partitions: partitions.collect(),
             adds: vec![add(&path, world.oracle.rows(&path))],
+            kept: Vec::new(),
+            pipeline: None,
+            state: None,
         };
         let body = Body::Commit(Commit { units: vec![unit] });
         let Some(seq) = self.append(|_| body.clone()).await else { return false };

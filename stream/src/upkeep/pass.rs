@@ -9,7 +9,6 @@ use object_store::{Error as StoreError, ObjectStore};
 use schemas::limits::{
     MAX_COMPACTION_BATCH_BYTES, MAX_COMPACTION_BATCH_FILES, MAX_REMOVES_PER_RECORD,
 };
-use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +26,7 @@ use crate::commit_log::record::{
     Body, FileAdd, FileRemove, Maintenance, MaintenanceKind, TableChange,
 };
 use crate::crash_point::{CrashPoint, pass};
+use crate::replay::{ReplayError, staged};
 use crate::table::contents::TableFile;
 use crate::table::delta::{PublishedTable, TableError};
 use crate::table::publication::Publication;
@@ -43,6 +43,9 @@ pub enum PassError {
     /// Listing or deleting.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
+    /// What replays have staged can not be told, so nothing may be deleted.
+    #[error("replays: {0}")]
+    Replay(#[from] Box<ReplayError>),
     /// Nothing has ever run on this store.
     #[error(
         "there is no commit log: nothing was ever written here; check --data-dir or storage.url"
@@ -85,6 +88,7 @@ pub struct Scope {
 #[derive(Debug)]
 pub struct Keeper {
     world: World,
+    pipeline: &'static str,
     settings: Settings,
     author: String,
     tables: BTreeMap<Table, PublishedTable>,
@@ -101,6 +105,8 @@ struct Pass<'a> {
     log: CommitLog,
     /// Records the tables may not show yet.
     backlog: Vec<Entry>,
+    /// Files of replays that are not swapped in yet.
+    staged: BTreeSet<(Table, String)>,
     report: Report,
     progress: &'a (dyn Fn(Step) + Send + Sync),
 }
@@ -114,9 +120,10 @@ enum Appended {
 
 impl Keeper {
     /// A maintainer that calls itself `author` in the log.
-    pub fn new(world: World, settings: Settings, author: String) -> Self {
+    /// It keeps the tables of one pipeline, through that pipeline's log.
+    pub fn new(world: World, pipeline: &'static str, settings: Settings, author: String) -> Self {
         let (tables, suspects) = (BTreeMap::new(), BTreeMap::new());
-        Self { world, settings, author, tables, suspects, known: Known::default() }
+        Self { world, pipeline, settings, author, tables, suspects, known: Known::default() }
     }
 
     /// One pass. Tells each step as it is done.
@@ -131,29 +138,34 @@ impl Keeper {
         if self.tables.is_empty() {
             // Opening the tables would create them.
             let store = self.world.store.as_ref();
-            let layout = Layout::new(LIVE_PIPELINE);
+            let layout = Layout::new(self.pipeline);
             if store.list(Some(&layout.records())).try_next().await?.is_none() {
                 return Err(PassError::Empty);
             }
         }
+        // Before the tables: what is swapped in meanwhile is then in one of the two.
+        let staged = match scope.delete {
+            Some(_) => staged::paths(&self.world.store).await.map_err(Box::new)?,
+            None => BTreeSet::new(),
+        };
         self.look_at_tables().await?;
         let (log, backlog) = self.read_log().await?;
         let report = Report { dry_run: scope.dry_run, passes: 1, ..Report::default() };
-        let mut pass = Pass { keeper: self, scope, log, backlog, report, progress };
+        let mut pass = Pass { keeper: self, scope, log, backlog, staged, report, progress };
         pass.run().await?;
         Ok(pass.report)
     }
 
     /// Opens the tables, or reads what is new in them.
     async fn look_at_tables(&mut self) -> Result<(), TableError> {
-        for table in Table::ALL {
+        for table in Table::of(self.pipeline) {
             if let Some(open) = self.tables.get_mut(&table) {
                 open.refresh().await?;
                 continue;
             }
             let World { store, clock, entropy, backoff, .. } = self.world.clone();
             let open =
-                PublishedTable::open(store, table, LIVE_PIPELINE, clock, entropy, backoff).await?;
+                PublishedTable::open(store, table, self.pipeline, clock, entropy, backoff).await?;
             self.tables.insert(table, open);
         }
         Ok(())
@@ -183,7 +195,7 @@ impl Keeper {
     async fn read_log(&self) -> Result<(CommitLog, Vec<Entry>), LogError> {
         let cursors = self.cursors();
         let World { store, clock, entropy, backoff, .. } = self.world.clone();
-        let layout = Layout::new(LIVE_PIPELINE);
+        let layout = Layout::new(self.pipeline);
         CommitLog::recover(store, layout, clock, entropy, backoff, |head| {
             head.is_published_at(&cursors)
         })
@@ -510,7 +522,9 @@ impl Pass<'_> {
         let since = now.saturating_sub(i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX));
         let store = Arc::clone(&self.keeper.world.store);
         let Some(open) = self.keeper.tables.get(&table) else { return Ok(()) };
-        let referenced = vacuum::referenced(open, &self.backlog, since).await?;
+        let mut referenced = vacuum::referenced(open, &self.backlog, since).await?;
+        let staged = self.staged.iter().filter(|(of, _)| *of == table);
+        referenced.extend(staged.map(|(_, path)| path.clone()));
         let mut garbage = vacuum::find(store.as_ref(), open, &referenced, now, horizon).await?;
         self.keeper.keep_young_suspects(table, &mut garbage, settle);
         let bytes = garbage.iter().map(|file| file.size).sum::<u64>();
@@ -527,7 +541,7 @@ impl Pass<'_> {
     async fn collect_log(&mut self) -> Result<(), PassError> {
         let cursors = self.keeper.cursors();
         let usable = |head: &Head| head.is_published_at(&cursors);
-        let layout = Layout::new(LIVE_PIPELINE);
+        let layout = Layout::new(self.keeper.pipeline);
         let horizon: Duration = self.keeper.settings.log_horizon;
         let now = self.keeper.world.clock.unix_millis();
         let store = self.keeper.world.store.as_ref();

@@ -65,7 +65,7 @@ pub(super) async fn delete(
 }
 
 /// Deletes objects, several at once where the store can.
-pub(super) async fn delete_keys(
+pub(crate) async fn delete_keys(
     store: &dyn ObjectStore,
     keys: Vec<Result<Path, StoreError>>,
 ) -> Result<(), StoreError> {

@@ -17,8 +17,10 @@ use crate::commit_log::log::{CommitLog, LogError};
 use crate::commit_log::record::{self, Body, Commit, FileAdd, UnitPartition};
 use crate::crash_point::{CrashPoint, pass};
 use crate::files::FileWriter;
+use crate::lane::quota_book::QuotaBook;
 use crate::source::PartitionInfo;
 use crate::unit::Unit;
+use stages::pipeline::quota::Kept;
 use stages::record::TopicPartition;
 
 /// Shortest time between two looks at what other workers have appended.
@@ -50,6 +52,8 @@ pub(super) struct Links {
     /// The first seq the publisher here has not handed to the tables; the largest number while another one
     /// publishes.
     pub(super) published: watch::Receiver<u64>,
+    /// Daily limits of indexes, shared with the lanes.
+    pub(super) quotas: Arc<QuotaBook>,
 }
 
 impl Committer {
@@ -118,7 +122,10 @@ impl Committer {
     async fn look(&mut self) -> Result<(), Error> {
         match self.log.catch_up().await {
             Ok(entries) if entries.is_empty() => return Ok(()),
-            Ok(_) => self.links.board.seen(self.log.head().next_seq),
+            Ok(_) => {
+                self.links.board.seen(self.log.head().next_seq);
+                self.links.quotas.settle(&self.log.head().kept, &[]);
+            }
             Err(error @ LogError::Read { .. }) => {
                 tracing::warn!(%error, "looked in vain; the next append reads again");
                 return Ok(());
@@ -177,11 +184,40 @@ impl Committer {
                 (position.next_offset, position.last_seq) = (range.to, seq);
             }
         }
+        self.settle(&unit);
         self.links.board.committed(seq, &unit);
         self.links.appended.notify_one();
         pass(CrashPoint::HintBefore);
         self.hint(&unit);
         Ok(())
+    }
+
+    /// The unit's share of the daily limits is committed; says so once when one is nearly or all used up.
+    fn settle(&self, unit: &Unit) {
+        let kept = &self.log.head().kept;
+        self.links.quotas.settle(kept, &unit.kept);
+        for Kept { index, day, events } in &unit.kept {
+            let Some(limit) = unit.limits.iter().find(|limit| limit.index() == index) else {
+                continue;
+            };
+            let now = kept.get(&(index.clone(), *day)).copied().unwrap_or(0);
+            let reached = |mark: u64| now >= mark && now.saturating_sub(*events) < mark;
+            if reached(limit.events()) {
+                tracing::warn!(
+                    index,
+                    limit = limit.events(),
+                    "the daily limit is reached: further logs of today are excluded"
+                );
+            } else if limit.warn_at().is_some_and(reached) {
+                tracing::warn!(
+                    index,
+                    kept = now,
+                    limit = limit.events(),
+                    "the daily limit is nearly reached"
+                );
+            }
+        }
+        self.links.board.quotas(&unit.limits, kept);
     }
 
     /// Holds intake back while the tables here are far behind the log.
@@ -209,7 +245,9 @@ impl Committer {
                 clock_ns: range.clock.nanos(),
             });
         }
-        Ok(record::Unit { owner: self.claimant.owner.clone(), partitions, adds })
+        let (owner, kept) = (self.claimant.owner.clone(), unit.kept.clone());
+        let pipeline = Some(unit.pipeline.clone());
+        Ok(record::Unit { owner, partitions, adds, kept, pipeline, state: None })
     }
 
     async fn claim(&mut self, mut infos: Vec<PartitionInfo>) -> Result<Vec<Held>, Error> {
@@ -237,6 +275,7 @@ impl Committer {
     async fn reset(&mut self) -> Result<Standing, Error> {
         self.log.catch_up().await.map_err(halt)?;
         self.void = false;
+        self.links.quotas.reset(&self.log.head().kept);
         let mut standing = Standing::default();
         let partitions: Vec<TopicPartition> = self.positions.keys().cloned().collect();
         for partition in partitions {

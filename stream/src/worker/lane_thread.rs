@@ -15,6 +15,7 @@ use crate::lane::suspects::Crash;
 use crate::lane::{Assigned, Lane};
 use crate::source::{self, Batch, Event};
 use crate::unit::Part;
+use stages::pipeline::Pipeline;
 use stages::record::TopicPartition;
 
 /// Commands that may wait for a lane. Few are ever under way: a barrier, a new partition.
@@ -26,8 +27,9 @@ const IDLE: Duration = Duration::from_millis(20);
 
 /// What the coordinator asks of a lane.
 pub(super) enum Command {
-    /// Hand over everything since the last barrier, and process nothing more of these partitions.
-    Cut(Arc<[TopicPartition]>, oneshot::Sender<Result<Part, ArrowError>>),
+    /// Hand over everything since the last barrier, and process nothing more of these partitions; go on with this
+    /// pipeline, where there is one.
+    Cut(Arc<[TopicPartition]>, Option<Arc<Pipeline>>, oneshot::Sender<Result<Part, ArrowError>>),
     /// Take on partitions. The source already reads them from these offsets.
     Attach(Vec<Assigned>),
     /// Throw everything since the last barrier away, and hold no partition; answered when that is done, so that
@@ -94,9 +96,12 @@ impl Thread {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Cut(released, reply) => {
+            Command::Cut(released, pipeline, reply) => {
                 self.told = false;
                 let part = self.lane.cut();
+                if let Some(pipeline) = pipeline {
+                    self.lane.switch(&pipeline);
+                }
                 self.input.let_go(&released);
                 self.lane.release(&released);
                 // The coordinator is gone only when the worker was dropped.

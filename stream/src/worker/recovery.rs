@@ -82,6 +82,8 @@ pub(super) async fn recover(
     probe::probe(config.store.as_ref(), &layout, entropy, world.backoff)
         .await
         .map_err(|error| Error::new(error.to_string()).of_store(&config.store_name))?;
+    let kept = crate::versions::keep(config.store.as_ref(), &config.pipeline, world);
+    kept.await.map_err(|error| Error::new(error.to_string()).of_store(&config.store_name))?;
     let tables = open_tables(world, config).await?;
     let (mut log, backlog) = recover_log(world, config, &tables).await?;
     let ids: BTreeMap<Table, String> =
@@ -170,7 +172,7 @@ pub(super) async fn open_tables(
     world: &World,
     config: &Config,
 ) -> Result<Vec<PublishedTable>, Error> {
-    let open = Table::ALL.map(|table| {
+    let open = Table::of(LIVE_PIPELINE).map(|table| {
         PublishedTable::open(
             Arc::clone(&config.store),
             table,

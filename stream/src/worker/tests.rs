@@ -2,6 +2,8 @@
 //! happened before.
 
 mod older_store;
+mod quota;
+mod reload;
 mod sharing;
 mod storage;
 mod upkeep;
@@ -50,7 +52,7 @@ fn config(store: Arc<dyn ObjectStore>) -> Config {
         topics: vec![Topic {
             name: schemas::topic::LOGS.to_owned(),
             signal: Signal::Logs,
-            format: Format::Raw,
+            input: Format::Raw.into(),
         }],
         store,
         store_name: "test store".to_owned(),

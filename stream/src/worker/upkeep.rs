@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -44,7 +45,7 @@ impl Upkeep {
             stop: stop.clone(),
         };
         let settings = config.upkeep.clone();
-        let keeper = Keeper::new(outside, settings.clone(), author);
+        let keeper = Keeper::new(outside, LIVE_PIPELINE, settings.clone(), author);
         Self { keeper, settings, clock: Arc::clone(&world.clock), board, appended, stop }
     }
 
@@ -80,7 +81,12 @@ impl Upkeep {
     }
 
     async fn pass(&mut self, delete: Option<Duration>) {
-        let scope = Scope { tables: Table::ALL.to_vec(), dry_run: false, publish: false, delete };
+        let scope = Scope {
+            tables: Table::of(LIVE_PIPELINE).collect(),
+            dry_run: false,
+            publish: false,
+            delete,
+        };
         let appended = Arc::clone(&self.appended);
         let progress = move |step: Step| {
             tracing::info!("{step}");

@@ -127,7 +127,7 @@ fn worker_config(directory: &Path) -> worker::Config {
         topics: vec![worker::Topic {
             name: schemas::topic::LOGS.to_owned(),
             signal: Signal::Logs,
-            format: Format::Raw,
+            input: Format::Raw.into(),
         }],
         store: store.unwrap(),
         store_name: "store".to_owned(),

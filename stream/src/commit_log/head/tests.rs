@@ -6,6 +6,7 @@ use super::super::record::{
 };
 use super::*;
 use proptest::prelude::*;
+use stages::pipeline::quota::Kept;
 
 pub(crate) fn topic_partition(partition: i32) -> TopicPartition {
     TopicPartition { topic: "tidemill.logs".into(), partition }
@@ -53,6 +54,9 @@ pub(crate) fn unit(
             stats: "{}".to_owned(),
             modified_millis: 0,
         }],
+        kept: Vec::new(),
+        pipeline: None,
+        state: None,
     }
 }
 
@@ -397,6 +401,24 @@ fn the_logical_clock_of_a_partition_goes_forward_and_outlives_a_claim() {
         head.next_seq += 1;
     }
     assert_eq!(head.partitions[&topic_partition(0)].clock_ns, Some(7));
+}
+
+#[test]
+fn counts_of_daily_limits_add_up_and_old_days_go() {
+    let mut head = Head::default();
+    push(&mut head, Body::Claim(claim("a", 0, 1, 0)));
+    let kept = |day, events| Kept { index: "main".to_owned(), day, events };
+    for (parent, from, counts) in [
+        (0, 0, vec![kept(100, 3)]),
+        (1, 1, vec![kept(100, 4), kept(101, 1)]),
+        (2, 2, vec![kept(108, 2)]),
+    ] {
+        push(&mut head, commit(Unit { kept: counts, ..unit("a", 0, 1, parent, from, from + 1) }));
+    }
+    let counts: Vec<_> = head.kept.iter().map(|((_, day), events)| (*day, *events)).collect();
+    assert_eq!(counts, [(101, 1), (108, 2)]);
+    let json = serde_json::to_string(&head).expect("writes");
+    assert_eq!(serde_json::from_str::<Head>(&json).expect("reads"), head);
 }
 
 #[test]

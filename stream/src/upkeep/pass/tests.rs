@@ -54,7 +54,7 @@ fn keeper_at(store: &Arc<dyn ObjectStore>, settings: Settings, days: i64) -> Kee
         backoff: TEST_BACKOFF,
         stop: CancellationToken::new(),
     };
-    Keeper::new(world, settings, "test".to_owned())
+    Keeper::new(world, LIVE_PIPELINE, settings, "test".to_owned())
 }
 
 fn keeper(store: &Arc<dyn ObjectStore>) -> Keeper {
@@ -249,6 +249,7 @@ async fn of_two_maintainers_with_the_same_plan_one_is_refused() {
         scope: &everything,
         log,
         backlog,
+        staged: BTreeSet::new(),
         report: Report::default(),
         progress: &|_| (),
     };

@@ -91,7 +91,14 @@ async fn commit_old_file(store: &Arc<dyn ObjectStore>) {
         messages: OLD_ROWS,
         clock_ns: 0,
     };
-    let unit = Unit { owner: "old".to_owned(), partitions: vec![range], adds: vec![add] };
+    let unit = Unit {
+        owner: "old".to_owned(),
+        partitions: vec![range],
+        adds: vec![add],
+        kept: Vec::new(),
+        pipeline: None,
+        state: None,
+    };
     log.append(|_| Body::Commit(Commit { units: vec![unit.clone()] })).await.expect("commits");
 }
 

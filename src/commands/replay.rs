@@ -1,0 +1,309 @@
+//! `tidemill replay`: history through the pipeline again.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use schemas::topic::Signal;
+use stages::pipeline::Pipeline;
+use stream::clock::{Clock as _, System};
+use stream::commit_log::log::BACKOFF;
+use stream::kafka::KafkaSource;
+use stream::replay::choose::Asked;
+use stream::replay::plan::{self, Plan, Request};
+use stream::replay::reader::SourceReader;
+use stream::replay::report::Report;
+use stream::replay::run::{self, Means};
+use stream::replay::stage::Progress;
+use stream::replay::{ReplayError, journal};
+use stream::upkeep::pass::World;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand, ReportFormat};
+use crate::config::{self, Brokers, Config, Overrides, Problems};
+use crate::engine::Signals;
+use crate::{exit, pipeline};
+
+mod print;
+
+/// Shortest time between two lines of progress.
+const TELL: Duration = Duration::from_secs(1);
+
+/// Why it did not come to its end.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Config(Problems),
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Store(#[from] stream::store::Error),
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    #[error("cannot listen for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+impl Refusal {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Refusal::Config(_) | Refusal::Usage(_) => exit::USAGE,
+            Refusal::Store(_) | Refusal::Replay(ReplayError::Source(_)) => exit::UNAVAILABLE,
+            _ => exit::FAILED,
+        }
+    }
+}
+
+/// Does what was asked and prints.
+pub(super) async fn run(args: &ReplayArgs) -> u8 {
+    let done = match &args.command {
+        None => replay(args).await,
+        Some(ReplayCommand::List(place)) => list(place).await,
+        Some(ReplayCommand::Drop { id, place }) => forget(id, place).await,
+    };
+    match done {
+        Ok(()) => exit::OK,
+        Err(refusal) => {
+            eprintln!("tidemill: {refusal}");
+            refusal.exit_code()
+        }
+    }
+}
+
+fn open(place: &PlaceArgs, kafka: Option<String>) -> Result<(Config, World), Refusal> {
+    let overrides = Overrides { data_dir: place.data_dir.clone(), kafka };
+    let config = config::load(place.config.as_deref(), &overrides).map_err(Refusal::Config)?;
+    // Opening a local store would make its directory.
+    if config.local_store().is_some_and(|dir| !dir.is_dir()) {
+        return Err(Refusal::Usage(format!(
+            "{}: nothing was ever written here; check --data-dir or storage.url",
+            config.storage.url
+        )));
+    }
+    let system = System::shared();
+    let world = World {
+        store: stream::store::open(&config.storage)?,
+        clock: system.clone(),
+        entropy: system,
+        backoff: BACKOFF,
+        stop: CancellationToken::new(),
+    };
+    Ok((config, world))
+}
+
+async fn list(place: &PlaceArgs) -> Result<(), Refusal> {
+    let (_, world) = open(place, None)?;
+    let mut known = Vec::new();
+    for plan in journal::list(&world.store).await? {
+        let report = Report::load(&world.store, &plan.id).await?.is_some();
+        let swapped = journal::swapped(&world.store, &plan.id).await?;
+        known.push((plan, report, swapped));
+    }
+    print::list(&known, place.format);
+    Ok(())
+}
+
+async fn forget(id: &str, place: &PlaceArgs) -> Result<(), Refusal> {
+    let (_, world) = open(place, None)?;
+    run::drop(&world, id).await?;
+    eprintln!("replay {id} is dropped");
+    Ok(())
+}
+
+async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
+    let (config, world) = open(&args.place, args.kafka.clone())?;
+    let mut signals = Signals::listen().map_err(Refusal::Signals)?;
+    let stopping = world.stop.clone();
+    tokio::spawn(async move {
+        signals.next().await;
+        stopping.cancel();
+    });
+    let (plan, pipeline, is_new) = plan(args, &config, &world).await?;
+    if !is_new && let Some(seq) = journal::swapped(&world.store, &plan.id).await? {
+        return Err(ReplayError::Done(plan.id, seq).into());
+    }
+    let reader = reader(&config, &world).await?;
+    if is_new {
+        reader.check(&plan.replaces).await?;
+        journal::begin(&world.store, &plan).await?;
+        eprintln!("{}", print::begins(&plan));
+    }
+    let topics = config.worker_topics();
+    let inputs = topics.into_iter().map(|topic| (topic.name, topic.input)).collect();
+    let threads = args.threads.unwrap_or(config.worker.threads);
+    let means = Means { pipeline, inputs, threads };
+    let teller = Teller::new(&plan);
+    let tell = |progress: Progress| teller.tell(progress);
+    let staged = run::stage(&world, &plan, &means, Box::new(reader), &tell).await;
+    let (staged, report) = staged.map_err(|error| {
+        eprintln!("tidemill: go on with `tidemill replay --resume {}`", plan.id);
+        error
+    })?;
+    teller.done();
+    let seq = match args.dry_run {
+        true => None,
+        false => {
+            let closed_after = config.upkeep.compact_after;
+            Some(run::swap(&world, &plan, (&staged, &report), closed_after).await?)
+        }
+    };
+    print::report(&report, seq, args.place.format);
+    if seq.is_none() {
+        eprintln!(
+            "nothing is changed; `tidemill replay --resume {0}` swaps in exactly this, `tidemill replay drop {0}` forgets it",
+            plan.id
+        );
+    }
+    Ok(())
+}
+
+/// What to do: as recorded, or as asked.
+async fn plan(
+    args: &ReplayArgs,
+    config: &Config,
+    world: &World,
+) -> Result<(Plan, Arc<Pipeline>, bool), Refusal> {
+    if let Some(id) = &args.resume {
+        let plan = journal::load(&world.store, id).await?;
+        let pipeline = match &plan.pipeline {
+            None => Arc::clone(&config.pipeline),
+            Some(text) => {
+                let loaded = pipeline::compile(&[(Path::new(""), text)]);
+                Arc::new(loaded.map_err(Refusal::Config)?.pipeline)
+            }
+        };
+        return Ok((plan, pipeline, false));
+    }
+    let (pipeline, text) = match &args.pipeline {
+        None => (Arc::clone(&config.pipeline), None),
+        Some(file) => {
+            let loaded = pipeline::load_following(std::slice::from_ref(file));
+            let pipeline = Arc::new(loaded.map_err(Refusal::Config)?.pipeline);
+            let text = pipeline.text().to_owned();
+            (pipeline, Some(text))
+        }
+    };
+    let request = Request {
+        asked: asked(args, Utc::now())?,
+        topics: topics(args, config)?,
+        partition: args.partition,
+        pipeline_version: pipeline.version().to_owned(),
+        pipeline: text,
+        compares: !args.no_diff,
+        closed_after: config.upkeep.compact_after,
+    };
+    Ok((plan::from_kafka(world, &request).await?, pipeline, true))
+}
+
+/// The topics named, else those with logs: only these have a pipeline.
+fn topics(args: &ReplayArgs, config: &Config) -> Result<Vec<stream::worker::Topic>, Refusal> {
+    let all = config.worker_topics();
+    if let Some(name) = args.topics.iter().find(|name| !all.iter().any(|t| t.name == **name)) {
+        return Err(Refusal::Usage(format!(
+            "topic {name} is not in the configuration; name it with --config, or check --topic"
+        )));
+    }
+    let wanted = |topic: &stream::worker::Topic| match args.topics.is_empty() {
+        true => topic.signal == Signal::Logs,
+        false => args.topics.contains(&topic.name),
+    };
+    Ok(all.into_iter().filter(wanted).collect())
+}
+
+fn asked(args: &ReplayArgs, now: DateTime<Utc>) -> Result<Asked, Refusal> {
+    let micros = |name: &str, text: &Option<String>| {
+        let Some(text) = text else { return Ok(None) };
+        let time = super::audit::moment(text, now);
+        let time = time.and_then(|time| DateTime::parse_from_rfc3339(&time).ok());
+        time.map(|time| Some(time.timestamp_micros())).ok_or_else(|| {
+            Refusal::Usage(format!(
+                "--{name} {text:?} is no time; write 2026-03-02T00:00:00Z, 2026-03-02, or 6h for six hours ago"
+            ))
+        })
+    };
+    let asked = Asked {
+        from_micros: micros("from", &args.from)?,
+        to_micros: micros("to", &args.to)?,
+        from_offset: args.from_offset,
+        to_offset: args.to_offset,
+    };
+    let backwards = |from: Option<i64>, to: Option<i64>| from.zip(to).is_some_and(|(f, t)| f >= t);
+    if backwards(asked.from_micros, asked.to_micros)
+        || backwards(asked.from_offset, asked.to_offset)
+    {
+        return Err(Refusal::Usage("the range ends before it begins".to_owned()));
+    }
+    Ok(asked)
+}
+
+async fn reader(config: &Config, world: &World) -> Result<SourceReader, Refusal> {
+    let brokers = match &config.kafka.brokers {
+        Brokers::Cluster(brokers) => brokers.clone(),
+        Brokers::Embedded { listen } => listen.to_string(),
+    };
+    let kafka = stream::kafka::Config {
+        brokers,
+        properties: crate::engine::consumer_properties(config),
+        group: "tidemill-replay".to_owned(),
+        membership: None,
+    };
+    let connect = move || KafkaSource::connect(&kafka, System::shared());
+    let source = tokio::task::spawn_blocking(connect).await.map_err(ReplayError::from)?;
+    let source = source.map_err(ReplayError::from)?;
+    Ok(SourceReader::new(Box::new(source), Arc::clone(&world.clock)))
+}
+
+/// Tells how far it is, on standard error.
+struct Teller {
+    id: String,
+    clock: Arc<System>,
+    /// When it last told.
+    last: Mutex<Duration>,
+}
+
+impl Teller {
+    fn new(plan: &Plan) -> Self {
+        Self { id: plan.id.clone(), clock: System::shared(), last: Mutex::default() }
+    }
+
+    fn tell(&self, progress: Progress) {
+        let now = self.clock.monotonic();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_end = progress.of == Some(progress.messages);
+        if now.saturating_sub(*last) >= TELL || is_end {
+            *last = now;
+            eprintln!("{}", print::progress(&self.id, progress, now));
+        }
+    }
+
+    fn done(&self) {
+        let took = self.clock.monotonic().as_secs_f64();
+        eprintln!("replay {}: everything is staged, after {took:.1} s", self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    fn args(line: &str) -> ReplayArgs {
+        let cli = crate::cli::Cli::try_parse_from(line.split(' ')).expect("parses");
+        let crate::cli::Command::Replay(args) = cli.command else { panic!("not replay") };
+        *args
+    }
+
+    #[test]
+    fn times_and_offsets_are_read_and_a_range_backwards_is_refused() {
+        let now = DateTime::parse_from_rfc3339("2026-03-02T12:00:00Z").expect("time").to_utc();
+        let read = |line: &str| asked(&args(line), now).map_err(|refusal| refusal.to_string());
+        let day = read("tidemill replay --from 2026-03-01 --to 1h").expect("times");
+        assert_eq!(day.from_micros, Some(1_772_323_200_000_000));
+        assert_eq!(day.to_micros, Some(1_772_449_200_000_000));
+        let offsets = read("tidemill replay --from-offset 3 --to-offset 9").expect("offsets");
+        assert_eq!((offsets.from_offset, offsets.to_offset), (Some(3), Some(9)));
+        assert!(read("tidemill replay --from 1h --to 2h").is_err_and(|e| e.contains("before")));
+        assert!(read("tidemill replay --from never").is_err_and(|e| e.contains("no time")));
+    }
+}
