@@ -1,5 +1,6 @@
 //! The meaning of the configuration: defaults, bounds, and what does not go together.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +39,9 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
     let storage = storage(raw.storage.as_ref(), &data_dir, check);
     let remote = units::local_path(&storage.url).is_none();
     let health = check.address("health.listen", raw.health.listen.as_ref(), loopback(13_133));
+    let (pipeline, index_retention) =
+        pipeline(raw.pipeline.is_some(), raw.pipeline_file.as_ref(), check);
+    let upkeep = super::upkeep::settings(&raw.upkeep, &raw.tables, check);
     let config = Config {
         kafka: kafka(&raw.kafka, overrides, check),
         intake: Intake {
@@ -55,7 +59,7 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
         },
         query: query(&raw, check),
         worker: worker(&raw.worker, remote, health, check),
-        upkeep: super::upkeep::settings(&raw.upkeep, &raw.tables, check),
+        upkeep: stream::upkeep::Settings { index_retention, ..upkeep },
         tracking: super::tracking::tracking(&raw.issues, &raw.notifications, &raw.monitors, check),
         health,
         shutdown_deadline: check.duration(
@@ -64,7 +68,7 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
             Duration::from_secs(limits::SHUTDOWN_DEADLINE_SECONDS),
             Duration::from_secs(1)..=Duration::from_secs(600),
         ),
-        pipeline: pipeline(raw.pipeline.is_some(), raw.pipeline_file.as_ref(), check),
+        pipeline,
         data_dir,
         storage,
     };
@@ -333,7 +337,12 @@ fn default_instance(health: SocketAddr) -> Option<String> {
 }
 
 /// Compiles `pipeline`, or the file or directory `pipeline_file` names (relative to the configuration's own).
-fn pipeline(inline: bool, file: Option<&Scalar>, check: &mut Checker<'_>) -> Arc<Pipeline> {
+/// The pipeline, and how long its indexes keep their logs.
+fn pipeline(
+    inline: bool,
+    file: Option<&Scalar>,
+    check: &mut Checker<'_>,
+) -> (Arc<Pipeline>, BTreeMap<String, Duration>) {
     let rule = "pipeline_file";
     let loaded = match check.text(rule, file).map(|path| check.base().join(path)) {
         Some(path) => {
@@ -349,7 +358,10 @@ fn pipeline(inline: bool, file: Option<&Scalar>, check: &mut Checker<'_>) -> Arc
         None => crate::pipeline::load(&[]),
     };
     match loaded {
-        Ok(loaded) => Arc::new(loaded.pipeline),
+        Ok(loaded) => {
+            let kept = super::upkeep::index_retention(&loaded.config.indexes);
+            (Arc::new(loaded.pipeline), kept)
+        }
         Err(problems) => {
             for problem in problems.0 {
                 match problem.line {
@@ -358,7 +370,7 @@ fn pipeline(inline: bool, file: Option<&Scalar>, check: &mut Checker<'_>) -> Arc
                     None => check.problem(rule, problem.to_string(), problem.hint.clone()),
                 }
             }
-            empty()
+            (empty(), BTreeMap::new())
         }
     }
 }

@@ -25,7 +25,8 @@ pub(super) fn loss(store: &Path) -> i64 {
             there.retain(|add| add["path"] != remove["path"]);
         }
     }
-    let add = there.last().expect("the table has files");
+    // The largest one, so that not only the rows of the last unit are gone.
+    let add = there.iter().max_by_key(|add| rows(add)).expect("the table has files");
     let removal = json!({"remove": {
         "path": add["path"], "deletionTimestamp": 1, "dataChange": true,
         "extendedFileMetadata": true, "partitionValues": add["partitionValues"], "size": add["size"],
@@ -34,6 +35,10 @@ pub(super) fn loss(store: &Path) -> i64 {
     let next = log.join(format!("{:020}.json", last.unwrap() + 1));
     let info = json!({"commitInfo": {"timestamp": 1, "operation": "PLANTED"}});
     std::fs::write(next, format!("{info}\n{removal}\n")).unwrap();
+    rows(add)
+}
+
+fn rows(add: &Value) -> i64 {
     let stats: Value = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
     stats["numRecords"].as_i64().unwrap()
 }
