@@ -105,7 +105,9 @@ pub(super) fn report(report: &Report, seq: Option<u64>, format: ReportFormat) {
     );
     let files = format!("{} files of {}", report.files, size(report.file_bytes));
     match seq {
-        Some(seq) => println!("swapped in with record {seq}: {} messages, {files}", report.messages),
+        Some(seq) => {
+            println!("swapped in with record {seq}: {} messages, {files}", report.messages)
+        }
         None => println!("staged: {} messages, {files}", report.messages),
     }
 }

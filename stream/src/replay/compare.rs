@@ -26,6 +26,7 @@ use stages::pipeline::{MetricWindows, Pipeline, config};
 use stages::record::Record;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::restore::RestoredLine;
 use crate::unit::HourBatch;
 use crate::upkeep::fingerprint::values;
 
@@ -96,6 +97,9 @@ pub struct UnitDiff {
     pub fields: BTreeMap<String, BTreeMap<String, FieldDiff>>,
     /// Changes of fields beyond [`MAX_CHANGED_FIELDS`].
     pub untold: i64,
+    /// Events brought back, by range and rule; not added up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restored: Vec<RestoredLine>,
 }
 
 impl UnitDiff {
@@ -258,8 +262,7 @@ impl Pair<'_> {
         let places: HashMap<(i64, i32), usize> =
             (0..self.new.rows.num_rows()).map(|row| (self.new.event(row), row)).collect();
         let of_old = |row| places.get(&self.old.event(row)).map(|new| (row, *new));
-        let pairs: Vec<(usize, usize)> =
-            (0..self.old.rows.num_rows()).filter_map(of_old).collect();
+        let pairs: Vec<(usize, usize)> = (0..self.old.rows.num_rows()).filter_map(of_old).collect();
         let mut changed = vec![false; pairs.len()];
         let columns = self.old.rows.columns().iter().zip(self.new.rows.columns());
         for (field, (old, new)) in self.old.rows.schema_ref().fields().iter().zip(columns) {
@@ -275,10 +278,17 @@ impl Pair<'_> {
                 }
                 match &maps {
                     None => {
-                        self.told(diff, field.name(), *pair, (Some((old, pair.0)), Some((new, pair.1))));
+                        self.told(
+                            diff,
+                            field.name(),
+                            *pair,
+                            (Some((old, pair.0)), Some((new, pair.1))),
+                        );
                         *changed = true;
                     }
-                    Some((old, new)) => *changed |= self.entries(diff, field.name(), *pair, old, new),
+                    Some((old, new)) => {
+                        *changed |= self.entries(diff, field.name(), *pair, old, new)
+                    }
                 }
             }
         }
@@ -449,8 +459,7 @@ mod tests {
         let done = process(&fixed, portion(&lines, Some(old))).expect("processes");
         let diff = done.diff.expect("compared");
         let logs = diff.tables["logs"];
-        let expected =
-            RowsDiff { before: 4, after: 3, same: 1, changed: 2, gone: 1, new: 0 };
+        let expected = RowsDiff { before: 4, after: 3, same: 1, changed: 2, gone: 1, new: 0 };
         assert_eq!(logs, expected, "one line is excluded now");
         let parsed = Parsed { before: 1, after: 2, unparsed_before: 3, unparsed_after: 1 };
         assert_eq!(diff.parsed, parsed);
@@ -471,7 +480,8 @@ mod tests {
         let lines = ["info took 5", "x"];
         let same = pipeline("r %{word:level} took %{integer:ms}");
         let old = rows(&same, &lines);
-        let mut diff = process(&same, portion(&lines, Some(old))).expect("processes").diff.expect("diff");
+        let mut diff =
+            process(&same, portion(&lines, Some(old))).expect("processes").diff.expect("diff");
         assert_eq!((diff.tables["logs"].same, diff.tables["logs"].changed), (2, 0));
         assert!(diff.fields.values().all(BTreeMap::is_empty), "{diff:?}");
         let one = diff.clone();

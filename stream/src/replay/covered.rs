@@ -145,9 +145,8 @@ impl Bounds {
             let (low, high) = pair(name)?;
             Some((low.as_i64()?, high.as_i64()?))
         };
-        let topics = pair(LINEAGE_TOPIC).and_then(|(low, high)| {
-            Some((low.as_str()?.to_owned(), high.as_str()?.to_owned()))
-        });
+        let topics = pair(LINEAGE_TOPIC)
+            .and_then(|(low, high)| Some((low.as_str()?.to_owned(), high.as_str()?.to_owned())));
         let partitions = number(LINEAGE_PARTITION);
         Self { topics, partitions, offsets: number(offset_column(table)) }
     }

@@ -106,7 +106,8 @@ pub(super) async fn clear(
     name: &str,
 ) -> Result<(), ReplayError> {
     let listed = store.list(Some(&key(id, name))).map_ok(|meta| meta.location);
-    let keys: Vec<Result<Path, StoreError>> = listed.try_collect::<Vec<_>>().await?.into_iter().map(Ok).collect();
+    let keys: Vec<Result<Path, StoreError>> =
+        listed.try_collect::<Vec<_>>().await?.into_iter().map(Ok).collect();
     Ok(crate::upkeep::vacuum::delete_keys(store.as_ref(), keys).await?)
 }
 

@@ -137,8 +137,7 @@ impl AllSeries {
             let bucket = xxh3_64_with_seed(&times.value(row).to_le_bytes(), 0);
             total.rows += 1;
             total.count += count;
-            total.buckets =
-                total.buckets.wrapping_add(bucket.wrapping_mul(count.cast_unsigned()));
+            total.buckets = total.buckets.wrapping_add(bucket.wrapping_mul(count.cast_unsigned()));
             if sums.is_valid(row) {
                 total.sum += sums.value(row);
             }
@@ -168,9 +167,7 @@ impl AllSeries {
             let (count, sum) = ((before.count, after.count), (before.sum, after.sum));
             samples.push(SeriesSample { name, service, count, sum });
         }
-        samples.sort_by(|a, b| {
-            (&a.name, &a.service, a.count).cmp(&(&b.name, &b.service, b.count))
-        });
+        samples.sort_by(|a, b| (&a.name, &a.service, a.count).cmp(&(&b.name, &b.service, b.count)));
         samples.truncate(10 * MAX_FIELD_SAMPLES);
         diff.samples = samples;
         diff
@@ -232,12 +229,19 @@ mod tests {
     fn a_series_moves_when_a_bucket_does_and_not_when_units_are_cut_elsewhere() {
         let mut all = AllSeries::default();
         let before = [
-            ("same", 0, 2, 0.1), ("same", 0, 1, 0.2), ("same", 10, 1, 0.3),
-            ("later", 0, 1, 1.0), ("other", 0, 1, 1.0), ("gone", 0, 1, 1.0),
+            ("same", 0, 2, 0.1),
+            ("same", 0, 1, 0.2),
+            ("same", 10, 1, 0.3),
+            ("later", 0, 1, 1.0),
+            ("other", 0, 1, 1.0),
+            ("gone", 0, 1, 1.0),
         ];
         let after = [
-            ("same", 10, 1, 0.3), ("same", 0, 3, 0.1 + 0.2),
-            ("later", 10, 1, 1.0), ("other", 0, 1, 2.0), ("new", 0, 4, 1.0),
+            ("same", 10, 1, 0.3),
+            ("same", 0, 3, 0.1 + 0.2),
+            ("later", 10, 1, 1.0),
+            ("other", 0, 1, 2.0),
+            ("new", 0, 4, 1.0),
         ];
         all.add(&rows(&before), When::Before).expect("metrics");
         all.add(&rows(&after), When::After).expect("metrics");

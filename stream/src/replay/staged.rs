@@ -75,8 +75,7 @@ impl Staged {
     pub fn messages(&self, range: &ReadRange) -> i64 {
         let stretch = &range.stretch;
         let inside = self.units.iter().filter(|unit| {
-            unit.partition == stretch.partition
-                && (stretch.from..stretch.to).contains(&unit.from)
+            unit.partition == stretch.partition && (stretch.from..stretch.to).contains(&unit.from)
         });
         inside.map(|unit| unit.messages).sum()
     }
@@ -116,9 +115,7 @@ pub(super) async fn read(
 ///
 /// # Errors
 /// A replay can not be read.
-pub async fn paths(
-    store: &Arc<dyn ObjectStore>,
-) -> Result<BTreeSet<(Table, String)>, ReplayError> {
+pub async fn paths(store: &Arc<dyn ObjectStore>) -> Result<BTreeSet<(Table, String)>, ReplayError> {
     let mut paths = BTreeSet::new();
     for plan in journal::list(store).await? {
         if journal::swapped(store, &plan.id).await?.is_none() {

@@ -45,9 +45,7 @@ impl PublishedTable {
     }
 
     /// The same, each with its Delta statistics as JSON where the table has them.
-    pub fn contents_with_statistics(
-        &self,
-    ) -> Result<Vec<(TableFile, Option<String>)>, TableError> {
+    pub fn contents_with_statistics(&self) -> Result<Vec<(TableFile, Option<String>)>, TableError> {
         let snapshot = self.delta().snapshot().map_err(|source| self.failed(source))?;
         let mut files = Vec::new();
         for file in snapshot.log_data().iter() {

@@ -10,9 +10,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use schemas::limits::{MERGE_BATCH_BYTES, MERGE_BATCH_ROWS};
-use schemas::table::{
-    LINEAGE_INDEX, LINEAGE_OFFSET, LINEAGE_PARTITION, LINEAGE_TOPIC, Table,
-};
+use schemas::table::{LINEAGE_INDEX, LINEAGE_OFFSET, LINEAGE_PARTITION, LINEAGE_TOPIC, Table};
 
 /// Batches of one file, in the table's order.
 pub(crate) type Input = BoxStream<'static, Result<RecordBatch, ArrowError>>;
@@ -48,7 +46,11 @@ impl Order {
     }
 
     /// The columns rows are compared by.
-    pub(crate) fn keys(self, table: Table, rows: &RecordBatch) -> Result<Vec<ArrayRef>, ArrowError> {
+    pub(crate) fn keys(
+        self,
+        table: Table,
+        rows: &RecordBatch,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
         let mut keys = Vec::new();
         if self == Self::Hour {
             keys.push(Arc::new(hours(rows)?) as ArrayRef);
