@@ -49,6 +49,8 @@ pub enum Command {
     Redrive(RedriveArgs),
     /// Take history through the pipeline again, and swap the result in at once
     Replay(Box<ReplayArgs>),
+    /// Bring excluded logs back into the index
+    Restore(Box<RestoreArgs>),
     /// Do the upkeep of the tables by hand: compaction, retention, deletion of garbage
     Maintain(MaintainArgs),
     /// Decide what the worker can not decide by itself
@@ -256,6 +258,48 @@ pub struct ReplayArgs {
     pub place: PlaceArgs,
 }
 
+/// `tidemill restore`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = RESTORE_HELP)]
+pub struct RestoreArgs {
+    /// Which of them, in search syntax: service:web status:error
+    #[arg(long)]
+    pub query: String,
+    /// Messages received at or after this time: 2026-03-02T00:00:00Z, 2026-03-02, or 6h (ago)
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Messages received before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Only this topic; may be given several times [default: all topics with logs]
+    #[arg(long = "topic")]
+    pub topics: Vec<String>,
+    /// Only this partition
+    #[arg(long)]
+    pub partition: Option<i32>,
+    /// Say what would come back; `tidemill replay --resume ID` brings back exactly that
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Units worked on at once [default: worker.threads]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Use this Kafka cluster instead of the configured one
+    #[arg(long, value_name = "HOST:PORT", env = "TIDEMILL_KAFKA_BROKERS")]
+    pub kafka: Option<String>,
+    /// Where, and how to print.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+const RESTORE_HELP: &str = "\
+Messages of ranges with excluded events are read again from Kafka, and taken through the configured
+pipeline. What it excludes, what matches, and what no table has becomes a row of `logs`; the ledger counts it
+as indexed, and as `restored` by the rule that had dropped it. Nothing else changes.
+
+  tidemill restore --from 2d --query 'service:checkout status:error' --dry-run
+
+It is a replay: after a kill go on with `tidemill replay --resume ID`; `tidemill replay list` shows it.";
+
 /// `tidemill replay ...`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum ReplayCommand {
@@ -445,6 +489,7 @@ mod tests {
             "tidemill replay --from-offset 5 --to-offset 9 --partition 1 --no-diff --threads 2",
             "tidemill replay --resume 0123456789ab --data-dir d --format json",
             "tidemill replay list --data-dir d",
+            "tidemill restore --from 2d --to 1d --query status:error --topic t --dry-run",
             "tidemill replay drop 0123456789ab --config c.yaml",
             "tidemill operator accept-gap --topic t --partition 0 --to 7 --reason r --by me",
             "tidemill operator adopt --reason r --data-dir d",

@@ -50,6 +50,7 @@ async fn dispatch(command: Command) -> u8 {
         Command::Fsck(args) => fsck::run(&args).await,
         Command::Redrive(args) => redrive::run(&args).await,
         Command::Replay(args) => replay::run(&args).await,
+        Command::Restore(args) => replay::restore(&args).await,
         Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
@@ -68,6 +69,7 @@ fn tracing(command: &Command) {
         | Command::Fsck(_)
         | Command::Redrive(_)
         | Command::Replay(_)
+        | Command::Restore(_)
         | Command::Maintain(_)
         | Command::Operator(_)
         | Command::Config(_)

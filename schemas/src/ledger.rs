@@ -17,7 +17,7 @@ pub const STAGE: &str = "stage";
 /// One of the [`Action`] names.
 pub const ACTION: &str = "action";
 /// The rule that acted: exclusion filter or index name, dead-letter reason; empty for `received`; a person's
-/// words for `gap`; dead-letter reason and index, as `reason#index`, for `redriven`.
+/// words for `gap`; dead-letter reason and index, as `reason#index`, for `redriven`; exclusion filter for `restored`.
 pub const RULE: &str = "rule";
 /// Unified service tag; empty for `received` and `dead_letter`.
 pub const SERVICE: &str = "service";
@@ -48,6 +48,9 @@ pub enum Action {
     /// A dead letter was sent through again; its range is the letter's one offset. The new message has
     /// rows of its own.
     Redriven,
+    /// Once excluded, and brought back into the index: these events are counted as `indexed` again, and here
+    /// beside it by the rule that had dropped them.
+    Restored,
 }
 
 impl Action {
@@ -60,6 +63,7 @@ impl Action {
             Action::DeadLetter => "dead_letter",
             Action::Gap => "gap",
             Action::Redriven => "redriven",
+            Action::Restored => "restored",
         }
     }
 
@@ -69,7 +73,7 @@ impl Action {
             Action::Received | Action::DeadLetter => "decode",
             Action::Excluded => "exclusion",
             Action::Indexed => "index",
-            Action::Gap | Action::Redriven => "operator",
+            Action::Gap | Action::Redriven | Action::Restored => "operator",
         }
     }
 }

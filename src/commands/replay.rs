@@ -1,5 +1,6 @@
 //! `tidemill replay`: history through the pipeline again.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,16 +11,17 @@ use stream::clock::{Clock as _, System};
 use stream::commit_log::log::BACKOFF;
 use stream::kafka::KafkaSource;
 use stream::replay::choose::Asked;
-use stream::replay::plan::{self, Plan, Request};
+use stream::replay::plan::{self, Plan, Request, Work};
 use stream::replay::reader::SourceReader;
 use stream::replay::report::Report;
+use stream::replay::restore::Matches;
 use stream::replay::run::{self, Means};
 use stream::replay::stage::Progress;
 use stream::replay::{ReplayError, journal};
 use stream::upkeep::pass::World;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand};
+use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand, RestoreArgs};
 use crate::config::{self, Brokers, Config, Overrides, Problems};
 use crate::engine::Signals;
 use crate::exit;
@@ -54,6 +56,21 @@ impl Refusal {
     }
 }
 
+/// What is asked of a new replay, or which one goes on.
+struct Asking<'a> {
+    resume: Option<&'a str>,
+    topics: &'a [String],
+    partition: Option<i32>,
+    asked: Asked,
+    pipeline: Option<&'a Path>,
+    work: Work,
+    compares: bool,
+    dry_run: bool,
+    threads: Option<usize>,
+    kafka: Option<String>,
+    place: &'a PlaceArgs,
+}
+
 /// Does what was asked and prints.
 pub(super) async fn run(args: &ReplayArgs) -> u8 {
     let done = match &args.command {
@@ -61,6 +78,35 @@ pub(super) async fn run(args: &ReplayArgs) -> u8 {
         Some(ReplayCommand::List(place)) => list(place).await,
         Some(ReplayCommand::Drop { id, place }) => forget(id, place).await,
     };
+    end(done)
+}
+
+/// Brings excluded events back and prints.
+pub(super) async fn restore(args: &RestoreArgs) -> u8 {
+    let work = async {
+        let asking = Asking {
+            resume: None,
+            topics: &args.topics,
+            partition: args.partition,
+            asked: Asked {
+                from_micros: micros("from", args.from.as_ref(), Utc::now())?,
+                to_micros: micros("to", args.to.as_ref(), Utc::now())?,
+                ..Asked::default()
+            },
+            pipeline: None,
+            work: Work::Restore { query: args.query.clone() },
+            compares: false,
+            dry_run: args.dry_run,
+            threads: args.threads,
+            kafka: args.kafka.clone(),
+            place: &args.place,
+        };
+        carry_out(&asking).await
+    };
+    end(work.await)
+}
+
+fn end(done: Result<(), Refusal>) -> u8 {
     match done {
         Ok(()) => exit::OK,
         Err(refusal) => {
@@ -111,14 +157,31 @@ async fn forget(id: &str, place: &PlaceArgs) -> Result<(), Refusal> {
 }
 
 async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
-    let (config, world) = open(&args.place, args.kafka.clone())?;
+    let asking = Asking {
+        resume: args.resume.as_deref(),
+        topics: &args.topics,
+        partition: args.partition,
+        asked: asked(args, Utc::now())?,
+        pipeline: args.pipeline.as_deref(),
+        work: Work::Replace,
+        compares: !args.no_diff,
+        dry_run: args.dry_run,
+        threads: args.threads,
+        kafka: args.kafka.clone(),
+        place: &args.place,
+    };
+    carry_out(&asking).await
+}
+
+async fn carry_out(asking: &Asking<'_>) -> Result<(), Refusal> {
+    let (config, world) = open(asking.place, asking.kafka.clone())?;
     let mut signals = Signals::listen().map_err(Refusal::Signals)?;
     let stopping = world.stop.clone();
     tokio::spawn(async move {
         signals.next().await;
         stopping.cancel();
     });
-    let (plan, pipeline, is_new) = plan(args, &config, &world).await?;
+    let (plan, pipeline, is_new) = plan(asking, &config, &world).await?;
     if !is_new && let Some(seq) = journal::swapped(&world.store, &plan.id).await? {
         return Err(ReplayError::Done(plan.id, seq).into());
     }
@@ -128,7 +191,8 @@ async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
         journal::begin(&world.store, &plan).await?;
         eprintln!("{}", print::begins(&plan));
     }
-    let means = Means { pipeline, threads: args.threads.unwrap_or(config.worker.threads) };
+    let threads = asking.threads.unwrap_or(config.worker.threads);
+    let means = Means { pipeline, threads, matches: matches(&plan.work)? };
     let teller = Teller::new(&plan);
     let tell = |progress: Progress| teller.tell(progress);
     let staged = run::stage(&world, &plan, &means, Box::new(reader), &tell).await;
@@ -137,14 +201,14 @@ async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
         error
     })?;
     teller.done();
-    let seq = match args.dry_run {
+    let seq = match asking.dry_run {
         true => None,
         false => {
             let closed_after = config.upkeep.compact_after;
             Some(run::swap(&world, &plan, (&staged, &report), closed_after).await?)
         }
     };
-    print::report(&report, seq, args.place.format);
+    print::report(&report, seq, asking.place.format);
     if seq.is_none() {
         eprintln!(
             "nothing is changed; `tidemill replay --resume {0}` swaps in exactly this, `tidemill replay drop {0}` forgets it",
@@ -154,13 +218,21 @@ async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether an event is wanted back.
+fn matches(work: &Work) -> Result<Option<Matches>, Refusal> {
+    let Work::Restore { query } = work else { return Ok(None) };
+    let parsed = search::Query::parse(query);
+    let parsed = parsed.map_err(|error| Refusal::Usage(format!("--query `{query}`: {error}")))?;
+    Ok(Some(Arc::new(move |event| parsed.matches(event))))
+}
+
 /// What to do: as recorded, or as asked.
 async fn plan(
-    args: &ReplayArgs,
+    asking: &Asking<'_>,
     config: &Config,
     world: &World,
 ) -> Result<(Plan, Arc<Pipeline>, bool), Refusal> {
-    if let Some(id) = &args.resume {
+    if let Some(id) = asking.resume {
         let plan = journal::load(&world.store, id).await?;
         let pipeline = match &plan.pipeline {
             None => Arc::clone(&config.pipeline),
@@ -168,7 +240,8 @@ async fn plan(
         };
         return Ok((plan, pipeline, false));
     }
-    let (pipeline, text) = match &args.pipeline {
+    matches(&asking.work)?;
+    let (pipeline, text) = match asking.pipeline {
         None => (Arc::clone(&config.pipeline), None),
         Some(file) => {
             let (pipeline, text) = config::pipeline(file).map_err(Refusal::Config)?;
@@ -176,46 +249,48 @@ async fn plan(
         }
     };
     let request = Request {
-        asked: asked(args, Utc::now())?,
-        topics: topics(args, config)?,
-        partition: args.partition,
+        asked: asking.asked,
+        topics: topics(asking.topics, config)?,
+        partition: asking.partition,
+        work: asking.work.clone(),
         pipeline_version: pipeline.version().to_owned(),
         pipeline: text,
-        compares: !args.no_diff,
+        compares: asking.compares,
         closed_after: config.upkeep.compact_after,
     };
     Ok((plan::from_kafka(world, &request).await?, pipeline, true))
 }
 
 /// The topics named, else those with logs: only these have a pipeline.
-fn topics(args: &ReplayArgs, config: &Config) -> Result<Vec<stream::worker::Topic>, Refusal> {
+fn topics(named: &[String], config: &Config) -> Result<Vec<stream::worker::Topic>, Refusal> {
     let all = config.worker_topics();
-    if let Some(name) = args.topics.iter().find(|name| !all.iter().any(|t| t.name == **name)) {
+    if let Some(name) = named.iter().find(|name| !all.iter().any(|t| t.name == **name)) {
         return Err(Refusal::Usage(format!(
             "topic {name} is not in the configuration; name it with --config, or check --topic"
         )));
     }
-    let wanted = |topic: &stream::worker::Topic| match args.topics.is_empty() {
+    let wanted = |topic: &stream::worker::Topic| match named.is_empty() {
         true => topic.signal == Signal::Logs,
-        false => args.topics.contains(&topic.name),
+        false => named.contains(&topic.name),
     };
     Ok(all.into_iter().filter(wanted).collect())
 }
 
+fn micros(name: &str, text: Option<&String>, now: DateTime<Utc>) -> Result<Option<i64>, Refusal> {
+    let Some(text) = text else { return Ok(None) };
+    let time = super::audit::moment(text, now);
+    let time = time.and_then(|time| DateTime::parse_from_rfc3339(&time).ok());
+    time.map(|time| Some(time.timestamp_micros())).ok_or_else(|| {
+        Refusal::Usage(format!(
+            "--{name} {text:?} is no time; write 2026-03-02T00:00:00Z, 2026-03-02, or 6h for six hours ago"
+        ))
+    })
+}
+
 fn asked(args: &ReplayArgs, now: DateTime<Utc>) -> Result<Asked, Refusal> {
-    let micros = |name: &str, text: &Option<String>| {
-        let Some(text) = text else { return Ok(None) };
-        let time = super::audit::moment(text, now);
-        let time = time.and_then(|time| DateTime::parse_from_rfc3339(&time).ok());
-        time.map(|time| Some(time.timestamp_micros())).ok_or_else(|| {
-            Refusal::Usage(format!(
-                "--{name} {text:?} is no time; write 2026-03-02T00:00:00Z, 2026-03-02, or 6h for six hours ago"
-            ))
-        })
-    };
     let asked = Asked {
-        from_micros: micros("from", &args.from)?,
-        to_micros: micros("to", &args.to)?,
+        from_micros: micros("from", args.from.as_ref(), now)?,
+        to_micros: micros("to", args.to.as_ref(), now)?,
         from_offset: args.from_offset,
         to_offset: args.to_offset,
     };

@@ -7,7 +7,8 @@
 //!
 //! In reading order: [`choose`] (pure: which ranges), [`plan`] (recorded once), [`reader`] (records again),
 //! [`unit`] (some records through the stages), [`stage`] (the loop over all of them), [`runs`] (many small files
-//! into few), [`old`], [`compare`] and [`report`] (what changes), [`swap`] (the one record).
+//! into few), [`old`], [`compare`] and [`report`] (what changes), [`swap`] (the one record). [`restore`]
+//! does less: excluded events come back, and nothing else changes.
 //!
 //! What is replaced is said by offsets alone ([`covered`]). A file with rows of other offsets too is written
 //! anew without the replaced ones. Ranges are never cut, so `received = indexed + excluded + dead letters` holds
@@ -24,6 +25,7 @@ pub mod old;
 pub mod plan;
 pub mod reader;
 pub mod report;
+pub mod restore;
 pub mod rows;
 pub mod run;
 pub mod runs;

@@ -48,13 +48,15 @@ pub struct Chosen {
     pub replaces: Vec<Stretch>,
 }
 
-/// Chooses among the ranges of the ledger, sorted by partition and offset. `carries` says what a topic carries.
+/// Chooses among the ranges of the ledger, sorted by partition and offset. Those that are not `needed` are not
+/// read; `carries` says what a topic carries.
 ///
 /// # Errors
 /// Nothing was received then, or the ledger's ranges do not follow one another.
 pub fn choose(
     ranges: &[LedgerRange],
     asked: &Asked,
+    needed: impl Fn(&LedgerRange) -> bool,
     carries: impl Fn(&str) -> Option<(Signal, Format)>,
 ) -> Result<Chosen, ReplayError> {
     let mut partitions: BTreeMap<&TopicPartition, Vec<&LedgerRange>> = BTreeMap::new();
@@ -76,7 +78,7 @@ pub fn choose(
         }
         let stretch = |from, to| Stretch { partition: partition.clone(), from, to };
         let mut reads: Vec<ReadRange> = Vec::new();
-        for range in ranges.iter().filter(|range| !range.is_gap) {
+        for range in ranges.iter().filter(|range| !range.is_gap && needed(range)) {
             let last = reads.last_mut().filter(|last| last.stretch.to == range.from);
             match last {
                 Some(last) => {
@@ -146,7 +148,7 @@ mod tests {
 
     fn reads(ranges: &[(i64, i64, i64)], asked: Asked) -> Vec<(i64, i64)> {
         let logs = |_: &str| Some((Signal::Logs, Format::Json));
-        let chosen = choose(&ledger(ranges), &asked, logs).map(|chosen| chosen.reads);
+        let chosen = choose(&ledger(ranges), &asked, |_| true, logs).map(|chosen| chosen.reads);
         let pair = |read: &ReadRange| (read.stretch.from, read.stretch.to);
         chosen.unwrap_or_default().iter().map(pair).collect()
     }
@@ -172,7 +174,7 @@ mod tests {
     fn an_accepted_gap_is_not_read_and_stays() {
         let ranges = [(0, 10, 100), (10, 50, -110), (50, 60, 200)];
         let logs = |_: &str| Some((Signal::Logs, Format::Json));
-        let chosen = choose(&ledger(&ranges), &Asked::default(), logs).expect("chosen");
+        let chosen = choose(&ledger(&ranges), &Asked::default(), |_| true, logs).expect("chosen");
         let pair = |read: &ReadRange| (read.stretch.from, read.stretch.to, read.messages);
         let reads: Vec<_> = chosen.reads.iter().map(pair).collect();
         assert_eq!(reads, [(0, 10, Some(10)), (50, 60, Some(10))]);
@@ -184,10 +186,14 @@ mod tests {
     fn ranges_that_do_not_follow_one_another_are_refused_with_their_place() {
         let logs = |_: &str| Some((Signal::Logs, Format::Json));
         for ranges in [[(0, 10, 1), (11, 20, 2)], [(0, 10, 1), (9, 20, 2)]] {
-            let refused = choose(&ledger(&ranges), &Asked::default(), logs).expect_err("refused");
+            let refused =
+                choose(&ledger(&ranges), &Asked::default(), |_| true, logs).expect_err("refused");
             assert!(refused.to_string().contains("t-0"), "{refused}");
         }
         let spans = |topic: &str| (topic != "t").then_some((Signal::Spans, Format::OtlpProto));
-        assert!(choose(&ledger(RANGES), &Asked::default(), spans).is_err(), "nothing is left");
+        assert!(
+            choose(&ledger(RANGES), &Asked::default(), |_| true, spans).is_err(),
+            "nothing is left"
+        );
     }
 }

@@ -99,6 +99,15 @@ impl Live {
         self.entries.iter().find(is_it).map(|entry| entry.record.seq)
     }
 
+    /// Whether another replay was swapped in, among the records read.
+    pub fn other_swap(&self, id: &str) -> bool {
+        self.entries.iter().any(|entry| {
+            let Body::Maintenance(maintenance) = &entry.record.body else { return false };
+            entry.folded.rejected.is_empty()
+                && matches!(&maintenance.kind, MaintenanceKind::Swap { replay } if replay != id)
+        })
+    }
+
     /// A table.
     pub fn table(&self, table: Table) -> Option<&PublishedTable> {
         self.tables.get(&table)

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use schemas::ledger::Action;
 use schemas::table::Table;
 use serde::{Deserialize, Serialize};
 use stages::record::TopicPartition;
 
 use super::choose::{Asked, ReadRange, choose};
 use super::covered::{self, Covered, Stretch};
+use super::ledger::LedgerRange;
 use super::live::Live;
 use super::{ReplayError, ledger, rows, swap};
 use crate::upkeep::pass::World;
@@ -21,6 +23,19 @@ pub enum Origin {
     Kafka,
 }
 
+/// What is done with the records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Their rows take the place of the old ones.
+    Replace,
+    /// Those that were excluded and match come back into the index; everything else stays.
+    Restore {
+        /// A search query.
+        query: String,
+    },
+}
+
 /// A replay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -31,6 +46,8 @@ pub struct Plan {
     pub created_millis: i64,
     /// Where records come from.
     pub origin: Origin,
+    /// What is done with them.
+    pub work: Work,
     /// Content hash of the pipeline.
     pub pipeline_version: String,
     /// The pipeline's text, where it is another than the configured one.
@@ -46,6 +63,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The rows of a table that go, where the ledger's of these stretches are among them.
+    pub fn covered(&self, table: Table, touched: &[Stretch]) -> Covered {
+        match (&self.work, table) {
+            (Work::Replace, _) => Covered::new(&self.replaces),
+            // Nothing goes but the ledger's rows that count the events as excluded.
+            (Work::Restore { .. }, Table::Ledger) => Covered::new(touched),
+            (Work::Restore { .. }, _) => Covered::default(),
+        }
+    }
+
     /// Messages that will be read, as far as it is known.
     pub fn messages(&self) -> Option<i64> {
         self.reads.iter().map(|read| read.messages).sum()
@@ -66,6 +93,8 @@ pub struct Request {
     pub topics: Vec<Topic>,
     /// Only this partition.
     pub partition: Option<i32>,
+    /// What is done.
+    pub work: Work,
     /// Content hash of the pipeline.
     pub pipeline_version: String,
     /// The pipeline's text, where it is another than the configured one.
@@ -92,12 +121,21 @@ pub async fn from_kafka(world: &World, request: &Request) -> Result<Plan, Replay
         None => Vec::new(),
     };
     let carries = |name: &str| topic(name).map(|topic| (topic.signal, topic.format));
-    let chosen = choose(&ranges, &request.asked, carries)?;
-    hours_are_closed(world, &live, &chosen.replaces, request.closed_after).await?;
+    let chosen = match request.work {
+        Work::Replace => choose(&ranges, &request.asked, |_| true, carries)?,
+        Work::Restore { .. } => {
+            let has_some = |range: &LedgerRange| range.events(Action::Excluded) > 0;
+            choose(&ranges, &request.asked, has_some, carries)?
+        }
+    };
+    if request.work == Work::Replace {
+        hours_are_closed(world, &live, &chosen.replaces, request.closed_after).await?;
+    }
     Ok(Plan {
         id: new_id(world),
         created_millis: world.clock.unix_millis(),
         origin: Origin::Kafka,
+        work: request.work.clone(),
         pipeline_version: request.pipeline_version.clone(),
         pipeline: request.pipeline.clone(),
         log_end: live.log.head().next_seq,

@@ -18,6 +18,7 @@ use super::choose::ReadRange;
 use super::old::OldRows;
 use super::plan::Plan;
 use super::reader::Reader;
+use super::restore::{self, Restore};
 use super::runs::{self, Settler};
 use super::staged::{self, Staged};
 use super::unit::{self, Portion, Processed};
@@ -59,6 +60,8 @@ pub struct Stage<'a> {
     pub plan: &'a Plan,
     /// The pipeline.
     pub pipeline: Arc<Pipeline>,
+    /// Which excluded events come back, where that is what it does.
+    pub restore: Option<Arc<Restore>>,
     /// Units worked on at once.
     pub threads: usize,
     /// A name nobody else who works on it has.
@@ -96,6 +99,13 @@ impl Stage<'_> {
             self.read(reader, old, todo, (&mut log, &mut staged, &mut positions)).await?;
         }
         self.check(&staged)?;
+        if self.restore.is_some() {
+            let adds = restore::count(self.world, self.plan, &staged).await?;
+            if !adds.is_empty() {
+                let body = restore::counted(self.plan, &log, adds);
+                self.append(&mut log, &mut staged, body).await?;
+            }
+        }
         self.settle(&mut log, &mut staged).await?;
         Ok(staged)
     }
@@ -185,14 +195,17 @@ impl Stage<'_> {
         &self,
         portion: Result<Portion, ReplayError>,
     ) -> AbortOnDropHandle<Result<Written, ReplayError>> {
-        let pipeline = Arc::clone(&self.pipeline);
+        let (pipeline, restore) = (Arc::clone(&self.pipeline), self.restore.clone());
         let World { store, clock, entropy, backoff, .. } = self.world.clone();
         let writer = FileWriter { store, clock, entropy, backoff };
         let replay = self.plan.id.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
             let portion = portion?;
             let name = diff_name(&portion.partition, portion.from);
-            let process = move || unit::process(&pipeline, portion);
+            let process = move || match restore {
+                Some(restore) => restore.process(&pipeline, portion),
+                None => unit::process(&pipeline, portion),
+            };
             let Processed { mut part, diff } = tokio::task::spawn_blocking(process).await??;
             if let Some(diff) = diff {
                 // Before the unit: a unit that is committed has its difference.
