@@ -317,7 +317,7 @@ async fn reader(config: &Config, world: &World) -> Result<SourceReader, Refusal>
     let connect = move || KafkaSource::connect(&kafka, System::shared());
     let source = tokio::task::spawn_blocking(connect).await.map_err(ReplayError::from)?;
     let source = source.map_err(ReplayError::from)?;
-    Ok(SourceReader::new(Box::new(source), Arc::clone(&world.clock)))
+    Ok(SourceReader::new(Box::new(source), config.worker_topics(), Arc::clone(&world.clock)))
 }
 
 /// Tells how far it is, on standard error.

@@ -120,12 +120,11 @@ pub async fn from_kafka(world: &World, request: &Request) -> Result<Plan, Replay
         Some(table) => ledger::ranges(&world.store, table, wanted).await?,
         None => Vec::new(),
     };
-    let carries = |name: &str| topic(name).map(|topic| (topic.signal, topic.format));
     let chosen = match request.work {
-        Work::Replace => choose(&ranges, &request.asked, |_| true, carries)?,
+        Work::Replace => choose(&ranges, &request.asked, |_| true)?,
         Work::Restore { .. } => {
             let has_some = |range: &LedgerRange| range.events(Action::Excluded) > 0;
-            choose(&ranges, &request.asked, has_some, carries)?
+            choose(&ranges, &request.asked, has_some)?
         }
     };
     if request.work == Work::Replace {

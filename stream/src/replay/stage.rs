@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use schemas::limits::{REPLAY_FILE_ROWS, REPLAY_UNIT_BYTES, REPLAY_UNIT_MESSAGES};
 use schemas::table::Table;
+use schemas::topic::{Format, Signal};
 use stages::pipeline::Pipeline;
 use stages::record::{Record, TopicPartition};
 use tokio::sync::mpsc;
@@ -366,28 +367,30 @@ impl Cutter {
 
     async fn range(&mut self, range: &ReadRange, mut from: i64) -> Result<(), ReplayError> {
         self.reader.open(range, from).await?;
-        let (mut records, mut bytes) = (Vec::new(), 0);
+        let (mut records, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
+        let mut kind = (Signal::Logs, Format::Json);
         while let Some(more) = self.reader.next().await? {
-            for record in more {
-                let full = records.len() >= REPLAY_UNIT_MESSAGES || bytes >= REPLAY_UNIT_BYTES;
-                if full {
-                    let to = record.offset;
-                    self.hand_over(range, from, to, std::mem::take(&mut records)).await?;
-                    (from, bytes) = (to, 0);
-                }
-                bytes += record.payload.len();
-                records.push(record);
+            let first = more.records.first().map_or(from, |record| record.offset);
+            let full = records.len() >= REPLAY_UNIT_MESSAGES || bytes >= REPLAY_UNIT_BYTES;
+            let other = kind != (more.signal, more.format);
+            if !records.is_empty() && (full || other) {
+                let records = std::mem::take(&mut records);
+                self.hand_over(range, (from, first), kind, records).await?;
+                (from, bytes) = (first, 0);
             }
+            kind = (more.signal, more.format);
+            bytes += more.records.iter().map(|record| record.payload.len()).sum::<usize>();
+            records.extend(more.records);
         }
         // Whatever offsets are missing at the end belong to the last unit.
-        self.hand_over(range, from, range.stretch.to, records).await
+        self.hand_over(range, (from, range.stretch.to), kind, records).await
     }
 
     async fn hand_over(
         &mut self,
         range: &ReadRange,
-        from: i64,
-        to: i64,
+        (from, to): (i64, i64),
+        (signal, format): (Signal, Format),
         records: Vec<Record>,
     ) -> Result<(), ReplayError> {
         let partition = range.stretch.partition.clone();
@@ -395,7 +398,6 @@ impl Cutter {
             Some(old) => Some(old.of(&partition, from, to).await?),
             None => None,
         };
-        let (signal, format) = (range.signal, range.format);
         let portion = Portion { partition, signal, format, from, to, records, old };
         // Nobody receives when the replay has ended.
         self.sender.send(Ok(portion)).await.map_err(|_| ReplayError::Stopped)

@@ -1,5 +1,7 @@
 //! Whole replays beside a live pipeline: what a real worker wrote is replaced exactly, whatever dies when.
 
+mod rate;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,7 +149,7 @@ async fn begin(
 }
 
 fn reader(world: &World, log: &MemoryLog) -> SourceReader {
-    SourceReader::new(Box::new(log.open()), Arc::clone(&world.clock))
+    SourceReader::new(Box::new(log.open()), topics(), Arc::clone(&world.clock))
 }
 
 /// Stages and swaps, from wherever a former life has come to.
