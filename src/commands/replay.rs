@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use schemas::topic::Signal;
+use stages::event::LogEvent;
 use stages::pipeline::Pipeline;
 use stream::clock::{Clock as _, System};
 use stream::commit_log::log::BACKOFF;
@@ -223,7 +224,7 @@ fn matches(work: &Work) -> Result<Option<Matches>, Refusal> {
     let Work::Restore { query } = work else { return Ok(None) };
     let parsed = search::Query::parse(query);
     let parsed = parsed.map_err(|error| Refusal::Usage(format!("--query `{query}`: {error}")))?;
-    Ok(Some(Arc::new(move |event| parsed.matches(event))))
+    Ok(Some(Arc::new(move |event: &LogEvent<'_>| parsed.matches(event))))
 }
 
 /// What to do: as recorded, or as asked.

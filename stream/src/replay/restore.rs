@@ -331,7 +331,7 @@ impl Row {
         let columns = Columns::of(batch)?;
         let text = |name: &str, row: usize| columns.text(name, row).to_owned();
         let unknown = |what: &str| ArrowError::SchemaError(format!("unknown {what} in the ledger"));
-        let read = |row: usize| {
+        let read = |row: usize| -> Result<Self, ArrowError> {
             let action = ACTIONS.into_iter().find(|a| a.as_str() == columns.action(row));
             let signal = columns.text(ledger::SIGNAL, row);
             let signal = Signal::ALL.into_iter().find(|known| known.as_str() == signal);
