@@ -56,6 +56,12 @@ pub enum Command {
     /// Decide what the worker can not decide by itself
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Write, check and try a log pipeline, in our YAML, Datadog's JSON or an integration's YAML
+    #[command(subcommand)]
+    Pipeline(PipelineCommand),
+    /// Look at issues, and decide about them
+    #[command(subcommand)]
+    Issues(IssuesCommand),
     /// Look at a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -350,6 +356,154 @@ pub enum OperatorCommand {
     Adopt(DecideArgs),
 }
 
+/// `tidemill issues ...`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = ISSUES_HELP)]
+pub enum IssuesCommand {
+    /// Issues, those with most errors first
+    List(IssueListArgs),
+    /// All that is known of one, as JSON
+    Show(IssueShowArgs),
+    /// Say which rule and which frames made an issue of its errors; with two, why they are or are not one
+    Explain(IssueExplainArgs),
+    /// Say that you have seen it
+    Review(IssueStateArgs),
+    /// Say that it is mended: an error in a newer version brings it back
+    Resolve(IssueStateArgs),
+    /// Tell nobody of it any more; it still counts
+    Ignore(IssueStateArgs),
+    /// Keep it out of sight
+    Exclude(IssueStateArgs),
+    /// Ask for somebody to look at it again
+    Reopen(IssueStateArgs),
+    /// Make issues parts of one
+    Merge(IssueMergeArgs),
+    /// Take what came under one of an issue's ids out of it again
+    Split(IssueSplitArgs),
+}
+
+const ISSUES_HELP: &str = "\
+The errors themselves, with all their attributes: table error_events, by issue_id; what became of
+issues: table error_issue_history, and error_issues as they are now.
+
+  tidemill issues list --service checkout
+  tidemill issues resolve ID --reason \"fixed in 2.1\"
+  tidemill sql \"SELECT * FROM error_events WHERE issue_id = 'ID' AND context LIMIT 5\"
+
+Exit status: 0 done, 1 there is no such issue or it can not be decided, 2 wrong command line.";
+
+/// Where the issues are.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// Data directory; may be in use by a running engine
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for storage
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// `tidemill issues list`.
+#[derive(Debug, Clone, Args)]
+pub struct IssueListArgs {
+    /// for_review, reviewed, ignored, resolved, excluded or all [default: for_review and reviewed]
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Only of this service
+    #[arg(long)]
+    pub service: Option<String>,
+    /// events, last_seen, first_seen or users
+    #[arg(long)]
+    pub order: Option<String>,
+    /// At most so many [default: 100]
+    #[arg(long)]
+    pub limit: Option<usize>,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+    /// Where they are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `tidemill issues show`.
+#[derive(Debug, Clone, Args)]
+pub struct IssueShowArgs {
+    /// Its id, or one it stands for
+    #[arg(value_name = "ID")]
+    pub issue: String,
+    /// Where it is.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `tidemill issues explain`.
+#[derive(Debug, Clone, Args)]
+pub struct IssueExplainArgs {
+    /// An issue's id, or one it stands for
+    #[arg(value_name = "ID")]
+    pub issue: String,
+    /// Another one
+    #[arg(value_name = "OTHER")]
+    pub other: Option<String>,
+    /// Where they are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Who decides about issues, and why.
+#[derive(Debug, Clone, Args)]
+pub struct IssueDecideArgs {
+    /// Why; recorded for good
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+    /// Who decides; recorded for good [default: the user's name]
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    pub by: String,
+    /// Where they are.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// `tidemill issues resolve` and the like.
+#[derive(Debug, Clone, Args)]
+pub struct IssueStateArgs {
+    /// Its id, or one it stands for
+    #[arg(value_name = "ID")]
+    pub issue: String,
+    /// Who decides, and why.
+    #[command(flatten)]
+    pub decide: IssueDecideArgs,
+}
+
+/// `tidemill issues merge`.
+#[derive(Debug, Clone, Args)]
+pub struct IssueMergeArgs {
+    /// The one that stays
+    #[arg(value_name = "ID")]
+    pub into: String,
+    /// Those that become parts of it
+    #[arg(value_name = "ID", required = true)]
+    pub issues: Vec<String>,
+    /// Who decides, and why.
+    #[command(flatten)]
+    pub decide: IssueDecideArgs,
+}
+
+/// `tidemill issues split`.
+#[derive(Debug, Clone, Args)]
+pub struct IssueSplitArgs {
+    /// The issue
+    #[arg(value_name = "ID")]
+    pub issue: String,
+    /// One of its `aliases`
+    #[arg(value_name = "ALIAS")]
+    pub alias: String,
+    /// Who decides, and why.
+    #[command(flatten)]
+    pub decide: IssueDecideArgs,
+}
+
 /// What every decision needs.
 #[derive(Debug, Clone, Args)]
 pub struct DecideArgs {
@@ -446,6 +600,112 @@ pub enum ConfigCommand {
     },
 }
 
+/// `tidemill pipeline ...`.
+#[derive(Debug, Subcommand)]
+pub enum PipelineCommand {
+    /// Take logs from standard input through a pipeline: one log a line, one JSON object a line
+    Run(PipelineRunArgs),
+    /// Check pipeline files; every problem with file, line, column, rule, reason
+    Check(PipelineCheckArgs),
+    /// Run test cases, as Datadog's integrations ship them
+    Test(PipelineTestArgs),
+    /// Convert any form to our own YAML
+    Import(PipelineImportArgs),
+    /// List the versions that made the rows there are, or show one
+    Versions(PipelineVersionsArgs),
+}
+
+/// `tidemill pipeline run`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = PIPELINE_RUN_HELP)]
+pub struct PipelineRunArgs {
+    /// Pipeline file or directory, in any form; several together are one configuration [default: keep everything]
+    #[arg(long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// What each step did to each log, and its time: text on standard error, or in each line (json)
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "text", value_name = "FORMAT")]
+    pub explain: Option<ExplainFormat>,
+    /// When the logs count as received, for those without a time of their own [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub received: Option<String>,
+}
+
+const PIPELINE_RUN_HELP: &str = "\
+A line is a JSON object (or an array of them) as Datadog's intake takes it, or raw text. Each log is answered with
+
+  {\"event\": {...}, \"index\": NAME or null, \"excluded_by\": RULE or null, \"metrics\": [...], \"errors\": [...]}
+
+  tidemill pipeline run --config pipelines.json --config indexes.json < app.log
+  tail -f app.log | tidemill pipeline run --config pipelines/ --explain > /dev/null";
+
+/// Formats of `--explain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// For people, on standard error.
+    Text,
+    /// For programs: `explain` in each line, the times as one object on standard error.
+    Json,
+}
+
+/// `tidemill pipeline check`.
+#[derive(Debug, Clone, Args)]
+pub struct PipelineCheckArgs {
+    /// Pipeline files and directories; together they are one configuration
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+}
+
+/// `tidemill pipeline test`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit status: 0 all cases hold, 1 some do not, 2 a pipeline or its cases were refused."
+)]
+pub struct PipelineTestArgs {
+    /// Pipeline file, or a directory below which every NAME.yaml with NAME_tests.yaml is tried
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
+    /// Its cases [default: NAME_tests.yaml beside it]
+    #[arg(value_name = "TESTS")]
+    pub tests: Option<PathBuf>,
+    /// When the samples count as received: the year of dates without one [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub received: Option<String>,
+    /// How to print the outcome
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+}
+
+/// `tidemill pipeline import`.
+#[derive(Debug, Clone, Args)]
+pub struct PipelineImportArgs {
+    /// Pipeline files and directories, in any form
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Where to write [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `tidemill pipeline versions`.
+#[derive(Debug, Clone, Args)]
+pub struct PipelineVersionsArgs {
+    /// Show this version, as our own YAML
+    #[arg(long, value_name = "VERSION")]
+    pub show: Option<String>,
+    /// Data directory; may be in use by a running engine
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for storage
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+}
+
 /// `tidemill demo`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DemoArgs {
@@ -493,7 +753,17 @@ mod tests {
             "tidemill replay drop 0123456789ab --config c.yaml",
             "tidemill operator accept-gap --topic t --partition 0 --to 7 --reason r --by me",
             "tidemill operator adopt --reason r --data-dir d",
+            "tidemill issues list --state all --service s --order users --limit 5 --format json",
+            "tidemill issues resolve ID --by me --data-dir d",
+            "tidemill issues merge A B C",
+            "tidemill issues explain A B",
+            "tidemill issues split A B --reason r",
             "tidemill audit --data-dir d --from 6h --to 2026-03-02T00:00:00Z --format json",
+            "tidemill pipeline run --config a.json --config b --explain=json --received 0",
+            "tidemill pipeline run --explain",
+            "tidemill pipeline check a b",
+            "tidemill pipeline test p.yaml t.yaml --format json",
+            "tidemill pipeline import a.json -o b.yaml",
             "tidemill demo --exit",
         ] {
             Cli::try_parse_from(line.split(' ')).expect(line);

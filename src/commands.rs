@@ -3,8 +3,10 @@
 mod audit;
 mod check;
 mod fsck;
+mod issues;
 mod maintain;
 mod operator;
+mod pipeline;
 mod redrive;
 mod replay;
 pub(crate) mod run;
@@ -53,6 +55,8 @@ async fn dispatch(command: Command) -> u8 {
         Command::Restore(args) => replay::restore(&args).await,
         Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
+        Command::Pipeline(command) => pipeline::run(&command).await,
+        Command::Issues(command) => issues::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Demo(args) => demo::run(&args).await,
     }
@@ -72,6 +76,8 @@ fn tracing(command: &Command) {
         | Command::Restore(_)
         | Command::Maintain(_)
         | Command::Operator(_)
+        | Command::Pipeline(_)
+        | Command::Issues(_)
         | Command::Config(_)
         | Command::Demo(_) => "error",
     };

@@ -5,10 +5,12 @@
 //! the file, then the defaults documented on each field here.
 
 mod check;
+mod files;
 mod load;
 mod locate;
 mod problem;
 mod raw;
+mod tracking;
 mod units;
 mod upkeep;
 mod validate;
@@ -21,8 +23,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use load::{Overrides, from_text, load, pipeline, pipeline_from_text};
+pub(crate) use files::Beside;
+pub use load::{Overrides, from_text, load};
 pub use problem::{Problem, Problems};
+pub use tracking::{Monitor, Threshold, Tracking};
 
 /// A checked configuration. Fields stay public: tests and the demo choose other ports.
 #[derive(Debug, Clone)]
@@ -42,6 +46,8 @@ pub struct Config {
     pub worker: Worker,
     /// `upkeep`, and `tables.TABLE.retention`.
     pub upkeep: stream::upkeep::Settings,
+    /// `issues`, `notifications`, `monitors`.
+    pub tracking: Tracking,
     /// `health.listen`: health of the process. Default 127.0.0.1:13133.
     pub health: SocketAddr,
     /// `shutdown_deadline`: longest drain, from the signal on. Default 30 s, 1 s to 10 min.
@@ -152,7 +158,7 @@ impl Config {
             .map(|(name, signal, format)| stream::worker::Topic {
                 name: name.clone(),
                 signal,
-                format,
+                input: format.into(),
             })
             .chain(self.kafka.sources.iter().cloned())
             .collect()

@@ -7,9 +7,13 @@
 //! | [`engine`] | the roles of one process: start order, failure, drain order |
 //! | [`admin`] | health and metrics of the process itself |
 //! | [`audit`] | proves from the tables that nothing was lost or doubled |
+//! | [`pipeline`] | pipeline files: from what the user names to a compiled pipeline |
 //! | [`commands`] | one file per command |
 //! | [`api`] | client of our own HTTP API, over [`http`] |
 //! | [`demo`] | a small shop whose telemetry shows the product, and the oracle that checks it |
+//! | [`issue_desk`] | issues for people: lists, pages, decisions |
+//! | [`notify`] | messages about them, over HTTP |
+//! | [`monitors`] | queries that are watched |
 //! | [`redrive`] | dead letters through again |
 //! | [`exit`] | exit codes |
 
@@ -23,4 +27,8 @@ pub mod demo;
 pub mod engine;
 pub mod exit;
 pub mod http;
+pub mod issue_desk;
+pub mod monitors;
+pub mod notify;
+pub mod pipeline;
 pub mod redrive;

@@ -22,11 +22,13 @@ use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
+use schemas::issue;
 use schemas::limits::SNAPSHOT_REFRESH_MILLIS;
-use schemas::publish::{LIVE_PIPELINE, app_id};
+use schemas::publish::app_id;
 use schemas::table::Table;
 use url::Url;
 
+use crate::current_issues;
 use crate::error::TableUnreadable;
 use crate::scan::EventTimeScan;
 use crate::stores::{HOST, SCHEME};
@@ -186,7 +188,7 @@ async fn refresh(
         return Ok(Arc::clone(pinned));
     }
     let snapshot = state.snapshot().clone();
-    let published_seq = state.transaction_version(log, app_id(LIVE_PIPELINE)).await?;
+    let published_seq = state.transaction_version(log, app_id(table.pipeline())).await?;
     let scan = DeltaScanNext::new(
         snapshot.clone(),
         DeltaScanConfig::new().with_wrap_partition_values(false),
@@ -201,6 +203,17 @@ async fn refresh(
     }))
 }
 
+/// What the schema has: every table, and the view of issues as they are.
+fn names() -> Vec<String> {
+    let tables = Table::ALL.iter().map(|table| table.name().to_owned());
+    tables.chain([issue::CURRENT.to_owned()]).collect()
+}
+
+fn kind(name: &str) -> Option<TableType> {
+    let view = (name == issue::CURRENT).then_some(TableType::View);
+    view.or_else(|| Table::from_name(name).map(|_| TableType::Base))
+}
+
 /// The schema `public`, always current: for catalogs that outlive a query.
 #[derive(Debug)]
 pub(crate) struct LiveSchema(pub(crate) Arc<Tables>);
@@ -208,10 +221,14 @@ pub(crate) struct LiveSchema(pub(crate) Arc<Tables>);
 #[async_trait]
 impl SchemaProvider for LiveSchema {
     fn table_names(&self) -> Vec<String> {
-        Table::ALL.iter().map(|table| table.name().to_owned()).collect()
+        names()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        if name == issue::CURRENT {
+            let history = self.0.pin(Table::ErrorIssueHistory).await?;
+            return current_issues::view(&history.provider).map(Some);
+        }
         match Table::from_name(name) {
             Some(table) => Ok(Some(Arc::clone(&self.0.pin(table).await?.provider))),
             None => Ok(None),
@@ -219,11 +236,11 @@ impl SchemaProvider for LiveSchema {
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
-        Ok(Table::from_name(name).map(|_| TableType::Base))
+        Ok(kind(name))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        Table::from_name(name).is_some()
+        kind(name).is_some()
     }
 }
 
@@ -252,20 +269,24 @@ impl PinnedSchema {
 #[async_trait]
 impl SchemaProvider for PinnedSchema {
     fn table_names(&self) -> Vec<String> {
-        Table::ALL.iter().map(|table| table.name().to_owned()).collect()
+        names()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        if name == issue::CURRENT {
+            let history = self.table(Table::ErrorIssueHistory.name()).await?;
+            return history.map(|history| current_issues::view(&history)).transpose();
+        }
         let Some(table) = Table::from_name(name) else { return Ok(None) };
         let pinned = self.pinned[table as usize].get_or_try_init(|| self.tables.pin(table)).await?;
         Ok(Some(Arc::clone(&pinned.provider)))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
-        Ok(Table::from_name(name).map(|_| TableType::Base))
+        Ok(kind(name))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        Table::from_name(name).is_some()
+        kind(name).is_some()
     }
 }

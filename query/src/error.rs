@@ -200,8 +200,8 @@ fn hint(root: &DataFusionError) -> Option<String> {
         DataFusionError::Plan(text)
             if text.contains("not found") && text.starts_with("table '") =>
         {
-            let names: Vec<&str> =
-                schemas::table::Table::ALL.iter().map(|table| table.name()).collect();
+            let tables = schemas::table::Table::ALL.iter().map(|table| table.name());
+            let names: Vec<&str> = tables.chain([schemas::issue::CURRENT]).collect();
             let asked = text
                 .split('\'')
                 .nth(1)

@@ -16,14 +16,15 @@ use crate::engine::Engine;
 use crate::error::{Code, QueryError};
 
 /// All routes.
-pub(crate) fn router(engine: Engine, loopback: bool) -> Router {
-    Router::new()
+pub(crate) fn router(engine: Engine, further: Option<Router>, loopback: bool) -> Router {
+    let ours = Router::new()
         .route("/api/v1/sql", post(sql::post))
         .route("/api/v1/tables", get(tables::get))
+        .with_state(engine);
+    ours.merge(further.unwrap_or_default())
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(loopback, origin::check))
-        .with_state(engine)
 }
 
 async fn not_found() -> Response {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod catalog;
+mod current_issues;
 mod encode;
 pub mod engine;
 mod error;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, Coverage};
 pub use error::{Code, QueryError};
+pub use functions::search_rows;
 
 use engine::{Engine, Options};
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Rows one answer may have.
     pub max_rows: usize,
+    /// Further routes of the HTTP API, kept from foreign pages as ours are.
+    pub routes: Option<axum::Router>,
 }
 
 /// Why the service did not start.
@@ -115,7 +119,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         Engine::open(config.store, options).map_err(|error| StartError::Engine(error.message))?;
     let stop = CancellationToken::new();
     let mut servers = JoinSet::new();
-    let router = http::router(engine.clone(), addresses.http.ip().is_loopback());
+    let router = http::router(engine.clone(), config.routes, addresses.http.ip().is_loopback());
     servers.spawn(http::server::serve(http, router, stop.clone()));
     servers.spawn(postgres::server::serve(postgres, engine, stop.clone()));
     tracing::info!(store = config.store_name, http = %addresses.http, postgres = %addresses.postgres, "query service ready");

@@ -84,7 +84,8 @@ impl SpanId {
 pub struct Hex<const N: usize>([u8; N]);
 
 impl<const N: usize> Hex<N> {
-    fn new(mut value: u128) -> Self {
+    /// The lower `4 * N` bits of a number.
+    pub fn new(mut value: u128) -> Self {
         let mut digits = [b'0'; N];
         for digit in digits.iter_mut().rev() {
             *digit = b"0123456789abcdef"[(value & 0xf) as usize];

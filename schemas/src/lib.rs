@@ -5,7 +5,7 @@
 //! | contract | between | file |
 //! |---|---|---|
 //! | topics, keys, headers, payload formats | ingest -> stream | [`topic`] |
-//! | tables: names, columns, partitioning, sort order | stream -> query | [`table`], [`log`], [`span`], [`metric`], [`dead_letter`], [`ledger`] |
+//! | tables: names, columns, partitioning, sort order | stream -> query | [`table`], [`log`], [`span`], [`metric`], [`dead_letter`], [`ledger`], [`error_event`], [`issue`], [`notification`] |
 //! | sketches inside the `metrics` table | stream -> query | [`sketch`] |
 //! | what a published table version covers | stream -> query | [`publish`] |
 //!
@@ -13,11 +13,14 @@
 //! severity), [`limits`] (every bound in the system). No IO, no clock, no runtime in this crate.
 
 pub mod dead_letter;
+pub mod error_event;
 pub mod id;
+pub mod issue;
 pub mod ledger;
 pub mod limits;
 pub mod log;
 pub mod metric;
+pub mod notification;
 pub mod publish;
 pub mod sketch;
 pub mod span;

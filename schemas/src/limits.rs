@@ -104,23 +104,193 @@ pub const MAX_DEAD_LETTER_PAYLOAD_BYTES: usize = 64 << 10;
 /// Bytes of a dead letter's detail.
 pub const MAX_DEAD_LETTER_DETAIL_BYTES: usize = 1_024;
 
+// ---- Inputs --------------------------------------------------------------------------------------
+
+/// Bytes of one line, row or JSON value of a file or a message of many lines; the rest of a longer one is
+/// dropped, and counted. Well above [`MAX_MESSAGE_TEXT_BYTES`], so that an envelope of JSON around a
+/// text of that size is still whole.
+pub const MAX_LINE_BYTES: usize = 4 * MIB;
+/// Lines joined into one log, by default; deep stack traces have a few hundred.
+pub const MAX_JOINED_LINES: usize = 1_000;
+/// Lines joined into one log that a configuration may ask for.
+pub const MAX_CONFIGURED_JOINED_LINES: usize = 100_000;
+/// Bytes of text joined into one log: no more than a message may have.
+pub const MAX_JOINED_BYTES: usize = MAX_MESSAGE_TEXT_BYTES;
+/// Lines of another stream (stdout, stderr) after which a log that got no line is over.
+pub const MAX_INTERLEAVED_LINES: usize = 100;
+/// Envelopes opened around one log: JSON of a shipper around CRI around syslog is three.
+pub const MAX_ENVELOPES: usize = 4;
+/// Columns of a CSV file: no more than a log has attributes.
+pub const MAX_CSV_COLUMNS: usize = MAX_ATTRIBUTES;
+/// Tags made of Kubernetes labels and names, per log.
+pub const MAX_ENVELOPE_TAGS: usize = 32;
+
 // ---- Pipeline ------------------------------------------------------------------------------------
 
 /// Series of one log-based metric per unit; further ones are added up in a series whose every
 /// group-by tag is [`OVERFLOW_VALUE`].
 pub const MAX_SERIES_PER_METRIC: usize = 10_000;
+/// Days of an index's daily limit that are counted apart, up to the latest. Records wait in Kafka for a
+/// week; what is older counts with the oldest.
+pub const MAX_QUOTA_DAYS: i64 = 8;
 /// The value that marks an overflow series or ledger row.
 pub const OVERFLOW_VALUE: &str = "__overflow__";
 /// Distinct services per unit and partition in the ledger.
 pub const MAX_LEDGER_SERVICES: usize = 1_000;
 /// Processors in a configuration.
 pub const MAX_PROCESSORS: usize = 1_000;
+/// Files of one pipeline configuration, those in directories included.
+pub const MAX_PIPELINE_FILES: usize = 1_000;
+/// Bytes of one line that `pipeline run` reads; longer ones are cut and say so.
+pub const MAX_RUN_LINE_BYTES: usize = 16 << 20;
+/// Values in all files of one pipeline configuration, what aliases repeat included; a real one has thousands.
+pub const MAX_CONFIG_VALUES: usize = 2_000_000;
+/// Nesting of a pipeline configuration; Datadog's own go twelve deep.
+pub const MAX_CONFIG_DEPTH: usize = 64;
 /// Grok rules in one grok parser, support rules included.
 pub const MAX_GROK_RULES: usize = 500;
 /// Steps one grok rule may take on one line, per byte of the line, before it counts as no match.
 pub const MAX_GROK_STEPS_PER_BYTE: usize = 64;
+/// Errors of the pipeline noted on one log; the last of them says that there were more.
+pub const MAX_PIPELINE_ERRORS: usize = 16;
+/// Attributes tried for one reserved field before the pipelines.
+pub const MAX_PREPROCESSING_NAMES: usize = 64;
+/// Characters a string builder makes; what is longer is cut. Datadog's limit.
+pub const MAX_BUILT_TEXT_CHARS: usize = 256;
+/// Operands an arithmetic expression holds at once: bounds its nesting.
+pub const MAX_ARITHMETIC_DEPTH: usize = 64;
+/// Elements of an array that an array-map processor works on; further ones are left. Datadog's limit.
+pub const MAX_MAPPED_ELEMENTS: usize = 50;
+/// Bytes of a URL that is taken apart: twice what servers commonly take in a request line.
+pub const MAX_URL_BYTES: usize = 16 << 10;
+/// Query parameters taken out of one URL.
+pub const MAX_QUERY_PARAMETERS: usize = 256;
+/// Bytes of a user agent that are looked at: real ones are a few hundred.
+pub const MAX_USER_AGENT_BYTES: usize = 2_048;
+/// User agents one thread remembers with their parts: a few hundred make up most traffic.
+pub const REMEMBERED_USER_AGENTS: usize = 1_024;
+/// Bytes of keys and values of all lookup and reference tables.
+pub const MAX_LOOKUP_BYTES: usize = 64 * MIB;
+/// Bytes of a file that a pipeline names; the largest GeoIP databases sold have a few hundred MB.
+pub const MAX_PIPELINE_FILE_BYTES: u64 = 512 << 20;
+/// Rules of the sensitive-data scanner.
+pub const MAX_SCANNER_RULES: usize = 500;
+/// Keywords of one scanner rule, its recommended ones not counted. Datadog's limit.
+pub const MAX_SCANNER_KEYWORDS: usize = 30;
+/// Places one scanner rule looks at in one text; what follows is hidden unread.
+pub const MAX_SCANNER_PLACES: usize = 1_000;
+/// The same, however long the line: some tenths of a second.
+pub const MAX_GROK_STEPS: usize = 16 << 20;
+/// Choices a grok rule may leave open on one line, 32 bytes each, before it counts as no match.
+pub const MAX_GROK_STACK: usize = 256 << 10;
 /// Bytes of a compiled regular expression.
 pub const MAX_REGEX_BYTES: usize = 4 * MIB;
+
+// ---- Error tracking -------------------------------------------------------------------------------
+
+/// Rows of `error_events` one lane keeps with all their context, per issue and version and unit: a flood of one
+/// error costs little more than its count, and samples are spread over time and versions.
+pub const MAX_CONTEXT_EVENTS: u32 = 100;
+/// Issues and versions per lane and unit whose context is counted; further ones keep none: adversarial
+/// messages must not fill the memory.
+pub const MAX_CONTEXT_ISSUES: usize = 20_000;
+/// Issues the state holds; errors of further ones go into one issue that says so. About 3 KiB each.
+pub const MAX_ISSUES: usize = 100_000;
+/// Distinct versions, environments and hosts counted per issue; further ones are counted as
+/// [`OVERFLOW_VALUE`].
+pub const MAX_ISSUE_VALUES: usize = 50;
+/// Versions remembered per service, with the time they were first seen.
+pub const MAX_SERVICE_VERSIONS: usize = 200;
+/// Services whose versions are remembered.
+pub const MAX_VERSIONED_SERVICES: usize = 2_000;
+/// Users or batches counted exactly per issue; above, the number is estimated from as many hashes.
+pub const MAX_EXACT_AFFECTED: usize = 256;
+/// Ids of grouping one issue may stand for after merges.
+pub const MAX_ALIASES: usize = 1_000;
+/// Sample events an issue points at.
+pub const MAX_SAMPLES: usize = 20;
+/// Minutes an issue keeps counts for.
+pub const MAX_ISSUE_MINUTES: usize = 120;
+/// Hours an issue keeps counts for: five weeks, four of them to compare the same hour with.
+pub const MAX_ISSUE_HOURS: usize = 35 * 24;
+/// Days an issue keeps counts for.
+pub const MAX_ISSUE_DAYS: usize = 400;
+/// Bytes of an issue's message and culprit as its state keeps them; longer ones are cut.
+pub const MAX_ISSUE_TEXT_BYTES: usize = 1_024;
+/// Commit-log records of the first pipeline that one unit of the second one takes in at most.
+pub const MAX_ISSUE_UNIT_RECORDS: usize = 256;
+/// Commit-log records of the first pipeline after which the second one records that it has seen them, though
+/// there was no error among them.
+pub const MAX_QUIET_RECORDS: u64 = 100;
+/// Changed issues whose counts one unit writes into `error_issue_history`; the others follow with the next.
+pub const MAX_COUNTED_ROWS: usize = 1_000;
+/// Milliseconds between two rows of an issue that only its counts have changed for.
+pub const ISSUE_REFRESH_MILLIS: i64 = 5_000;
+/// Changes of issues between two full copies of the state.
+pub const MAX_STATE_DELTAS: usize = 64;
+/// Issues in one object of the state: far below [`MAX_RECORD_CONTENT_BYTES`] even if each has all it may have.
+pub const MAX_STATE_PART_ISSUES: usize = 1_000;
+/// Alerts of one recipient sent one by one before they are put together.
+pub const ALERT_BURST: u32 = 10;
+/// Seconds until one more alert may be sent alone.
+pub const ALERT_REFILL_SECONDS: i64 = 60;
+/// Seconds for which alerts over the burst are put together into one message.
+pub const DIGEST_SECONDS: i64 = 300;
+/// Alerts one message names; it says how many further ones there are.
+pub const MAX_DIGEST_ALERTS: usize = 50;
+/// Messages that may wait for one recipient; further alerts wait in the digest.
+pub const MAX_PENDING_MESSAGES: usize = 100;
+/// Seconds a message is tried for before it is given up.
+pub const NOTIFY_GIVE_UP_SECONDS: i64 = 24 * 3_600;
+/// Seconds between two attempts at a message: at first, and at most.
+pub const NOTIFY_BACKOFF_SECONDS: (i64, i64) = (5, 600);
+/// Seconds one attempt may take, its connection included.
+pub const NOTIFY_TIMEOUT_SECONDS: u64 = 10;
+/// Bytes of an answer that are read, to say why a target refused.
+pub const MAX_NOTIFY_ANSWER_BYTES: usize = 4 << 10;
+/// Messages sent at once.
+pub const MAX_CONCURRENT_NOTIFICATIONS: usize = 8;
+/// Monitors in a configuration.
+pub const MAX_MONITORS: usize = 200;
+
+// ---- Error grouping ------------------------------------------------------------------------------
+
+/// Bytes of a stack trace that are read: a trace of a hundred frames has ten thousand. Of a longer
+/// one its first and its last part are read.
+pub const MAX_STACK_BYTES: usize = 256 << 10;
+/// Bytes of the last part: where Python writes what was raised, and Java the root cause.
+pub const MAX_STACK_TAIL_BYTES: usize = 64 << 10;
+/// Frames kept of one exception, from where it was raised: fingerprints need the first few.
+pub const MAX_STACK_FRAMES: usize = 256;
+/// Exceptions kept of one chain: the reported one, those next to it, the root cause.
+pub const MAX_EXCEPTIONS: usize = 16;
+/// Bytes of a message that tell errors apart; what follows is mostly data.
+pub const MAX_TEMPLATE_BYTES: usize = 1_024;
+/// Lines of a message that tell errors apart, empty ones not counted.
+pub const MAX_TEMPLATE_LINES: usize = 2;
+/// Words and values of a message that tell errors apart.
+pub const MAX_TEMPLATE_WORDS: usize = 128;
+/// Bytes of an error's type and of a fingerprint sent with it; longer ones are cut.
+pub const MAX_ERROR_KIND_BYTES: usize = 512;
+/// Bytes of an issue's title and of its culprit.
+pub const MAX_TITLE_BYTES: usize = 256;
+/// Frames of the user's own code in a fingerprint, as configured, at most.
+pub const MAX_FINGERPRINT_FRAMES: usize = 16;
+/// Frames in a fingerprint where none is the user's own code: one says too little there.
+pub const SYSTEM_FINGERPRINT_FRAMES: usize = 3;
+/// Rules of error grouping in a configuration, merges and splits included.
+pub const MAX_GROUPING_RULES: usize = 10_000;
+/// Bytes of one pattern of such a rule.
+pub const MAX_GROUPING_PATTERN_BYTES: usize = 512;
+/// Distinct issues of one service by default; further ones become one issue that says so. A service with more kinds
+/// of error than that sends data where words belong.
+pub const MAX_ISSUES_PER_SERVICE: usize = 10_000;
+/// Services whose issues are counted apart; errors of further ones share one overflow.
+pub const MAX_ERROR_SERVICES: usize = 10_000;
+/// Clusters of one template miner.
+pub const MAX_TEMPLATE_CLUSTERS: usize = 10_000;
+/// Errors one span can report: its own, and exceptions recorded as its events.
+pub const MAX_ERRORS_PER_SPAN: usize = 8;
 
 // ---- Units and storage ---------------------------------------------------------------------------
 
@@ -197,6 +367,12 @@ pub const MERGE_BATCH_ROWS: usize = 8_192;
 pub const MERGE_BATCH_BYTES: usize = 64 * MIB;
 /// Bytes of one batch read from one file.
 pub const MAX_READ_BATCH_BYTES: usize = 16 * MIB;
+/// Seconds after which a file that a local store has staged and not put in its place is a crash's: no write
+/// takes a day.
+pub const LEFTOVER_SECONDS: u64 = 24 * 3_600;
+/// Files of which upkeep remembers the indexes they have rows of, so that it need not read them again; above
+/// it all are forgotten. About 200 bytes each.
+pub const MAX_KNOWN_FILES: usize = 100_000;
 /// Files fetched at once to be merged.
 pub const MERGE_CONCURRENT_READS: usize = 8;
 /// Seconds between passes of upkeep.
@@ -215,6 +391,28 @@ pub const MIN_VACUUM_HORIZON_SECONDS: u64 = 24 * 3_600;
 /// free; nobody may be away for so long and still append.
 pub const LOG_HORIZON_SECONDS: u64 = 30 * 24 * 3_600;
 
+// ---- Archives ------------------------------------------------------------------------------------
+
+/// Files one archive may list: their names and sizes are held in memory, about 200 bytes each.
+pub const MAX_ARCHIVE_FILES: usize = 500_000;
+/// Bytes of a file looked at to learn what it holds.
+pub const ARCHIVE_HEAD_BYTES: u64 = 16 << 10;
+/// Bytes of a file taken from storage, or out of decompression, at once.
+pub const ARCHIVE_CHUNK_BYTES: usize = 64 << 10;
+/// Ratio of decompressed to compressed bytes of a file, judged above [`ARCHIVE_RATIO_FLOOR_BYTES`]. Logs
+/// repeat themselves and are read in a stream: the bound is against files made to never end, and
+/// just below what gzip can reach.
+pub const MAX_ARCHIVE_RATIO: u64 = 1_000;
+/// Decompressed bytes below which the ratio of a file is not judged.
+pub const ARCHIVE_RATIO_FLOOR_BYTES: u64 = 256 << 20;
+/// Records handed over at once.
+pub const MAX_ARCHIVE_BATCH_RECORDS: usize = 10_000;
+/// Rows of a Parquet file turned into records at once.
+pub const ARCHIVE_PARQUET_ROWS: usize = 1_024;
+/// Bytes of a Parquet row group, which is read whole; above it a file is not taken.
+pub const MAX_ARCHIVE_ROW_GROUP_BYTES: i64 = 512 << 20;
+/// Findings one batch of an archive names; further ones are added up.
+pub const MAX_ARCHIVE_FINDINGS: usize = 100;
 // ---- Replay --------------------------------------------------------------------------------------
 
 /// Messages of one replay unit: large enough that an hour is a few files, small enough that a unit and those
@@ -311,6 +509,8 @@ const _: () = {
     assert!(MAX_ATTRIBUTE_VALUE_BYTES <= MAX_MESSAGE_TEXT_BYTES);
     assert!(SNAPSHOT_REFRESH_MILLIS < 1_000);
     assert!(MAX_DEPTH <= 100);
+    assert!(MAX_STACK_TAIL_BYTES < MAX_STACK_BYTES && MAX_STACK_BYTES <= MAX_MESSAGE_TEXT_BYTES);
+    assert!(MAX_MESSAGE_TEXT_BYTES < MAX_LINE_BYTES);
     assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
     assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS);
 };

@@ -6,6 +6,8 @@
 
 /// The pipeline of `tidemill up`; replays get names of their own.
 pub const LIVE_PIPELINE: &str = "live";
+/// The pipeline that keeps the state of issues: it reads the commit log of [`LIVE_PIPELINE`].
+pub const ISSUES_PIPELINE: &str = "issues";
 
 /// Delta application id of a pipeline's publisher.
 pub fn app_id(pipeline: &str) -> String {

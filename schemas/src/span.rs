@@ -40,6 +40,8 @@ pub const ERROR_KIND: &str = "error_kind";
 pub const ERROR_MESSAGE: &str = "error_message";
 /// Stack trace.
 pub const ERROR_STACK: &str = "error_stack";
+/// Issue the error belongs to, of several the span's own; null without one.
+pub const ISSUE_ID: &str = "issue_id";
 /// HTTP method.
 pub const HTTP_METHOD: &str = "http_method";
 /// HTTP route template.
@@ -99,6 +101,7 @@ pub fn fields() -> Vec<Field> {
         text(ERROR_KIND),
         text(ERROR_MESSAGE),
         text(ERROR_STACK),
+        text(ISSUE_ID),
         text(HTTP_METHOD),
         text(HTTP_ROUTE),
         Field::new(HTTP_STATUS_CODE, DataType::Int32, true),

@@ -8,6 +8,8 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
+use crate::publish::{ISSUES_PIPELINE, LIVE_PIPELINE};
+
 /// Prefix of every table below the root.
 pub const PREFIX: &str = "tables";
 /// Partition column: the day of event time, Arrow `Date32`, Delta `date`.
@@ -44,12 +46,39 @@ pub enum Table {
     DeadLetters,
     /// What happened to every event, per unit, stage and rule.
     Ledger,
+    /// One row per error.
+    ErrorEvents,
+    /// One row per change of an issue.
+    ErrorIssueHistory,
+    /// What was sent to whom.
+    Notifications,
 }
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Table; 5] =
-        [Table::Logs, Table::Spans, Table::Metrics, Table::DeadLetters, Table::Ledger];
+    pub const ALL: [Table; 8] = [
+        Table::Logs,
+        Table::Spans,
+        Table::Metrics,
+        Table::DeadLetters,
+        Table::Ledger,
+        Table::ErrorEvents,
+        Table::ErrorIssueHistory,
+        Table::Notifications,
+    ];
+
+    /// The pipeline whose commit log the table follows. One log decides all changes of a table.
+    pub fn pipeline(self) -> &'static str {
+        match self {
+            Table::ErrorIssueHistory | Table::Notifications => ISSUES_PIPELINE,
+            _ => LIVE_PIPELINE,
+        }
+    }
+
+    /// The tables that follow this pipeline's commit log.
+    pub fn of(pipeline: &str) -> impl Iterator<Item = Self> + '_ {
+        Self::ALL.into_iter().filter(move |table| table.pipeline() == pipeline)
+    }
 
     /// Its SQL name, also the last part of its path.
     pub fn name(self) -> &'static str {
@@ -59,6 +88,9 @@ impl Table {
             Table::Metrics => "metrics",
             Table::DeadLetters => "dead_letters",
             Table::Ledger => "ledger",
+            Table::ErrorEvents => "error_events",
+            Table::ErrorIssueHistory => "error_issue_history",
+            Table::Notifications => "notifications",
         }
     }
 
@@ -74,7 +106,7 @@ impl Table {
 
     /// Columns of the Parquet files: everything but the partition columns.
     pub fn file_schema(self) -> SchemaRef {
-        static SCHEMAS: LazyLock<[SchemaRef; 5]> = LazyLock::new(|| {
+        static SCHEMAS: LazyLock<[SchemaRef; Table::ALL.len()]> = LazyLock::new(|| {
             Table::ALL.map(|table| {
                 Arc::new(Schema::new(match table {
                     Table::Logs => crate::log::fields(),
@@ -82,6 +114,9 @@ impl Table {
                     Table::Metrics => crate::metric::fields(),
                     Table::DeadLetters => crate::dead_letter::fields(),
                     Table::Ledger => crate::ledger::fields(),
+                    Table::ErrorEvents => crate::error_event::fields(),
+                    Table::ErrorIssueHistory => crate::issue::fields(),
+                    Table::Notifications => crate::notification::fields(),
                 }))
             })
         });
@@ -106,6 +141,13 @@ impl Table {
             }
             Table::DeadLetters => &[crate::dead_letter::TIMESTAMP],
             Table::Ledger => &[crate::ledger::TIMESTAMP],
+            Table::ErrorEvents => &[
+                crate::error_event::SERVICE,
+                crate::error_event::ISSUE_ID,
+                crate::error_event::TIMESTAMP,
+            ],
+            Table::ErrorIssueHistory => &[crate::issue::ISSUE_ID, crate::issue::SEQ],
+            Table::Notifications => &[crate::notification::TIMESTAMP],
         }
     }
 
@@ -114,7 +156,9 @@ impl Table {
         match self {
             Table::Logs => &[crate::log::TRACE_ID, crate::log::SPAN_ID],
             Table::Spans => &[crate::span::TRACE_ID, crate::span::SPAN_ID],
-            Table::Metrics | Table::DeadLetters | Table::Ledger => &[],
+            Table::ErrorEvents => &[crate::error_event::ISSUE_ID, crate::error_event::TRACE_ID],
+            Table::ErrorIssueHistory => &[crate::issue::ISSUE_ID],
+            Table::Metrics | Table::DeadLetters | Table::Ledger | Table::Notifications => &[],
         }
     }
 }

@@ -1,6 +1,10 @@
 //! `tidemill fsck`: reads the commit log, the tables and the listing of storage, says what does not fit.
 
+use std::sync::Arc;
+
 use chrono::Utc;
+use object_store::ObjectStore;
+use schemas::publish::{ISSUES_PIPELINE, LIVE_PIPELINE};
 use serde_json::{Value, json};
 use stream::fsck::{FsckError, Report};
 
@@ -36,7 +40,7 @@ pub(super) async fn run(args: &FsckArgs) -> u8 {
         }
     };
     let now = Utc::now().timestamp_millis();
-    match stream::fsck::fsck(&store, schemas::publish::LIVE_PIPELINE, now).await {
+    match check(&store, now).await {
         Ok(report) => {
             match args.format {
                 ReportFormat::Json => println!("{}", as_json(&report)),
@@ -49,6 +53,17 @@ pub(super) async fn run(args: &FsckArgs) -> u8 {
             exit::UNCHECKED
         }
     }
+}
+
+/// Both pipelines; one of issues is there once a worker with error tracking has run.
+async fn check(store: &Arc<dyn ObjectStore>, now: i64) -> Result<Report, FsckError> {
+    let mut report = stream::fsck::fsck(store, LIVE_PIPELINE, now).await?;
+    match stream::fsck::fsck(store, ISSUES_PIPELINE, now).await {
+        Ok(issues) => report.join(issues),
+        Err(FsckError::Nothing) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(report)
 }
 
 fn as_json(report: &Report) -> Value {

@@ -1,6 +1,7 @@
 //! `tidemill maintain`: upkeep by hand, beside a running engine or on a store that rests.
 
 use schemas::limits::DELETE_INTERVAL_SECONDS;
+use schemas::publish::{ISSUES_PIPELINE, LIVE_PIPELINE};
 use schemas::table::Table;
 use stream::clock::{Clock as _, System};
 use stream::commit_log::log::BACKOFF;
@@ -72,24 +73,35 @@ async fn maintain(args: &MaintainArgs, config: &Config) -> Result<bool, Maintain
     };
     let settings: Settings = config.upkeep.clone();
     let interval = settings.interval;
-    let mut keeper = Keeper::new(world, settings, format!("maintain-{}", std::process::id()));
+    let author = format!("maintain-{}", std::process::id());
+    let mut keepers = [LIVE_PIPELINE, ISSUES_PIPELINE].map(|pipeline| {
+        (pipeline, Keeper::new(world.clone(), pipeline, settings.clone(), author.clone()))
+    });
     let tables = if args.tables.is_empty() { Table::ALL.to_vec() } else { args.tables.clone() };
     let once = args.once || args.dry_run;
     // A pass of its own looks once and trusts the clock; one of many looks twice.
     let settle = std::time::Duration::from_secs(if once { 0 } else { DELETE_INTERVAL_SECONDS / 2 });
     let mut complete = true;
     loop {
-        let scope = Scope {
-            tables: tables.clone(),
-            dry_run: args.dry_run,
-            publish: true,
-            delete: Some(settle),
-        };
         let begun = system.monotonic();
         let tell = |step: Step| eprintln!("{step}");
-        let report = keeper.pass(&scope, &tell).await;
-        let report =
-            report.map_err(|error| MaintainError::Pass(config.storage.url.clone(), error))?;
+        let mut report = Report { dry_run: args.dry_run, ..Report::default() };
+        for (pipeline, keeper) in &mut keepers {
+            let scope = Scope {
+                tables: Table::of(pipeline).filter(|table| tables.contains(table)).collect(),
+                dry_run: args.dry_run,
+                publish: true,
+                delete: Some(settle),
+            };
+            match keeper.pass(&scope, &tell).await {
+                Ok(done) => report.add(&done),
+                // A store without error tracking: nothing to do there.
+                Err(PassError::Empty) if *pipeline == ISSUES_PIPELINE => {}
+                Err(error) => {
+                    return Err(MaintainError::Pass(config.storage.url.clone(), error));
+                }
+            }
+        }
         print(&report, args.format, system.monotonic().saturating_sub(begun));
         complete &= report.is_complete();
         if once || stop.is_cancelled() {

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand, RestoreArgs};
 use crate::config::{self, Brokers, Config, Overrides, Problems};
 use crate::engine::Signals;
-use crate::exit;
+use crate::{exit, pipeline};
 
 mod print;
 
@@ -237,7 +237,10 @@ async fn plan(
         let plan = journal::load(&world.store, id).await?;
         let pipeline = match &plan.pipeline {
             None => Arc::clone(&config.pipeline),
-            Some(text) => config::pipeline_from_text(text, None).map_err(Refusal::Config)?,
+            Some(text) => {
+                let loaded = pipeline::compile(&[(Path::new(""), text)]);
+                Arc::new(loaded.map_err(Refusal::Config)?.pipeline)
+            }
         };
         return Ok((plan, pipeline, false));
     }
@@ -245,7 +248,9 @@ async fn plan(
     let (pipeline, text) = match asking.pipeline {
         None => (Arc::clone(&config.pipeline), None),
         Some(file) => {
-            let (pipeline, text) = config::pipeline(file).map_err(Refusal::Config)?;
+            let loaded = pipeline::load_following(std::slice::from_ref(file));
+            let pipeline = Arc::new(loaded.map_err(Refusal::Config)?.pipeline);
+            let text = pipeline.text().to_owned();
             (pipeline, Some(text))
         }
     };

@@ -45,10 +45,16 @@ impl<'a> Checker<'a> {
         self.problems.push(Problem {
             file: self.file.map(Path::to_owned),
             line: locate::line_of(self.text, rule),
+            column: None,
             rule: rule.to_owned(),
             reason: reason.into(),
             hint: hint.into(),
         });
+    }
+
+    /// The whole text, for what is read from it by itself.
+    pub(super) fn whole(&self) -> (PathBuf, &'a str) {
+        (self.file.map(Path::to_owned).unwrap_or_default(), self.text)
     }
 
     /// Notes a problem as it is: of a flag, or of another file.
@@ -161,6 +167,19 @@ impl<'a> Checker<'a> {
                     error.to_string(),
                     "a whole number of bytes, or with its unit: 512MiB, 2GiB",
                 );
+                default
+            }
+        }
+    }
+
+    /// Yes or no.
+    pub(super) fn flag(&mut self, rule: &str, value: Option<&Scalar>, default: bool) -> bool {
+        match self.text(rule, value).as_deref() {
+            None => default,
+            Some("true") => true,
+            Some("false") => false,
+            Some(other) => {
+                self.problem(rule, format!("{other:?} is neither"), "true or false");
                 default
             }
         }

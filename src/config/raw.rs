@@ -7,6 +7,8 @@ use std::fmt;
 use serde::Deserialize as Derive;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use super::tracking::{RawMonitor, RawRecipient, RawTracking};
+
 /// The whole file.
 #[derive(Debug, Default, Derive)]
 #[serde(deny_unknown_fields, default, expecting = "a section with fields")]
@@ -27,8 +29,15 @@ pub(super) struct RawConfig {
     #[serde(deserialize_with = "section")]
     pub(super) tables: BTreeMap<String, RawTable>,
     #[serde(deserialize_with = "section")]
+    pub(super) issues: RawTracking,
+    #[serde(deserialize_with = "section")]
+    pub(super) notifications: Vec<RawRecipient>,
+    #[serde(deserialize_with = "section")]
+    pub(super) monitors: Vec<RawMonitor>,
+    #[serde(deserialize_with = "section")]
     pub(super) health: RawHealth,
-    pub(super) pipeline: Option<stages::pipeline::config::Config>,
+    /// Read by itself, from the whole text, in any of its forms.
+    pub(super) pipeline: Option<de::IgnoredAny>,
     pub(super) pipeline_file: Option<Scalar>,
 }
 
@@ -72,6 +81,10 @@ pub(super) struct RawSource {
     pub(super) topic: Scalar,
     pub(super) signal: Scalar,
     pub(super) format: Scalar,
+    #[serde(default)]
+    pub(super) envelope: Option<Scalar>,
+    #[serde(default)]
+    pub(super) multiline: Option<stages::input::config::MultilineConfig>,
 }
 
 #[derive(Debug, Default, Derive)]
@@ -124,7 +137,9 @@ pub(super) struct RawHealth {
 }
 
 /// A section whose every line is commented out is null in YAML: it means the defaults.
-fn section<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(de: D) -> Result<T, D::Error> {
+pub(super) fn section<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    de: D,
+) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(de)?.unwrap_or_default())
 }
 

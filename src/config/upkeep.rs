@@ -8,7 +8,7 @@ use schemas::table::Table;
 use stream::upkeep::Settings;
 
 use super::check::Checker;
-use super::raw::{RawTable, RawUpkeep, Scalar};
+use super::raw::{RawTable, RawUpkeep};
 
 /// Longest retention: a hundred years, which is "for ever" with a date.
 const MAX_RETENTION: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
@@ -22,7 +22,7 @@ pub(super) fn settings(
     let default = Settings::default();
     let seconds = Duration::from_secs;
     Settings {
-        enabled: enabled(raw.enabled.as_ref(), check),
+        enabled: check.flag("upkeep.enabled", raw.enabled.as_ref(), true),
         interval: check.duration(
             "upkeep.interval",
             raw.interval.as_ref(),
@@ -43,18 +43,9 @@ pub(super) fn settings(
                 ..=seconds(limits::MAX_VACUUM_HORIZON_SECONDS),
         ),
         log_horizon: default.log_horizon,
+        delete_interval: default.delete_interval,
         retention: retention(tables, check),
-    }
-}
-
-fn enabled(raw: Option<&Scalar>, check: &mut Checker<'_>) -> bool {
-    match check.text("upkeep.enabled", raw).as_deref() {
-        None | Some("true") => true,
-        Some("false") => false,
-        Some(other) => {
-            check.problem("upkeep.enabled", format!("{other:?} is neither"), "true or false");
-            true
-        }
+        index_retention: default.index_retention,
     }
 }
 
@@ -69,6 +60,11 @@ fn retention(
             check.problem(&format!("tables.{name}"), format!("there is no table {name:?}"), known);
             continue;
         };
+        if table == Table::ErrorIssueHistory && raw.retention.is_some() {
+            let rule = format!("tables.{name}.retention");
+            check.problem(&rule, "an issue's last row says how it stands", "remove it");
+            continue;
+        }
         if let Some(scalar) = &raw.retention {
             let rule = format!("tables.{name}.retention");
             let bounds = Duration::from_secs(3_600)..=MAX_RETENTION;

@@ -21,7 +21,7 @@ pub struct Incomplete(pub Vec<Trouble>);
 #[derive(Debug, thiserror::Error)]
 #[error("{part}: {reason}")]
 pub struct Trouble {
-    /// `intake`, `worker`, `query` or `embedded Kafka`.
+    /// `intake`, `worker`, `issues`, `query` or `embedded Kafka`.
     pub part: &'static str,
     /// What happened.
     pub reason: String,
@@ -48,6 +48,9 @@ impl Engine {
         }
         if let Some(worker) = self.worker.take() {
             troubles.extend(part("worker", end, |left| worker.drain(left)).await);
+        }
+        if let Some(issues) = self.issues.take() {
+            troubles.extend(part("issues", end, |left| issues.drain(left)).await);
         }
         if let Some(query) = self.query.take() {
             troubles.extend(part("query", end, |left| query.drain(left)).await);

@@ -4,6 +4,7 @@ use bumpalo::collections::Vec as BumpVec;
 use schemas::id::{SpanId, TraceId};
 use schemas::time::EventTime;
 
+use crate::errors::ErrorEvent;
 use crate::value::Attributes;
 
 /// One span, borrowed from its payload and the batch's arena, already normalised: every field is
@@ -66,6 +67,8 @@ pub struct Span<'b> {
     pub links: BumpVec<'b, Link<'b>>,
     /// Events.
     pub events: BumpVec<'b, SpanEvent<'b>>,
+    /// The errors it reports, its own first, once the pipeline has looked.
+    pub errors: BumpVec<'b, ErrorEvent<'b>>,
 }
 
 /// A link to another span.

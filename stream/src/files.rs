@@ -7,8 +7,9 @@ pub(crate) mod statistics;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::concat_batches;
+use arrow::datatypes::{Field, SchemaRef};
 use arrow::error::ArrowError;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
@@ -100,6 +101,30 @@ pub fn encode(plan: &FilePlan) -> Result<Encoded, FileError> {
     };
     let bytes = write().map_err(|source| FileError::Encode { table: table.name(), source })?;
     Ok(Encoded { bytes, rows: rows.num_rows(), stats })
+}
+
+/// Rows of a file as the table's columns: a column the file was written before reads as null.
+///
+/// # Errors
+/// The file has a column that the table, as this version knows it, has not: rewriting it would lose
+/// values. Or a column is of another type, or lacks values it must have.
+pub(crate) fn as_table(schema: &SchemaRef, rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let (found, mut columns, count) = rows.into_parts();
+    if found.fields().len() != schema.fields().len()
+        || found.fields().iter().zip(schema.fields()).any(|(a, b)| a.name() != b.name())
+    {
+        if let Some(foreign) = found.fields().iter().find(|f| schema.index_of(f.name()).is_err()) {
+            let name = foreign.name();
+            return Err(ArrowError::SchemaError(format!("unknown column {name}")));
+        }
+        let column = |field: &Arc<Field>| match found.index_of(field.name()) {
+            Ok(place) => columns.get(place).cloned(),
+            Err(_) => Some(new_null_array(field.data_type(), count)),
+        };
+        columns = schema.fields().iter().filter_map(column).collect();
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(count));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
 }
 
 /// How every file of a table is written.

@@ -60,6 +60,8 @@ pub enum Fault {
     TableMissing,
     /// A table contains records the log does not have.
     LogBehindTable,
+    /// A table lacks a column that the log says it gained.
+    ColumnMissing,
 }
 
 /// Something wrong, and where.
@@ -113,6 +115,19 @@ pub struct Report {
     pub problems: Problems,
 }
 
+impl Report {
+    /// Takes in what was found in the log and the tables of a further pipeline.
+    pub fn join(&mut self, other: Self) {
+        self.rejected += other.rejected;
+        self.snapshots += other.snapshots;
+        self.tables.extend(other.tables);
+        self.orphans.extend(other.orphans);
+        self.problems.count += other.problems.count;
+        let room = MAX_AUDIT_FINDINGS.saturating_sub(self.problems.kept.len());
+        self.problems.kept.extend(other.problems.kept.into_iter().take(room));
+    }
+}
+
 /// Why a store could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum FsckError {
@@ -142,7 +157,7 @@ pub async fn fsck(
     now_millis: i64,
 ) -> Result<Report, FsckError> {
     let mut tables = BTreeMap::new();
-    for table in Table::ALL {
+    for table in Table::of(pipeline) {
         if let Some(inspected) = inspect(store, table, pipeline).await? {
             tables.insert(table, inspected);
         }
@@ -159,7 +174,7 @@ pub async fn fsck(
     let chain = Chain::new(cursors, std::mem::take(&mut report.problems));
     let chain = read_log(store, &layout, chain, &keys, &snapshots).await?;
     let mut objects = BTreeMap::new();
-    for table in Table::ALL {
+    for table in Table::of(pipeline) {
         objects.insert(table, list_files(store, table).await?);
     }
     Ok(finish(chain, &tables, &objects, now_millis))
@@ -172,10 +187,9 @@ fn finish(
     now_millis: i64,
 ) -> Report {
     let (mut report, expected) = chain.finish();
-    for table in Table::ALL {
-        let known = expected.of(table);
-        let listed = objects.get(&table).cloned().unwrap_or_default();
-        let checked = contents::check(table, tables.get(&table), &known, &listed, now_millis);
+    for (table, listed) in objects {
+        let (table, known) = (*table, expected.of(*table));
+        let checked = contents::check(table, tables.get(&table), &known, listed, now_millis);
         report.tables.extend(checked.report);
         report.orphans.extend(checked.orphans);
         for problem in checked.problems {

@@ -12,8 +12,12 @@
 //! 8. [`upkeep`]: compaction, retention, and the deletion of what nothing refers to.
 //! 9. [`replay`]: history through the pipeline again, swapped in at once.
 //!
-//! Beside it: [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
+//! 9. [`issues`]: the second pipeline, which keeps the state of issues; its source is the commit log.
+//!
+//! Beside it: [`archive`] reads records from files; [`watermark`] says how complete the tables are; [`fsck`] checks log,
+//! tables and files; [`operator`] records what a person decides.
 
+pub mod archive;
 pub mod backoff;
 pub mod clock;
 pub mod commit_log;
@@ -24,6 +28,7 @@ pub mod files;
 #[cfg(test)]
 mod fixture;
 pub mod fsck;
+pub mod issues;
 pub mod kafka;
 pub mod lane;
 mod mutant;
@@ -36,4 +41,6 @@ pub mod store;
 pub mod table;
 pub mod unit;
 pub mod upkeep;
+pub mod versions;
+pub mod watermark;
 pub mod worker;

@@ -188,7 +188,7 @@ pub async fn adopt(
 ) -> Result<u64, OperatorError> {
     let layout = Layout::new(LIVE_PIPELINE);
     let mut tables = BTreeMap::new();
-    for table in Table::ALL {
+    for table in Table::of(LIVE_PIPELINE) {
         if let Some(found) = inspect(store, table, LIVE_PIPELINE).await? {
             tables.insert(table, found);
         }
@@ -282,6 +282,7 @@ async fn ledger_file(
             messages: 0,
             from_offset: row.from_offset,
             to_offset: row.to_offset,
+            cost: None,
         };
         let TopicPartition { topic, partition } = row.partition;
         let (partition, offset) = (*partition, row.from_offset);

@@ -2,6 +2,7 @@
 //! lanes put together.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -10,13 +11,16 @@ use schemas::time::{EventHour, EventTime};
 
 use crate::files::FilePlan;
 use stages::columns::{
-    DeadLetter, DeadLetterColumns, LedgerColumns, LedgerEntry, Lineage, LogColumns, MetricColumns,
-    SpanColumns, TableColumns,
+    DeadLetter, DeadLetterColumns, ErrorEventColumns, LedgerColumns, LedgerEntry, Lineage,
+    LogColumns, MetricColumns, SpanColumns, TableColumns,
 };
+use stages::errors::ErrorEvent;
 use stages::event::LogEvent;
+use stages::pipeline::quota::{DailyLimit, Kept};
 use stages::point::Point;
 use stages::record::TopicPartition;
 use stages::span::Span;
+use stages::value::Attributes;
 
 type Hours<C> = BTreeMap<EventHour, C>;
 
@@ -28,6 +32,7 @@ pub struct Columns {
     metrics: Hours<MetricColumns>,
     dead_letters: Hours<DeadLetterColumns>,
     ledger: Hours<LedgerColumns>,
+    error_events: Hours<ErrorEventColumns>,
     rows: usize,
 }
 
@@ -62,6 +67,19 @@ impl Columns {
         self.ledger.entry(entry.timestamp.hour()).or_default().push(entry, lineage);
     }
 
+    /// Adds an error to the hour of its time.
+    pub fn error_event(
+        &mut self,
+        event: &ErrorEvent<'_>,
+        attributes: &Attributes<'_>,
+        tags: &[&str],
+        lineage: &Lineage<'_>,
+    ) {
+        self.rows += 1;
+        let columns = self.error_events.entry(event.timestamp.hour()).or_default();
+        columns.push(event, attributes, tags, lineage);
+    }
+
     /// Rows so far.
     pub fn rows(&self) -> usize {
         self.rows
@@ -77,12 +95,14 @@ impl Columns {
             + bytes(&self.metrics)
             + bytes(&self.dead_letters)
             + bytes(&self.ledger)
+            + bytes(&self.error_events)
     }
 
     /// Event hours of the table that spreads widest.
     pub fn hours(&self) -> usize {
         let spreads = [self.logs.len(), self.spans.len(), self.metrics.len()];
-        spreads.into_iter().chain([self.dead_letters.len(), self.ledger.len()]).max().unwrap_or(0)
+        let others = [self.dead_letters.len(), self.ledger.len(), self.error_events.len()];
+        spreads.into_iter().chain(others).max().unwrap_or(0)
     }
 
     /// The rows as one batch per table and hour; empty afterwards.
@@ -102,6 +122,7 @@ impl Columns {
         finish(&mut self.metrics, &mut out)?;
         finish(&mut self.dead_letters, &mut out)?;
         finish(&mut self.ledger, &mut out)?;
+        finish(&mut self.error_events, &mut out)?;
         self.rows = 0;
         Ok(out)
     }
@@ -140,6 +161,8 @@ pub struct Part {
     pub batches: Vec<HourBatch>,
     /// Ranges of the partitions that moved.
     pub ranges: Vec<OffsetRange>,
+    /// Logs kept of the daily limits of indexes.
+    pub kept: Vec<Kept>,
     /// Offsets that never came.
     pub missing: i64,
 }
@@ -151,8 +174,14 @@ pub struct Unit {
     pub plans: Vec<FilePlan>,
     /// Ranges of the partitions that moved.
     pub ranges: Vec<OffsetRange>,
+    /// Logs kept of the daily limits of indexes.
+    pub kept: Vec<Kept>,
     /// Offsets that never came.
     pub missing: i64,
+    /// Version of the pipeline that made its rows.
+    pub pipeline: String,
+    /// Daily limits of that pipeline's indexes.
+    pub limits: Arc<[DailyLimit]>,
 }
 
 impl Unit {
@@ -163,6 +192,7 @@ impl Unit {
         for part in parts {
             unit.missing += part.missing;
             unit.ranges.extend(part.ranges);
+            unit.kept.extend(part.kept);
             for HourBatch { table, hour, rows } in part.batches {
                 if rows.num_rows() > 0 {
                     files.entry((table, hour)).or_default().push(rows);

@@ -26,8 +26,8 @@ fn help_names_every_command_flag_and_port() {
     let (code, text) = run(&["--help"]);
     assert_eq!(code, Some(0));
     for word in [
-        "up", "ingest", "worker", "query", "sql", "audit", "fsck", "redrive", "operator", "config",
-        "demo",
+        "up", "ingest", "worker", "query", "sql", "audit", "fsck", "redrive", "operator", "issues",
+        "config", "demo",
     ] {
         assert!(text.lines().any(|line| line.trim_start().starts_with(word)), "{word}: {text}");
     }

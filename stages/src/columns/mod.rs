@@ -4,10 +4,13 @@
 //! [`schemas::limits::MAX_ATTRIBUTE_VALUE_BYTES`] here, at the one place every value passes.
 
 mod dead_letters;
+mod error_events;
+mod issues;
 mod ledger;
 mod lineage;
 mod logs;
 mod metrics;
+mod notifications;
 mod parts;
 mod sketch;
 mod span_parts;
@@ -16,10 +19,13 @@ mod spans;
 mod tests;
 
 pub use dead_letters::{DeadLetter, DeadLetterColumns};
+pub use error_events::ErrorEventColumns;
+pub use issues::{IssueColumns, IssueRow};
 pub use ledger::{LedgerColumns, LedgerEntry};
 pub use lineage::Lineage;
 pub use logs::LogColumns;
 pub use metrics::MetricColumns;
+pub use notifications::{NotificationColumns, NotificationRow};
 pub use spans::SpanColumns;
 
 use std::sync::Arc;

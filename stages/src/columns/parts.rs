@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryBuilder, Float64Builder, ListArray, MapArray, RecordBatch,
+    Array, ArrayRef, BinaryBuilder, Float64Builder, Int64Builder, ListArray, MapArray, RecordBatch,
     StringBuilder, StructArray,
 };
 use arrow::buffer::OffsetBuffer;
@@ -231,6 +231,36 @@ impl NumberMap {
     }
 
     pub(super) fn end_row(&mut self) {
+        self.offsets.end_row(self.length);
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.offsets.held() + self.keys.held() + self.length * 8
+    }
+
+    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        self.length = 0;
+        map(&mut self.offsets, array(self.keys.finish()), array(self.values.finish()))
+    }
+}
+
+/// A `map<text, long>` column. The caller gives every key of a row once.
+#[derive(Debug, Default)]
+pub(super) struct CountMap {
+    offsets: Offsets,
+    keys: StringBuilder,
+    values: Int64Builder,
+    length: usize,
+}
+
+impl CountMap {
+    /// One row.
+    pub(super) fn row<'a>(&mut self, counts: impl IntoIterator<Item = (&'a str, i64)>) {
+        for (key, count) in counts {
+            self.keys.append_value(key);
+            self.values.append_value(count);
+            self.length += 1;
+        }
         self.offsets.end_row(self.length);
     }
 

@@ -35,6 +35,7 @@ pub struct SpanColumns {
     error_kind: StringBuilder,
     error_message: StringBuilder,
     error_stack: StringBuilder,
+    issue_id: StringBuilder,
     http_method: StringBuilder,
     http_route: StringBuilder,
     http_status_code: Int32Builder,
@@ -72,6 +73,10 @@ impl SpanColumns {
         self.error_kind.append_option(cut(span.error_kind));
         self.error_message.append_option(cut(span.error_message));
         self.error_stack.append_option(cut(span.error_stack));
+        parts::id_or_null(
+            &mut self.issue_id,
+            span.errors.first().map(|error| error.issue_id.hex()),
+        );
         self.http_method.append_option(span.http_method);
         self.http_route.append_option(span.http_route);
         self.http_status_code.append_option(span.http_status_code);
@@ -121,6 +126,7 @@ impl TableColumns for SpanColumns {
             &self.error_kind,
             &self.error_message,
             &self.error_stack,
+            &self.issue_id,
             &self.http_method,
             &self.http_route,
             &self.db_system,
@@ -148,6 +154,7 @@ impl TableColumns for SpanColumns {
             array(self.error_kind.finish()),
             array(self.error_message.finish()),
             array(self.error_stack.finish()),
+            array(self.issue_id.finish()),
             array(self.http_method.finish()),
             array(self.http_route.finish()),
             array(self.http_status_code.finish()),

@@ -4,6 +4,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
+use grouping::IssueId;
 use proptest::prelude::*;
 use schemas::id::{SpanId, TraceId};
 use schemas::ledger::Action;
@@ -14,6 +15,7 @@ use schemas::time::EventTime;
 use schemas::topic::Signal;
 
 use super::*;
+use crate::errors::ErrorEvent;
 use crate::event::LogEvent;
 use crate::point::Point;
 use crate::span::{Link, Span, SpanEvent};
@@ -77,6 +79,7 @@ fn span(arena: &Bump) -> Span<'_> {
         metrics: BumpVec::from_iter_in([("m", 1.0), ("x", 2.0), ("m", 3.0)], arena),
         links: BumpVec::from_iter_in([link], arena),
         events: BumpVec::from_iter_in([event], arena),
+        errors: BumpVec::new_in(arena),
     }
 }
 
@@ -123,6 +126,9 @@ fn empty_builders_give_empty_batches_of_their_schema() {
     check::<MetricColumns>();
     check::<DeadLetterColumns>();
     check::<LedgerColumns>();
+    check::<ErrorEventColumns>();
+    check::<IssueColumns>();
+    check::<NotificationColumns>();
 }
 
 #[test]
@@ -247,6 +253,7 @@ fn a_ledger_row_names_stage_and_action() {
         messages: 0,
         from_offset: 4,
         to_offset: 6,
+        cost: None,
     };
     columns.push(&entry, &LINEAGE);
     let batch = columns.finish().expect("a row");
@@ -272,4 +279,77 @@ proptest! {
         wanted.sort_by_key(|row| rows[*row]);
         prop_assert_eq!(got, wanted);
     }
+}
+
+#[test]
+fn of_a_flood_every_error_is_a_row_and_some_of_each_version_have_their_context() {
+    use schemas::limits::MAX_CONTEXT_EVENTS;
+    let arena = Bump::new();
+    let mut attributes = Attributes::new_in(&arena);
+    attributes.set("k", Value::Str("v"));
+    let mut columns = ErrorEventColumns::default();
+    let rows = 3 * MAX_CONTEXT_EVENTS;
+    for row in 0..rows {
+        let event = ErrorEvent {
+            index: 0,
+            signal: "log",
+            timestamp: EventTime::from_nanos(i64::from(row)),
+            service: "s",
+            env: "",
+            version: if row == rows - 1 { "2" } else { "1" },
+            host: "",
+            source: "",
+            trace_id: None,
+            span_id: None,
+            issue_id: IssueId::from_hex(&"ab".repeat(16)).expect("an id"),
+            kind: "E",
+            error_message: "m",
+            stack: "at f",
+            title: "E: m",
+            culprit: "f in x.rs",
+            language: "",
+            strategy: "message",
+            user: "",
+            batch: "b",
+            message: "line",
+            is_repeat: false,
+        };
+        columns.push(&event, &attributes, &["a:b"], &LINEAGE);
+    }
+    let batch = columns.finish().expect("fits");
+    let context = batch.column_by_name("context").expect("column").as_boolean();
+    assert_eq!(batch.num_rows(), rows as usize);
+    assert_eq!(context.true_count(), MAX_CONTEXT_EVENTS as usize + 1);
+    let first = (text(&batch, "error_stack", 0), pairs(&batch, "attributes", 0));
+    assert_eq!(first, (Some("at f"), vec![pair("k", "v")]));
+    let bare = MAX_CONTEXT_EVENTS as usize;
+    assert_eq!((text(&batch, "error_stack", bare), text(&batch, "message", bare)), (None, None));
+    assert!(pairs(&batch, "attributes", bare).is_empty());
+    let kept = (text(&batch, "issue_id", bare), text(&batch, "batch_id", bare));
+    assert_eq!(kept, (Some("ab".repeat(16).as_str()), Some("b")));
+    assert!(context.value(rows as usize - 1), "a new version has samples of its own");
+}
+
+#[test]
+fn an_issue_is_a_row_with_its_counts() {
+    let mut columns = IssueColumns::default();
+    columns.push(&IssueRow {
+        issue_id: "i",
+        change: "created",
+        events: 3,
+        versions: vec![("1", 2), ("2", 1)],
+        hourly: vec![("2026-03-02T14".to_owned(), 3)],
+        aliases: vec!["i", "j"],
+        seq: 4,
+        ..IssueRow::default()
+    });
+    let batch = columns.finish().expect("fits");
+    assert_eq!(pairs(&batch, "versions", 0), [pair("1", "2"), pair("2", "1")]);
+    assert_eq!(pairs(&batch, "hourly", 0), [pair("2026-03-02T14", "3")]);
+    assert_eq!(text(&batch, "merged_into", 0), None);
+    let mut columns = NotificationColumns::default();
+    let row =
+        NotificationRow { id: "k", outcome: "sent", status_code: Some(200), ..Default::default() };
+    columns.push(&row);
+    assert_eq!(text(&columns.finish().expect("fits"), "outcome", 0), Some("sent"));
 }

@@ -147,6 +147,7 @@ fn normalized<'b>(
         metrics,
         links,
         events,
+        errors: BumpVec::new_in(arena),
     })
 }
 

@@ -17,6 +17,7 @@ mod datadog_meta;
 mod datadog_span;
 mod datadog_v04;
 mod datadog_v05;
+mod framed;
 mod json;
 mod msgpack;
 mod normalize;
@@ -38,6 +39,7 @@ use bumpalo::collections::Vec as BumpVec;
 use schemas::topic::{CONTENT_TYPE, Format, Signal};
 
 use crate::event::LogEvent;
+use crate::input::Input;
 use crate::point::Point;
 use crate::record::Record;
 use crate::span::Span;
@@ -112,7 +114,21 @@ pub fn decode<'b>(
     signal: Signal,
     topic_format: Format,
 ) -> Result<Decoded<'b>, Refusal<'b>> {
-    let format = format_of(arena, record, signal, topic_format)?;
+    decode_input(arena, record, signal, &Input::from(topic_format))
+}
+
+/// Decodes one message of an input whose logs come in lines or envelopes. These are looked for in
+/// messages of the formats `raw` and `json`; a message whose header names another format has neither.
+pub fn decode_input<'b>(
+    arena: &'b Bump,
+    record: &'b Record,
+    signal: Signal,
+    input: &Input,
+) -> Result<Decoded<'b>, Refusal<'b>> {
+    let format = format_of(arena, record, signal, input.format)?;
+    if matches!(format, Format::Raw | Format::Json) && !input.is_plain() {
+        return framed::decode(arena, record, format, input);
+    }
     let payload = record.payload.as_slice();
     match (format, signal) {
         (Format::Json, _) => json::decode(arena, record),

@@ -282,6 +282,7 @@ fn row<'b>(
         metrics,
         links: sent.links,
         events: sent.events,
+        errors: BumpVec::new_in(arena),
         attributes: sent.attributes,
     }
 }

@@ -14,6 +14,8 @@ pub enum Kind {
     Record,
     /// A snapshot of the head.
     Snapshot,
+    /// A part of a pipeline's state.
+    State,
 }
 
 impl Kind {
@@ -21,6 +23,7 @@ impl Kind {
         match self {
             Kind::Record => b"TMCL",
             Kind::Snapshot => b"TMSN",
+            Kind::State => b"TMST",
         }
     }
 }

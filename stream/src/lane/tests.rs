@@ -10,7 +10,7 @@ fn lane(share: Share) -> Lane {
     lane.assign(Assigned {
         partition: fixture::partition(0),
         signal: Signal::Logs,
-        format: Format::Raw,
+        input: Format::Raw.into(),
         next_offset: 10,
         clock: None,
     });
@@ -92,7 +92,7 @@ fn the_logical_clock_goes_on_from_where_the_former_owner_left_it() {
     lane.assign(Assigned {
         partition: fixture::partition(0),
         signal: Signal::Logs,
-        format: Format::Raw,
+        input: Format::Raw.into(),
         next_offset: 10,
         clock: Some(clock),
     });
@@ -127,7 +127,7 @@ fn a_record_that_crashes_the_lane_twice_is_quarantined_and_the_others_go_through
     let assigned = Assigned {
         partition: crate::fixture::partition(0),
         signal: Signal::Logs,
-        format: Format::Raw,
+        input: Format::Raw.into(),
         next_offset: 0,
         clock: None,
     };

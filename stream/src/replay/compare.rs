@@ -19,9 +19,10 @@ use schemas::table::{
     LINEAGE_INDEX, LINEAGE_OFFSET, LINEAGE_PARTITION, LINEAGE_PIPELINE_VERSION, LINEAGE_TOPIC,
     Table,
 };
-use schemas::topic::{Format, Signal};
+use schemas::topic::Signal;
 use serde::{Deserialize, Serialize};
 use stages::decode::{self, Items};
+use stages::input::Input;
 use stages::pipeline::{MetricWindows, Pipeline, config};
 use stages::record::Record;
 use xxhash_rust::xxh3::xxh3_64;
@@ -150,7 +151,7 @@ pub struct Own(HashMap<(i64, i32), Box<[u64]>>);
 
 impl Own {
     /// Of the logs in these records.
-    pub fn of(records: &[Record], signal: Signal, format: Format) -> Self {
+    pub fn of(records: &[Record], signal: Signal, input: &Input) -> Self {
         let mut own = Self::default();
         let pipeline = Pipeline::compile(&config::Config::default());
         let (Signal::Logs, Ok(pipeline)) = (signal, pipeline) else { return own };
@@ -159,7 +160,8 @@ impl Own {
         for record in records {
             // What panics is a dead letter, and has no row.
             let read = AssertUnwindSafe(|| {
-                let Ok(decoded) = decode::decode(&arena, record, signal, format) else { return };
+                let decoded = decode::decode_input(&arena, record, signal, input);
+                let Ok(decoded) = decoded else { return };
                 let Items::Logs(logs) = decoded.items else { return };
                 for mut log in logs {
                     pipeline.process(&arena, &mut log, record.offset, &mut windows);
@@ -409,6 +411,8 @@ impl<'r> Map<'r> {
 
 #[cfg(test)]
 mod tests {
+    use schemas::topic::Format;
+
     use super::*;
     use crate::fixture;
     use crate::replay::unit::{Portion, process};
@@ -436,7 +440,7 @@ mod tests {
         Portion {
             partition: fixture::partition(0),
             signal: Signal::Logs,
-            format: Format::Raw,
+            input: Format::Raw.into(),
             from: 0,
             to: i64::try_from(lines.len()).expect("few"),
             records: (0..).zip(lines).map(record).collect(),

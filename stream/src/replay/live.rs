@@ -39,7 +39,7 @@ impl Live {
             return Err(ReplayError::Nothing);
         }
         let mut tables = BTreeMap::new();
-        for table in Table::ALL {
+        for table in Table::of(LIVE_PIPELINE) {
             let World { store, clock, entropy, backoff, .. } = world.clone();
             let open =
                 PublishedTable::open(store, table, LIVE_PIPELINE, clock, entropy, backoff).await?;

@@ -15,6 +15,7 @@ use super::covered::Stretch;
 use crate::clock::Clock;
 use crate::source::{Event, Lane, Source, SourceError, Start};
 use crate::worker::Topic;
+use stages::input::Input;
 use stages::record::{Record, TopicPartition};
 
 /// Batches read ahead.
@@ -29,8 +30,8 @@ pub struct Records {
     pub records: Vec<Record>,
     /// What they carry.
     pub signal: Signal,
-    /// Format of those without a `content-type` header.
-    pub format: Format,
+    /// How those are read that do not say so in a `content-type` header; the same for all from one file or topic.
+    pub input: Arc<Input>,
 }
 
 /// Gives the records of stretches.
@@ -50,7 +51,7 @@ pub struct SourceReader {
     source: Shared,
     topics: Vec<Topic>,
     /// How the records of the open stretch are read.
-    kind: (Signal, Format),
+    kind: (Signal, Arc<Input>),
     clock: Arc<dyn Clock>,
     batches: Option<mpsc::Receiver<Result<Vec<Record>, ReplayError>>>,
     /// The reading thread's end.
@@ -67,7 +68,7 @@ impl SourceReader {
     /// Reads these topics from this source, which nobody else uses.
     pub fn new(source: Box<dyn Source>, topics: Vec<Topic>, clock: Arc<dyn Clock>) -> Self {
         let source = Arc::new(Mutex::new(source));
-        let kind = (Signal::Logs, Format::Json);
+        let kind = (Signal::Logs, Arc::new(Input::from(Format::Json)));
         Self { source, topics, kind, clock, batches: None, ended: None }
     }
 
@@ -110,7 +111,7 @@ impl Reader for SourceReader {
         let name = &range.stretch.partition.topic;
         let topic = self.topics.iter().find(|topic| *topic.name == **name);
         let topic = topic.ok_or_else(|| SourceError::UnknownTopic(name.to_string()))?;
-        self.kind = (topic.signal, topic.format);
+        self.kind = (topic.signal, Arc::new(topic.input.clone()));
         if let Some(ended) = self.ended.take() {
             // It ends by itself now that nobody receives.
             let wait = move || ended.recv().unwrap_or(());
@@ -142,8 +143,8 @@ impl Reader for SourceReader {
     async fn next(&mut self) -> Result<Option<Records>, ReplayError> {
         let Some(batches) = &mut self.batches else { return Ok(None) };
         let records = batches.recv().await.transpose()?;
-        let (signal, format) = self.kind;
-        Ok(records.map(|records| Records { records, signal, format }))
+        let (signal, input) = self.kind.clone();
+        Ok(records.map(|records| Records { records, signal, input }))
     }
 }
 

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, RecordBatch};
+use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use bumpalo::Bump;
 use futures::TryStreamExt as _;
@@ -172,8 +172,8 @@ impl Finder<'_> {
         if self.known.has(offset, -1) {
             return;
         }
-        let Portion { signal, format, partition, .. } = self.portion;
-        let Ok(decoded) = decode::decode(arena, record, *signal, *format) else { return };
+        let Portion { signal, input, partition, .. } = self.portion;
+        let Ok(decoded) = decode::decode_input(arena, record, *signal, input) else { return };
         let Items::Logs(logs) = decoded.items else { return };
         for mut log in logs {
             let fate = self.pipeline.process(arena, &mut log, offset, &mut self.windows);
@@ -310,7 +310,7 @@ pub(super) fn counted(plan: &Plan, log: &CommitLog, adds: Vec<FileAdd>) -> Body 
 }
 
 /// One ledger row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Row {
     partition: TopicPartition,
     timestamp: EventTime,
@@ -324,12 +324,16 @@ struct Row {
     from: i64,
     to: i64,
     version: String,
+    cost: Option<f64>,
 }
 
 impl Row {
     fn read(batch: &RecordBatch) -> Result<Vec<Self>, ArrowError> {
         let columns = Columns::of(batch)?;
         let text = |name: &str, row: usize| columns.text(name, row).to_owned();
+        let costs = batch.column_by_name(ledger::COST);
+        let costs = costs.and_then(|column| column.as_primitive_opt::<Float64Type>());
+        let costs = costs.ok_or_else(|| ArrowError::SchemaError("no costs".to_owned()))?;
         let unknown = |what: &str| ArrowError::SchemaError(format!("unknown {what} in the ledger"));
         let read = |row: usize| -> Result<Self, ArrowError> {
             let action = ACTIONS.into_iter().find(|a| a.as_str() == columns.action(row));
@@ -350,6 +354,7 @@ impl Row {
                 from,
                 to,
                 version: text(LINEAGE_PIPELINE_VERSION, row),
+                cost: costs.is_valid(row).then(|| costs.value(row)),
             })
         };
         (0..batch.num_rows()).map(read).collect()
@@ -367,6 +372,7 @@ impl Row {
             messages: self.messages,
             from_offset: self.from,
             to_offset: self.to,
+            cost: self.cost,
         };
         let TopicPartition { topic, partition } = &self.partition;
         let (partition, offset) = (*partition, self.from);
@@ -376,8 +382,14 @@ impl Row {
 }
 
 /// Actions of rows that go with the events they count.
-const ACTIONS: [Action; 5] =
-    [Action::Received, Action::Indexed, Action::Excluded, Action::DeadLetter, Action::Restored];
+const ACTIONS: [Action; 6] = [
+    Action::Received,
+    Action::Indexed,
+    Action::Excluded,
+    Action::DeadLetter,
+    Action::Sensitive,
+    Action::Restored,
+];
 
 /// The rows of one range after events have moved from excluded to indexed. The pipeline may have had other rules
 /// when the range was read: then they are taken from what it excluded of the same service, or of any.
@@ -402,10 +414,15 @@ fn moved(mut rows: Vec<Row>, back: &[RestoredLine]) -> Result<Vec<Row>, ReplayEr
             }
             // A share of the bytes; what is left of them with the last event.
             let bytes = row.bytes.saturating_mul(events) / row.events.max(1);
+            let share = events as f64 / row.events.max(1) as f64;
             row.events -= events;
             row.bytes -= bytes;
+            let saved = row.cost;
+            row.cost = saved.map(|cost| cost * (1.0 - share));
             left -= events;
-            let row = Row { events, bytes, messages: 0, ..row.clone() };
+            // What it would have cost, it costs now.
+            let cost = saved.map(|cost| cost * share);
+            let row = Row { events, bytes, messages: 0, cost, ..row.clone() };
             let restored = Row { action: Action::Restored, ..row.clone() };
             let (rule, service) = (line.index.clone(), line.service.clone());
             let indexed = Row { action: Action::Indexed, rule, service, ..row };
@@ -432,6 +449,10 @@ fn add(rows: &mut Vec<Row>, row: Row) {
         Some(known) => {
             known.events += row.events;
             known.bytes += row.bytes;
+            known.cost = match (known.cost, row.cost) {
+                (Some(known), Some(more)) => Some(known + more),
+                (known, more) => known.or(more),
+            };
         }
         None => rows.push(row),
     }
@@ -455,6 +476,7 @@ mod tests {
             from: 0,
             to: 10,
             version: "v".to_owned(),
+            cost: None,
         }
     }
 

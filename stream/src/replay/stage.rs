@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use schemas::limits::{REPLAY_FILE_ROWS, REPLAY_UNIT_BYTES, REPLAY_UNIT_MESSAGES};
 use schemas::table::Table;
 use schemas::topic::{Format, Signal};
+use stages::input::Input;
 use stages::pipeline::Pipeline;
 use stages::record::{Record, TopicPartition};
 use tokio::sync::mpsc;
@@ -243,7 +244,14 @@ impl Stage<'_> {
                     messages,
                     clock_ns: range.clock.nanos(),
                 }];
-                let unit = Unit { owner: self.owner.clone(), partitions, adds };
+                let unit = Unit {
+                    owner: self.owner.clone(),
+                    partitions,
+                    adds,
+                    kept: Vec::new(),
+                    pipeline: None,
+                    state: None,
+                };
                 last_seq =
                     self.append(log, staged, Body::Commit(Commit { units: vec![unit] })).await?;
             }
@@ -368,29 +376,29 @@ impl Cutter {
     async fn range(&mut self, range: &ReadRange, mut from: i64) -> Result<(), ReplayError> {
         self.reader.open(range, from).await?;
         let (mut records, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
-        let mut kind = (Signal::Logs, Format::Json);
+        let mut kind = (Signal::Logs, Arc::new(Input::from(Format::Json)));
         while let Some(more) = self.reader.next().await? {
             let first = more.records.first().map_or(from, |record| record.offset);
             let full = records.len() >= REPLAY_UNIT_MESSAGES || bytes >= REPLAY_UNIT_BYTES;
-            let other = kind != (more.signal, more.format);
+            let other = kind.0 != more.signal || !Arc::ptr_eq(&kind.1, &more.input);
             if !records.is_empty() && (full || other) {
                 let records = std::mem::take(&mut records);
-                self.hand_over(range, (from, first), kind, records).await?;
+                self.hand_over(range, (from, first), &kind, records).await?;
                 (from, bytes) = (first, 0);
             }
-            kind = (more.signal, more.format);
+            kind = (more.signal, more.input);
             bytes += more.records.iter().map(|record| record.payload.len()).sum::<usize>();
             records.extend(more.records);
         }
         // Whatever offsets are missing at the end belong to the last unit.
-        self.hand_over(range, (from, range.stretch.to), kind, records).await
+        self.hand_over(range, (from, range.stretch.to), &kind, records).await
     }
 
     async fn hand_over(
         &mut self,
         range: &ReadRange,
         (from, to): (i64, i64),
-        (signal, format): (Signal, Format),
+        (signal, input): &(Signal, Arc<Input>),
         records: Vec<Record>,
     ) -> Result<(), ReplayError> {
         let partition = range.stretch.partition.clone();
@@ -398,7 +406,8 @@ impl Cutter {
             Some(old) => Some(old.of(&partition, from, to).await?),
             None => None,
         };
-        let portion = Portion { partition, signal, format, from, to, records, old };
+        let (signal, input) = (*signal, Input::clone(input));
+        let portion = Portion { partition, signal, input, from, to, records, old };
         // Nobody receives when the replay has ended.
         self.sender.send(Ok(portion)).await.map_err(|_| ReplayError::Stopped)
     }

@@ -88,7 +88,7 @@ fn produce(log: &MemoryLog, partition: i32, lines: i64) {
 
 fn topics() -> Vec<Topic> {
     let name = schemas::topic::LOGS.to_owned();
-    vec![Topic { name, signal: Signal::Logs, format: Format::Raw }]
+    vec![Topic { name, signal: Signal::Logs, input: Format::Raw.into() }]
 }
 
 /// A live worker reads everything there is.
@@ -274,7 +274,8 @@ fn expected(ends: &[i64], reads_odd: bool) -> (i64, f64) {
 
 async fn compact(store: &Arc<dyn ObjectStore>) {
     let settings = crate::upkeep::Settings::default();
-    let mut keeper = Keeper::new(world(store), settings, "test".to_owned());
+    let mut keeper =
+        Keeper::new(world(store), schemas::publish::LIVE_PIPELINE, settings, "test".to_owned());
     let tables = Table::ALL.to_vec();
     let scope = Scope { tables, dry_run: false, publish: true, delete: None };
     keeper.pass(&scope, &|_| ()).await.expect("compacts");

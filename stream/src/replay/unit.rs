@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use schemas::table::Table;
-use schemas::topic::{Format, Signal};
+use schemas::topic::Signal;
+use stages::input::Input;
 use stages::pipeline::Pipeline;
 use stages::record::{Record, TopicPartition};
 
@@ -24,8 +25,8 @@ pub struct Portion {
     pub partition: TopicPartition,
     /// What it carries.
     pub signal: Signal,
-    /// Format of messages without a `content-type` header.
-    pub format: Format,
+    /// How messages are read that do not say so in a `content-type` header.
+    pub input: Input,
     /// First offset.
     pub from: i64,
     /// One past the last.
@@ -50,14 +51,15 @@ pub struct Processed {
 /// # Errors
 /// Columns do not fit together, or a record crashes the lane even unread.
 pub fn process(pipeline: &Arc<Pipeline>, portion: Portion) -> Result<Processed, ReplayError> {
-    let Portion { partition, signal, format, from, to, records, old } = portion;
+    let Portion { partition, signal, input, from, to, records, old } = portion;
     let batch = Batch { partition: partition.clone(), records };
     let suspects = Arc::new(Suspects::default());
     let part = loop {
         let mut lane =
             Lane::new(Arc::clone(pipeline), Share::of(1)).with_suspects(Arc::clone(&suspects));
         let partition = partition.clone();
-        lane.assign(Assigned { partition, signal, format, next_offset: from, clock: None });
+        let input = input.clone();
+        lane.assign(Assigned { partition, signal, input, next_offset: from, clock: None });
         lane.process(&batch);
         match lane.crash() {
             None => {
@@ -72,7 +74,7 @@ pub fn process(pipeline: &Arc<Pipeline>, portion: Portion) -> Result<Processed, 
     let diff = match old {
         None => None,
         Some(old) => {
-            let own = compare::Own::of(&batch.records, signal, format);
+            let own = compare::Own::of(&batch.records, signal, &input);
             Some(compare::compare(&old, &part.batches, &own)?)
         }
     };

@@ -1,6 +1,7 @@
 //! Files of one hour -> one sorted file with the same rows. Nothing refers to the new file yet; it
 //! is read back and compared before anything does.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
@@ -22,6 +23,7 @@ use schemas::time::EventHour;
 use tokio_util::sync::CancellationToken;
 
 use super::fingerprint::Fingerprint;
+use super::indexes;
 use super::merge::{Input, Merge, Order};
 use super::plan::Group;
 use crate::clock::{Clock, Entropy};
@@ -95,8 +97,14 @@ pub(crate) struct Rewriter {
 pub(crate) type Keeps = dyn Fn(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send + Sync;
 
 impl Rewriter {
-    /// Writes the rows of the group's files, merged, into a new file; reads it back; compares.
-    pub(super) async fn merge(&self, table: Table, group: &Group) -> Result<FileAdd, RewriteError> {
+    /// Writes the rows of the group's files, merged, into a new file, but for those of `gone` indexes;
+    /// reads it back; compares.
+    pub(super) async fn merge(
+        &self,
+        table: Table,
+        group: &Group,
+        gone: &BTreeSet<String>,
+    ) -> Result<FileAdd, RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
         // What is decoded at once is shared among the files.
         let share = MERGE_BATCH_BYTES / group.files.len().max(1);
@@ -106,10 +114,11 @@ impl Rewriter {
             .try_collect()
             .await?;
         let mut merge = Merge::open(table, Order::File, inputs).await.map_err(columns)?;
-        let name = files::relative_path(group.hour, "compact", self.entropy.bits());
+        let what = if gone.is_empty() { "compact" } else { "retain" };
+        let name = files::relative_path(group.hour, what, self.entropy.bits());
         let properties = self.properties(table, &name, group.rows())?;
         let mut output = self.create(table, &name, properties)?;
-        let done = self.copy(table, &mut merge, &mut output).await;
+        let done = self.copy(table, &mut merge, gone, &mut output).await;
         let (fingerprint, stats) = match done {
             Ok(done) => done,
             Err(error) => {
@@ -118,8 +127,10 @@ impl Rewriter {
             }
         };
         let size = output.finish().await?;
-        self.compare(table, &name, group.rows(), fingerprint).await?;
-        self.add(table, name, group.hour, (size, group.rows()), &stats)
+        let copied = i64::try_from(fingerprint.rows).unwrap_or(i64::MAX);
+        let rows = if gone.is_empty() { group.rows() } else { copied };
+        self.compare(table, &name, rows, fingerprint).await?;
+        self.add(table, name, group.hour, (size, rows), &stats)
     }
 
     /// Writes those rows of a file that stay into a new file, in their order; reads it back; compares. `rows` of
@@ -188,11 +199,15 @@ impl Rewriter {
         &self,
         table: Table,
         merge: &mut Merge,
+        gone: &BTreeSet<String>,
         output: &mut Output,
     ) -> Result<(Fingerprint, Statistics), RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
         let (mut fingerprint, mut stats) = (Fingerprint::default(), Statistics::default());
-        while let Some(rows) = merge.next().await.map_err(columns)? {
+        while let Some(mut rows) = merge.next().await.map_err(columns)? {
+            if !gone.is_empty() {
+                rows = indexes::without(&rows, gone).map_err(columns)?;
+            }
             if self.stop.is_cancelled() {
                 return Err(RewriteError::Stopped);
             }
@@ -218,12 +233,7 @@ impl Rewriter {
         let batch = (share.min(MAX_READ_BATCH_BYTES) / row_bytes).clamp(1, MERGE_BATCH_ROWS);
         let reader = builder.with_batch_size(batch).build().map_err(wrap)?;
         let schema = table.file_schema();
-        let rows = reader.map(move |batch| {
-            let (_, columns, rows) = batch?.into_parts();
-            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-            // Fails where a file has other columns than the table.
-            RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
-        });
+        let rows = reader.map(move |batch| files::as_table(&schema, batch?));
         Ok(futures::stream::iter(rows).boxed())
     }
 
@@ -254,8 +264,8 @@ impl Rewriter {
         Ok(Output { writer, key, store: Arc::clone(&self.store) })
     }
 
-    /// The new file, read from storage, must hold what the old ones said they hold and what was
-    /// read from them.
+    /// The new file, read from storage, must hold as many rows as it should, and those that were
+    /// read from the old ones.
     pub(crate) async fn compare(
         &self,
         table: Table,

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemas::limits::DELETE_INTERVAL_SECONDS;
+use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
@@ -45,7 +45,7 @@ impl Upkeep {
             stop: stop.clone(),
         };
         let settings = config.upkeep.clone();
-        let keeper = Keeper::new(outside, settings.clone(), author);
+        let keeper = Keeper::new(outside, LIVE_PIPELINE, settings.clone(), author);
         Self { keeper, settings, clock: Arc::clone(&world.clock), board, appended, stop }
     }
 
@@ -70,7 +70,7 @@ impl Upkeep {
                 continue;
             }
             let now = self.clock.monotonic();
-            let interval = Duration::from_secs(DELETE_INTERVAL_SECONDS);
+            let interval = self.settings.delete_interval;
             let is_due = now.saturating_sub(looked_for_garbage) >= interval;
             if is_due {
                 looked_for_garbage = now;
@@ -81,7 +81,12 @@ impl Upkeep {
     }
 
     async fn pass(&mut self, delete: Option<Duration>) {
-        let scope = Scope { tables: Table::ALL.to_vec(), dry_run: false, publish: false, delete };
+        let scope = Scope {
+            tables: Table::of(LIVE_PIPELINE).collect(),
+            dry_run: false,
+            publish: false,
+            delete,
+        };
         let appended = Arc::clone(&self.appended);
         let progress = move |step: Step| {
             tracing::info!("{step}");

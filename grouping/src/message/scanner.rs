@@ -1,0 +1,165 @@
+//! The scan: text into words, values and what stands between them, in one pass.
+//!
+//! A *chunk* is a run of bytes without space, quote, bracket or comma. Most chunks hold no digit, no
+//! slash and no `@`: they are words, and one table look-up per byte has told so.
+
+use super::class::{AT, BACKSLASH, BREAK, CHUNK, COLON, DIGIT, DOT, QUOTE, SLASH, SPACE, of};
+use super::token;
+use super::value::Shape;
+
+/// Longest quoted text that counts as one value, in bytes: a lone quote must not swallow the rest.
+const MAX_QUOTED: usize = 512;
+
+/// Takes the parts in order; together they are the text.
+pub(super) trait Sink {
+    /// White space and punctuation.
+    fn gap(&mut self, gap: &str);
+    /// A word, which stays.
+    fn word(&mut self, word: &str);
+    /// A value; without a shape it is worked out from the text.
+    fn value(&mut self, raw: &str, shape: Option<Shape>);
+}
+
+/// Scans `text`.
+pub(super) fn scan(text: &str, sink: &mut impl Sink) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let class = of(bytes[at]);
+        at = if class & CHUNK != 0 {
+            chunk(text, at, sink)
+        } else if class == QUOTE {
+            quoted(text, at, sink)
+        } else {
+            let end = run(bytes, at, SPACE | BREAK).0;
+            sink.gap(&text[at..end]);
+            end
+        };
+    }
+}
+
+/// The end of the run of `classes` at `at`, and all classes in it.
+#[inline]
+fn run(bytes: &[u8], at: usize, classes: u16) -> (usize, u16) {
+    let (mut end, mut seen) = (at, 0);
+    while end < bytes.len() {
+        let class = of(bytes[end]);
+        if class & classes == 0 {
+            break;
+        }
+        seen |= class;
+        end += 1;
+    }
+    (end, seen)
+}
+
+/// A chunk and, after `=`, the value it is given. Returns where it ends.
+fn chunk(text: &str, at: usize, sink: &mut impl Sink) -> usize {
+    let bytes = text.as_bytes();
+    let (mut end, mut seen) = run(bytes, at, CHUNK);
+    // An apostrophe within a word is a letter: `can't`.
+    while bytes.get(end) == Some(&b'\'')
+        && bytes[end - 1].is_ascii_alphabetic()
+        && bytes.get(end + 1).is_some_and(u8::is_ascii_alphabetic)
+    {
+        let (next, more) = run(bytes, end + 1, CHUNK);
+        (end, seen) = (next, seen | more);
+    }
+    let chunk = &text[at..end];
+    if seen & (SLASH | BACKSLASH) != 0
+        && let Some(shape) = token::location(chunk, seen)
+    {
+        let end = location_end(bytes, end);
+        sink.value(&text[at..end], Some(shape));
+        return end;
+    }
+    if seen & (DIGIT | AT | DOT | COLON) == 0 {
+        plain(text, at, end, sink);
+    } else {
+        token::emit(chunk, seen, sink);
+    }
+    if bytes.get(end) == Some(&b'=') { assigned(text, end, sink) } else { end }
+}
+
+/// A chunk of letters; the name of a month or day before a number is part of a date.
+fn plain(text: &str, at: usize, end: usize, sink: &mut impl Sink) {
+    let bytes = text.as_bytes();
+    let word = &text[at..end];
+    let dated = end - at == 3
+        && bytes.get(end) == Some(&b' ')
+        && bytes.get(end + 1).is_some_and(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+        && token::is_calendar_name(word);
+    if dated {
+        sink.value(word, Some(Shape::Date));
+    } else if word.bytes().any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80) {
+        sink.word(word);
+    } else {
+        sink.gap(word);
+    }
+}
+
+/// Addresses and paths go on where chunks end: `?a=b,c` and `date=2024-01-01/part.parquet`.
+fn location_end(bytes: &[u8], mut end: usize) -> usize {
+    while end < bytes.len() {
+        let class = of(bytes[end]);
+        let within = class & CHUNK != 0
+            || matches!(bytes[end], b'=' | b'!' | b'*' | b';' | b'{' | b'}')
+            || (bytes[end] == b',' && bytes.get(end + 1).is_some_and(|b| of(*b) & CHUNK != 0));
+        if !within {
+            break;
+        }
+        end += 1;
+    }
+    // Punctuation at the end belongs to the sentence.
+    while matches!(bytes[end - 1], b'.' | b':' | b'!' | b'?' | b';') {
+        end -= 1;
+    }
+    end
+}
+
+/// `=` and the value after it. Returns where it ends.
+fn assigned(text: &str, equals: usize, sink: &mut impl Sink) -> usize {
+    let bytes = text.as_bytes();
+    let start = equals + 1;
+    sink.gap(&text[equals..start]);
+    match bytes.get(start) {
+        None => sink.value("", Some(Shape::Value)),
+        Some(b'=' | b'>' | b'~') | Some(b'(' | b'[' | b'{' | b'<') => {}
+        Some(byte) if of(*byte) == QUOTE => return quoted(text, start, sink),
+        Some(_) => {
+            let end = run(bytes, start, CHUNK).0;
+            sink.value(&text[start..end], (end == start).then_some(Shape::Value));
+            return end;
+        }
+    }
+    start
+}
+
+/// Quoted text is a value; a quoted JSON key stays. A quote without its partner is punctuation.
+fn quoted(text: &str, at: usize, sink: &mut impl Sink) -> usize {
+    let bytes = text.as_bytes();
+    let quote = bytes[at];
+    let limit = bytes.len().min(at + 1 + MAX_QUOTED);
+    let inside = &bytes[at + 1..limit];
+    let closing = memchr::memchr_iter(quote, inside).find(|found| {
+        let after = inside.get(found + 1).or(bytes.get(at + 2 + found));
+        let escaped = *found > 0 && inside[found - 1] == b'\\';
+        let apostrophe = quote == b'\'' && after.is_some_and(u8::is_ascii_alphanumeric);
+        !escaped && !apostrophe
+    });
+    let Some(length) = closing else {
+        sink.gap(&text[at..=at]);
+        return at + 1;
+    };
+    let (start, end) = (at + 1, at + 1 + length);
+    let is_key = bytes.get(end + 1) == Some(&b':')
+        && inside[..length].iter().all(|byte| *byte == b'_' || byte.is_ascii_alphabetic());
+    if is_key && length > 0 {
+        sink.gap(&text[at..start]);
+        sink.word(&text[start..end]);
+        sink.gap(&text[end..=end]);
+    } else {
+        sink.value(&text[at..=end], Some(Shape::Quoted));
+    }
+    end + 1
+}

@@ -1,0 +1,373 @@
+//! From a claim to its loss: what came is counted, what was decided is followed, and each step is one record.
+//! Any failure ends the session; the next one begins where the log stands.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use issues::decision::Decided;
+use issues::monitor::Evaluation;
+use issues::outbox::Fate;
+use issues::tracker::{Change, Tracker};
+use schemas::limits::{MAX_ISSUE_UNIT_RECORDS, MAX_QUIET_RECORDS};
+use schemas::publish::{ISSUES_PIPELINE, LIVE_PIPELINE};
+use schemas::table::Table;
+
+use super::postman::Attempts;
+use super::runner::{Config, World};
+use super::source::{self, News};
+use super::state::{self, StateWriter};
+use super::{partition, rows};
+use crate::commit_log::Layout;
+use crate::commit_log::head::Head;
+use crate::commit_log::log::{CommitLog, Entry, LogError};
+use crate::commit_log::record::{
+    Body, Claim, ClaimedPartition, Commit, Decision, Operator, StateRef, Unit, UnitPartition,
+};
+use crate::files::FileWriter;
+use crate::table::delta::{PublishedTable, TableError};
+use crate::table::publication::Publication;
+
+/// Why a session ended.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("issues: {0}")]
+pub struct Error(pub String);
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<TableError> for Error {
+    fn from(error: TableError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing was there.
+    Idle,
+    /// A record was written.
+    Did,
+    /// Another worker has claimed the pipeline.
+    Lost,
+}
+
+/// Where our own work stands.
+#[derive(Debug)]
+struct Position {
+    generation: u64,
+    last_seq: u64,
+    /// First record of the first pipeline that no unit of ours has.
+    next: u64,
+}
+
+/// One claim's work.
+pub(super) struct Session {
+    owner: String,
+    live: CommitLog,
+    own: CommitLog,
+    tables: BTreeMap<Table, PublishedTable>,
+    unpublished: BTreeMap<Table, Vec<Publication>>,
+    pub(super) tracker: Tracker,
+    state: Option<StateRef>,
+    position: Position,
+    /// Records of the first pipeline not yet taken in.
+    queue: VecDeque<Entry>,
+    /// One past the last record taken in.
+    seen: u64,
+    /// Decisions not yet followed.
+    decisions: VecDeque<Operator>,
+    writer: StateWriter,
+    files: FileWriter,
+    attempts: Attempts,
+    units: u64,
+}
+
+/// What a step found before it is committed.
+#[derive(Default)]
+struct Found {
+    any: bool,
+    fates: Vec<Fate>,
+    changes: Vec<Change>,
+}
+
+impl Session {
+    /// Opens tables and logs, claims, and reads the state.
+    pub(super) async fn open(world: &World, config: &Config) -> Result<Self, Error> {
+        let mut tables = BTreeMap::new();
+        for table in Table::of(ISSUES_PIPELINE) {
+            let open = PublishedTable::open(
+                Arc::clone(&config.store),
+                table,
+                ISSUES_PIPELINE,
+                Arc::clone(&world.clock),
+                Arc::clone(&world.entropy),
+                world.backoff,
+            );
+            tables.insert(table, open.await?);
+        }
+        let cursors = tables.iter().map(|(table, open)| (*table, open.cursor())).collect();
+        let newest = recover(world, config, ISSUES_PIPELINE, |_| true).await?.0;
+        let from = newest.head().state.as_ref().map_or(0, |state| state.decisions_from);
+        let usable = |head: &Head| head.next_seq <= from && head.is_published_at(&cursors);
+        let (mut own, mut entries) = recover(world, config, ISSUES_PIPELINE, usable).await?;
+        let known = own.head().partitions.get(&partition()).map(|known| known.next_offset);
+        let next = known.and_then(|next| u64::try_from(next).ok());
+        let (live, queue) = live(world, config, next).await?;
+        let start = next.unwrap_or_else(|| {
+            queue.front().map_or(live.head().next_seq, |entry| entry.record.seq)
+        });
+        let owner = format!("{:032x}", world.entropy.bits());
+        let ids: BTreeMap<Table, String> =
+            tables.iter().map(|(table, open)| (*table, open.id().to_owned())).collect();
+        let claim = |head: &Head| {
+            let known = head.partitions.get(&partition());
+            let begin = i64::try_from(start).unwrap_or(i64::MAX);
+            Body::Claim(Claim {
+                owner: owner.clone(),
+                cluster_id: None,
+                tables: ids.clone(),
+                partitions: vec![ClaimedPartition {
+                    partition: partition(),
+                    generation: known.map_or(1, |known| known.generation.saturating_add(1)),
+                    start_offset: known.map_or(begin, |known| known.next_offset),
+                }],
+            })
+        };
+        entries.extend(own.append(claim).await?);
+        // The former owner may have gone on until just now: what counts is the log with our claim in it.
+        let head = own.head();
+        let position = head.partitions.get(&partition());
+        let position = position.ok_or_else(|| Error("the claim had no effect".to_owned()))?;
+        let position = Position {
+            generation: position.generation,
+            last_seq: position.last_seq,
+            next: u64::try_from(position.next_offset).unwrap_or(start),
+        };
+        let state = head.state.clone();
+        let tracker = state::load(&config.store, state.as_ref(), config.settings.clone()).await?;
+        let (store, entropy) = (Arc::clone(&config.store), Arc::clone(&world.entropy));
+        let clock = Arc::clone(&world.clock);
+        let backoff = world.backoff;
+        let mut session = Self {
+            owner,
+            live,
+            own,
+            tables,
+            unpublished: BTreeMap::new(),
+            tracker,
+            state,
+            seen: position.next,
+            queue,
+            position,
+            decisions: VecDeque::new(),
+            writer: StateWriter { store: store.clone(), entropy: entropy.clone(), backoff },
+            files: FileWriter { store, clock, entropy, backoff },
+            attempts: Attempts::new(Arc::clone(&config.postman)),
+            units: 0,
+        };
+        session.follow(&entries).await?;
+        let old = world.clock.unix_millis().saturating_sub(3_600_000);
+        let orphans = session.writer.orphans(session.state.as_ref(), old).await;
+        session.writer.delete(&orphans).await;
+        Ok(session)
+    }
+
+    /// Takes in what is there, and commits it. `now` is the wall clock, microseconds.
+    pub(super) async fn step(
+        &mut self,
+        now: i64,
+        evaluations: &[Evaluation],
+    ) -> Result<Step, Error> {
+        let entries = self.own.catch_up().await?;
+        if !self.follow(&entries).await? {
+            return Ok(Step::Lost);
+        }
+        self.queue.extend(self.live.catch_up().await?);
+        let mut found = Found::default();
+        for (id, attempt) in self.attempts.ended() {
+            found.fates.extend(self.tracker.outbox.tried(&id, &attempt, now));
+        }
+        self.take_in(&mut found).await?;
+        for evaluation in evaluations {
+            found.any |= self.tracker.judge(evaluation);
+        }
+        let decisions_from = self.own.head().next_seq;
+        while let Some(operator) = self.decisions.pop_front() {
+            found.any = true;
+            self.decide(&operator);
+        }
+        found.any |= !found.fates.is_empty() || self.tracker.outbox.is_due(now);
+        self.tracker.tick(now);
+        found.changes = self.tracker.take_changes(now);
+        found.any |= !found.changes.is_empty();
+        let quiet = self.seen.saturating_sub(self.position.next);
+        if !found.any && quiet < MAX_QUIET_RECORDS {
+            self.attempts.begin(&self.tracker.outbox, now);
+            return Ok(Step::Idle);
+        }
+        if !self.commit(&found, decisions_from).await? {
+            return Ok(Step::Lost);
+        }
+        self.attempts.begin(&self.tracker.outbox, now);
+        Ok(Step::Did)
+    }
+
+    async fn take_in(&mut self, found: &mut Found) -> Result<(), Error> {
+        for _ in 0..MAX_ISSUE_UNIT_RECORDS {
+            let Some(entry) = self.queue.pop_front() else { return Ok(()) };
+            if entry.record.seq < self.seen {
+                continue;
+            }
+            self.seen = entry.record.seq.saturating_add(1);
+            let clock = source::clock(&entry).unwrap_or_else(|| self.tracker.clock());
+            match source::read(&self.files.store, &entry).await? {
+                News::None => self.tracker.apply(&issues::occurrence::Deltas::default(), clock),
+                News::Came(deltas) => {
+                    found.any = true;
+                    self.tracker.apply(&deltas, clock);
+                }
+                News::Regrouped { removed, added, moves } => {
+                    found.any = true;
+                    self.tracker.regroup(&removed, &added, &moves);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, operator: &Operator) {
+        let Decision::Issues { decision, at_micros } = &operator.decision else { return };
+        let decided =
+            Decided { decision, at: *at_micros, by: &operator.by, reason: &operator.reason };
+        if let Err(error) = self.tracker.decide(&decided) {
+            // Two people at once; the first one's decision stands.
+            tracing::warn!(%error, by = operator.by, "a decision about issues means nothing any more");
+        }
+    }
+
+    /// One record: rows, state, and where we are. False: another worker has claimed the pipeline.
+    async fn commit(&mut self, found: &Found, decisions_from: u64) -> Result<bool, Error> {
+        self.units += 1;
+        let short = self.owner.get(..8).unwrap_or_default();
+        let plans = rows::plans(&found.changes, &found.fates)
+            .map_err(|error| Error(format!("cannot build columns: {error}")))?;
+        let adds = self.files.write(&format!("issues-{short}-{}", self.units), plans).await;
+        let adds = adds.map_err(|error| Error(error.to_string()))?;
+        let state =
+            self.writer.write(self.state.as_ref(), &mut self.tracker, decisions_from).await?;
+        let offset = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
+        let unit = Unit {
+            owner: self.owner.clone(),
+            partitions: vec![UnitPartition {
+                partition: partition(),
+                generation: self.position.generation,
+                parent_seq: self.position.last_seq,
+                from_offset: offset(self.position.next),
+                to_offset: offset(self.seen),
+                messages: offset(self.seen.saturating_sub(self.position.next)),
+                clock_ns: self.tracker.clock().saturating_mul(1_000),
+            }],
+            adds,
+            kept: Vec::new(),
+            pipeline: None,
+            state: Some(state.clone()),
+        };
+        let body = Body::Commit(Commit { units: vec![unit] });
+        let entries = match self.own.append(|_| body.clone()).await {
+            Ok(entries) => entries,
+            Err(LogError::Rejected(reason)) => {
+                tracing::warn!(%reason, "issues: another worker goes on with them");
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.position.last_seq = self.own.head().next_seq.saturating_sub(1);
+        self.position.next = self.seen;
+        let dropped = state::dropped(self.state.as_ref(), &state);
+        self.state = Some(state);
+        self.writer.delete(&dropped).await;
+        self.follow(&entries).await
+    }
+
+    /// Collects decisions and publishes what the records name. False: they claim the pipeline for another worker.
+    async fn follow(&mut self, entries: &[Entry]) -> Result<bool, Error> {
+        let known = self.state.as_ref().map_or(0, |state| state.decisions_from);
+        for entry in entries {
+            if let Body::Operator(operator) = &entry.record.body
+                && entry.folded.rejected.is_empty()
+                && entry.record.seq >= known
+            {
+                self.decisions.push_back(operator.clone());
+            }
+            for (table, publication) in Publication::of(entry) {
+                self.unpublished.entry(table).or_default().push(publication);
+            }
+        }
+        for (table, publications) in &mut self.unpublished {
+            let Some(open) = self.tables.get_mut(table).filter(|_| !publications.is_empty()) else {
+                continue;
+            };
+            match open.publish(publications).await {
+                Ok(_) => publications.clear(),
+                Err(error @ TableError::Replaced { .. }) => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "published later; what is committed is safe"),
+            }
+        }
+        let head = self.own.head().partitions.get(&partition());
+        Ok(head.is_some_and(|head| head.generation == self.position.generation))
+    }
+
+    /// Records of the first pipeline not taken in yet.
+    pub(super) fn lag(&self) -> u64 {
+        self.live.head().next_seq.saturating_sub(self.seen)
+    }
+
+    /// Whether nothing is being sent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.attempts.is_idle()
+    }
+
+    /// First record of the first pipeline not taken in.
+    pub(super) fn seen(&self) -> u64 {
+        self.seen
+    }
+}
+
+async fn recover(
+    world: &World,
+    config: &Config,
+    pipeline: &str,
+    usable: impl Fn(&Head) -> bool,
+) -> Result<(CommitLog, Vec<Entry>), Error> {
+    let log = CommitLog::recover(
+        Arc::clone(&config.store),
+        Layout::new(pipeline),
+        Arc::clone(&world.clock),
+        Arc::clone(&world.entropy),
+        world.backoff,
+        usable,
+    );
+    Ok(log.await?)
+}
+
+/// The first pipeline's log, with all records from `next` on; from the first that could name errors, where the
+/// second pipeline is new.
+async fn live(
+    world: &World,
+    config: &Config,
+    next: Option<u64>,
+) -> Result<(CommitLog, VecDeque<Entry>), Error> {
+    let usable = |head: &Head| match next {
+        Some(next) => head.next_seq <= next,
+        None => {
+            head.tables.get(&Table::ErrorEvents).is_none_or(|table| table.last_add_seq.is_none())
+        }
+    };
+    let (log, entries) = recover(world, config, LIVE_PIPELINE, usable).await?;
+    let is_new = |entry: &Entry| next.is_none_or(|next| entry.record.seq >= next);
+    Ok((log, entries.into_iter().filter(is_new).collect()))
+}

@@ -1,0 +1,237 @@
+//! Both pipelines on one store: what comes in is counted once, told once, and decided by people, whatever dies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use issues::decision::Decision;
+use issues::issue::State;
+use issues::message::Format;
+use issues::outbox::{Attempt, Message};
+use issues::settings::{Recipient, Settings};
+use issues::tracker::Tracker;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use schemas::publish::ISSUES_PIPELINE;
+use schemas::table::Table;
+use schemas::time::EventTime;
+use schemas::topic::{Format as PayloadFormat, Signal};
+
+use super::runner::{self, World};
+use super::{Config, Postman, desk};
+use crate::clock::{Clock as _, System};
+use crate::commit_log::log::TEST_BACKOFF;
+use crate::fault_store::{FaultStore, Rule};
+use crate::fixture;
+use crate::operator::Decider;
+use crate::source::memory::MemoryLog;
+use crate::table::delta::PublishedTable;
+use crate::worker;
+use stages::record::Record;
+
+/// Longer than anything here takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Remembers what it was given, by idempotency key.
+#[derive(Debug, Default)]
+struct Heard(Mutex<BTreeMap<String, Message>>);
+
+impl Heard {
+    fn kinds(&self) -> Vec<String> {
+        let heard = self.0.lock().expect("unpoisoned");
+        let mut kinds: Vec<String> = heard.values().map(|message| message.kind.clone()).collect();
+        kinds.sort();
+        kinds
+    }
+}
+
+#[async_trait]
+impl Postman for Heard {
+    async fn send(&self, message: &Message) -> Attempt {
+        self.0.lock().expect("unpoisoned").insert(message.id.clone(), message.clone());
+        Attempt::Sent(200)
+    }
+}
+
+fn settings() -> Settings {
+    let recipients = vec![Recipient::of_all("hook", Format::Webhook)];
+    Settings { recipients, ..Settings::default() }
+}
+
+fn start(store: &Arc<dyn ObjectStore>, heard: &Arc<Heard>) -> super::Running {
+    let system = System::shared();
+    let world = World {
+        clock: system.clone(),
+        entropy: system,
+        backoff: TEST_BACKOFF,
+        lease: Duration::from_millis(300),
+    };
+    let config = Config {
+        store: Arc::clone(store),
+        settings: settings(),
+        postman: heard.clone(),
+        lease: None,
+        epoch: Duration::from_millis(20),
+        upkeep: crate::upkeep::Settings::default(),
+        notes: None,
+    };
+    runner::start_in(world, config)
+}
+
+async fn worker(store: &Arc<dyn ObjectStore>, log: &MemoryLog) -> worker::Running {
+    let config = worker::Config {
+        brokers: String::new(),
+        properties: Vec::new(),
+        topics: vec![worker::Topic {
+            name: schemas::topic::LOGS.to_owned(),
+            signal: Signal::Logs,
+            input: PayloadFormat::Json.into(),
+        }],
+        store: Arc::clone(store),
+        store_name: "test store".to_owned(),
+        pipeline: fixture::pipeline(),
+        epoch: Duration::from_millis(20),
+        threads: 2,
+        sharing: None,
+        upkeep: crate::upkeep::Settings::default(),
+        notes: None,
+    };
+    worker::start_from(config, Box::new(log.open())).await.expect("the worker starts")
+}
+
+/// So many errors of a kind, now.
+fn produce(log: &MemoryLog, partition: i32, kind: &str, version: &str, count: usize) {
+    let now = System::shared().unix_millis();
+    let payload = format!(
+        r#"{{"service":"job","version":"{version}","status":"error","message":"{kind} happened","error.kind":"{kind}","error.message":"{kind} happened"}}"#
+    );
+    let record = || Record {
+        timestamp: EventTime::from_millis(now).expect("a time"),
+        payload: payload.clone().into_bytes(),
+        ..Record::default()
+    };
+    let records = (0..count).map(|_| record()).collect();
+    log.append(&fixture::partition(partition), records);
+}
+
+/// Counts by type of error.
+fn counts(tracker: &Tracker) -> BTreeMap<String, u64> {
+    tracker.issues().map(|issue| (issue.kind.clone(), issue.seen.count)).collect()
+}
+
+async fn until(
+    what: &str,
+    store: &Arc<dyn ObjectStore>,
+    done: impl Fn(&Tracker) -> bool,
+) -> Tracker {
+    let wait = async {
+        loop {
+            match desk::read(store).await {
+                Ok(tracker) if done(&tracker) => return tracker,
+                _ => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("still waiting: {what}"))
+}
+
+fn expected(counts: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    counts.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_of_all_partitions_are_counted_and_told_once_and_a_resolved_one_comes_back_once() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let (log, heard) = (MemoryLog::new(), Arc::new(Heard::default()));
+    for partition in 0..3 {
+        produce(&log, partition, "A", "1", 50);
+        produce(&log, partition, "B", "1", 7);
+    }
+    let (worker, running) = (worker(&store, &log).await, start(&store, &heard));
+    let all = expected(&[("A", 150), ("B", 21)]);
+    let tracker = until("the counts", &store, |tracker| counts(tracker) == all).await;
+    let id = tracker.issues().find(|issue| issue.kind == "A").expect("there").id.clone();
+    let decider = Decider { by: "ann".to_owned(), reason: "fixed".to_owned() };
+    let resolve = Decision::State { issue: id.clone(), state: State::Resolved };
+    let after = desk::decide(&store, resolve, &decider).await.expect("recorded");
+    assert_eq!(after.get(&id).map(|issue| issue.state), Some(State::Resolved));
+    produce(&log, 0, "A", "1", 5);
+    until("five more", &store, |tracker| counts(tracker)["A"] == 155).await;
+    assert_eq!(
+        desk::read(&store).await.expect("reads").get(&id).map(|i| i.state),
+        Some(State::Resolved)
+    );
+    for partition in 0..3 {
+        produce(&log, partition, "A", "2", 5);
+    }
+    let back = |tracker: &Tracker| counts(tracker)["A"] == 170;
+    let tracker = until("the newer version", &store, back).await;
+    let issue = tracker.get(&id).expect("there");
+    assert_eq!(issue.state, State::ForReview);
+    assert_eq!(issue.regression.as_ref().map(|found| found.version.as_str()), Some("2"));
+    worker.drain(DEADLINE).await.expect("drains");
+    running.drain(DEADLINE).await.expect("drains");
+    assert_eq!(heard.kinds(), ["new_issue", "new_issue", "regression"]);
+    let system = System::shared();
+    let table = Table::ErrorIssueHistory;
+    let table =
+        PublishedTable::open(store, table, ISSUES_PIPELINE, system.clone(), system, TEST_BACKOFF);
+    assert!(!table.await.expect("opens").files().expect("lists").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_at_any_write_counts_and_tells_nothing_twice() {
+    let (inner, log): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), MemoryLog::new());
+    produce(&log, 0, "A", "1", 40);
+    produce(&log, 1, "B", "1", 3);
+    let worker = worker(&inner, &log).await;
+    let heard = Arc::new(Heard::default());
+    let (mut total, mut deaths) = (40, 0);
+    for write in 0..24 {
+        let rule = if write % 2 == 0 { Rule::DieAt(write) } else { Rule::DieAfter(write) };
+        let store = Arc::new(FaultStore::new(inner.clone(), vec![rule]));
+        let running = start(&(store.clone() as Arc<dyn ObjectStore>), &heard);
+        produce(&log, 0, "A", "1", 10);
+        total += 10;
+        let life = async {
+            while !store.dead() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        // One with few writes to make outlives the rule: then it is dropped as it is.
+        deaths += usize::from(tokio::time::timeout(Duration::from_secs(2), life).await.is_ok());
+        drop(running);
+    }
+    assert!(deaths > 10, "only {deaths} deaths");
+    let running = start(&inner, &heard);
+    let all = expected(&[("A", total), ("B", 3)]);
+    until("the counts", &inner, |tracker| counts(tracker) == all).await;
+    worker.drain(DEADLINE).await.expect("drains");
+    running.drain(DEADLINE).await.expect("drains");
+    assert_eq!(counts(&desk::read(&inner).await.expect("reads")), all);
+    assert_eq!(heard.kinds(), ["new_issue", "new_issue"]);
+    let problems = crate::fsck::fsck(&inner, ISSUES_PIPELINE, 0).await.expect("checks").problems;
+    assert_eq!(problems.kept, [], "the log and the tables of the issues agree");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_at_once_count_nothing_twice() {
+    let (store, log): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), MemoryLog::new());
+    produce(&log, 0, "A", "1", 10);
+    let worker = worker(&store, &log).await;
+    let heard = Arc::new(Heard::default());
+    let (one, other) = (start(&store, &heard), start(&store, &heard));
+    for step in 0..20 {
+        produce(&log, step % 2, "A", "1", 10);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    until("the counts", &store, |tracker| counts(tracker) == expected(&[("A", 210)])).await;
+    worker.drain(DEADLINE).await.expect("drains");
+    drop(one);
+    other.drain(DEADLINE).await.expect("drains");
+    assert_eq!(counts(&desk::read(&store).await.expect("reads")), expected(&[("A", 210)]));
+    assert_eq!(heard.kinds(), ["new_issue"]);
+    let keys: BTreeSet<String> = heard.0.lock().expect("unpoisoned").keys().cloned().collect();
+    assert_eq!(keys.len(), 1);
+}
