@@ -11,9 +11,10 @@ use stages::pipeline::Pipeline;
 use stream::clock::{Clock as _, System};
 use stream::commit_log::log::BACKOFF;
 use stream::kafka::KafkaSource;
+use stream::replay::archived::{self, ArchiveReader};
 use stream::replay::choose::Asked;
-use stream::replay::plan::{self, Plan, Request, Work};
-use stream::replay::reader::SourceReader;
+use stream::replay::plan::{self, Files, Origin, Plan, Request, Work};
+use stream::replay::reader::{Reader, SourceReader};
 use stream::replay::report::Report;
 use stream::replay::restore::Matches;
 use stream::replay::run::{self, Means};
@@ -27,6 +28,7 @@ use crate::config::{self, Brokers, Config, Overrides, Problems};
 use crate::engine::Signals;
 use crate::{exit, pipeline};
 
+mod archive;
 mod print;
 
 /// Shortest time between two lines of progress.
@@ -60,6 +62,7 @@ impl Refusal {
 /// What is asked of a new replay, or which one goes on.
 struct Asking<'a> {
     resume: Option<&'a str>,
+    archive: Option<Files>,
     topics: &'a [String],
     partition: Option<i32>,
     asked: Asked,
@@ -87,6 +90,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> u8 {
     let work = async {
         let asking = Asking {
             resume: None,
+            archive: None,
             topics: &args.topics,
             partition: args.partition,
             asked: Asked {
@@ -160,6 +164,7 @@ async fn forget(id: &str, place: &PlaceArgs) -> Result<(), Refusal> {
 async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
     let asking = Asking {
         resume: args.resume.as_deref(),
+        archive: files(args)?,
         topics: &args.topics,
         partition: args.partition,
         asked: asked(args, Utc::now())?,
@@ -186,9 +191,21 @@ async fn carry_out(asking: &Asking<'_>) -> Result<(), Refusal> {
     if !is_new && let Some(seq) = journal::swapped(&world.store, &plan.id).await? {
         return Err(ReplayError::Done(plan.id, seq).into());
     }
-    let reader = reader(&config, &world).await?;
+    let reader: Box<dyn Reader> = match &plan.origin {
+        Origin::Archive(files) => {
+            let archive = archive::open(files, &config).await?;
+            let tell = |finding: &stream::archive::Finding| eprintln!("{}", finding.detail);
+            Box::new(ArchiveReader::new(&world, &plan, archive, tell)?)
+        }
+        Origin::Kafka => {
+            let reader = reader(&config, &world).await?;
+            if is_new {
+                reader.check(&plan.replaces).await?;
+            }
+            Box::new(reader)
+        }
+    };
     if is_new {
-        reader.check(&plan.replaces).await?;
         journal::begin(&world.store, &plan).await?;
         eprintln!("{}", print::begins(&plan));
     }
@@ -196,7 +213,7 @@ async fn carry_out(asking: &Asking<'_>) -> Result<(), Refusal> {
     let means = Means { pipeline, threads, matches: matches(&plan.work)? };
     let teller = Teller::new(&plan);
     let tell = |progress: Progress| teller.tell(progress);
-    let staged = run::stage(&world, &plan, &means, Box::new(reader), &tell).await;
+    let staged = run::stage(&world, &plan, &means, reader, &tell).await;
     let (staged, report) = staged.map_err(|error| {
         eprintln!("tidemill: go on with `tidemill replay --resume {}`", plan.id);
         error
@@ -217,6 +234,23 @@ async fn carry_out(asking: &Asking<'_>) -> Result<(), Refusal> {
         );
     }
     Ok(())
+}
+
+/// The files that were named.
+fn files(args: &ReplayArgs) -> Result<Option<Files>, Refusal> {
+    let (Some(url), Some(name)) = (&args.archive, &args.name) else { return Ok(None) };
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if name.is_empty() || name.len() > 200 || !name.bytes().all(legal) {
+        let hint = "1 to 200 letters, digits, dots, underscores or dashes";
+        return Err(Refusal::Usage(format!("--name {name:?} is no name of an archive: {hint}")));
+    }
+    Ok(Some(Files {
+        name: name.clone(),
+        url: url.clone(),
+        content: args.content.clone(),
+        envelope: args.envelope.clone(),
+        fingerprint: String::new(),
+    }))
 }
 
 /// Whether an event is wanted back.
@@ -248,12 +282,18 @@ async fn plan(
     let (pipeline, text) = match asking.pipeline {
         None => (Arc::clone(&config.pipeline), None),
         Some(file) => {
-            let loaded = pipeline::load_following(std::slice::from_ref(file));
+            let loaded = pipeline::load_following(&[file.to_owned()]);
             let pipeline = Arc::new(loaded.map_err(Refusal::Config)?.pipeline);
             let text = pipeline.text().to_owned();
             (pipeline, Some(text))
         }
     };
+    if let Some(files) = &asking.archive {
+        let archive = archive::open(files, config).await?;
+        let version = pipeline.version().to_owned();
+        let plan = archived::plan(world, (files.clone(), &archive), (version, text)).await?;
+        return Ok((plan, pipeline, true));
+    }
     let request = Request {
         asked: asking.asked,
         topics: topics(asking.topics, config)?,

@@ -444,6 +444,7 @@ mod tests {
             from: 0,
             to: i64::try_from(lines.len()).expect("few"),
             records: (0..).zip(lines).map(record).collect(),
+            behind: None,
             old,
         }
     }

@@ -21,6 +21,24 @@ use crate::worker::Topic;
 pub enum Origin {
     /// The topics they once were read from.
     Kafka,
+    /// Files.
+    Archive(Files),
+}
+
+/// Files to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// What the user calls them.
+    pub name: String,
+    /// Where they are: a path or a URL.
+    pub url: String,
+    /// What they hold, where that was said.
+    pub content: Option<String>,
+    /// What is wrapped around the logs, where that was said.
+    pub envelope: Option<String>,
+    /// Hash of their paths, sizes and versions.
+    pub fingerprint: String,
 }
 
 /// What is done with the records.
@@ -145,7 +163,7 @@ pub async fn from_kafka(world: &World, request: &Request) -> Result<Plan, Replay
 }
 
 /// Twelve hex characters.
-fn new_id(world: &World) -> String {
+pub(super) fn new_id(world: &World) -> String {
     let mut id = format!("{:032x}", world.entropy.bits());
     id.truncate(12);
     id

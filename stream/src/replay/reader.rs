@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::ReplayError;
 use super::choose::ReadRange;
 use super::covered::Stretch;
+use crate::archive::Position;
 use crate::clock::Clock;
 use crate::source::{Event, Lane, Source, SourceError, Start};
 use crate::worker::Topic;
@@ -32,6 +33,8 @@ pub struct Records {
     pub signal: Signal,
     /// How those are read that do not say so in a `content-type` header; the same for all from one file or topic.
     pub input: Arc<Input>,
+    /// Where in an archive reading goes on behind them.
+    pub behind: Option<Position>,
 }
 
 /// Gives the records of stretches.
@@ -144,7 +147,7 @@ impl Reader for SourceReader {
         let Some(batches) = &mut self.batches else { return Ok(None) };
         let records = batches.recv().await.transpose()?;
         let (signal, input) = self.kind.clone();
-        Ok(records.map(|records| Records { records, signal, input }))
+        Ok(records.map(|records| Records { records, signal, input, behind: None }))
     }
 }
 

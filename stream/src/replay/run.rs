@@ -123,7 +123,7 @@ pub async fn drop(world: &World, id: &str) -> Result<(), ReplayError> {
     }
     let rewriter = Rewriter { store: Arc::clone(&store), clock, entropy, stop };
     runs::clear(&rewriter, id).await?;
-    for part in ["diff", "old", "snap", "log"] {
+    for part in ["diff", "position", "old", "snap", "log"] {
         journal::clear(&store, id, part).await?;
     }
     // Last: as long as it is there, dropping can be done again.

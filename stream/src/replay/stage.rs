@@ -24,7 +24,8 @@ use super::restore::{self, Restore};
 use super::runs::{self, Settler};
 use super::staged::{self, Staged};
 use super::unit::{self, Portion, Processed};
-use super::{ReplayError, journal};
+use super::{ReplayError, archived, journal};
+use crate::archive::Position;
 use crate::commit_log::log::CommitLog;
 use crate::commit_log::record::{
     Body, Claim, ClaimedPartition, Commit, FileAdd, Maintenance, MaintenanceKind, TableChange,
@@ -204,6 +205,10 @@ impl Stage<'_> {
         AbortOnDropHandle::new(tokio::spawn(async move {
             let portion = portion?;
             let name = diff_name(&portion.partition, portion.from);
+            if let Some(behind) = &portion.behind {
+                // Before the unit: whoever goes on behind it knows where.
+                archived::keep_position(&writer.store, &replay, portion.to, behind).await?;
+            }
             let process = move || match restore {
                 Some(restore) => restore.process(&pipeline, portion),
                 None => unit::process(&pipeline, portion),
@@ -355,6 +360,11 @@ async fn write(
     Ok(adds)
 }
 
+/// Whether records of both may be in one unit. What an input is, is all in its text.
+fn is_same(a: &Arc<Input>, b: &Arc<Input>) -> bool {
+    Arc::ptr_eq(a, b) || format!("{a:?}") == format!("{b:?}")
+}
+
 /// Cuts what a reader gives into portions, each with the old rows of its offsets.
 struct Cutter {
     reader: Box<dyn Reader>,
@@ -377,21 +387,27 @@ impl Cutter {
         self.reader.open(range, from).await?;
         let (mut records, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
         let mut kind = (Signal::Logs, Arc::new(Input::from(Format::Json)));
+        let mut behind = None;
         while let Some(more) = self.reader.next().await? {
             let first = more.records.first().map_or(from, |record| record.offset);
             let full = records.len() >= REPLAY_UNIT_MESSAGES || bytes >= REPLAY_UNIT_BYTES;
-            let other = kind.0 != more.signal || !Arc::ptr_eq(&kind.1, &more.input);
+            let other = kind.0 != more.signal || !is_same(&kind.1, &more.input);
             if !records.is_empty() && (full || other) {
                 let records = std::mem::take(&mut records);
-                self.hand_over(range, (from, first), &kind, records).await?;
+                self.hand_over(range, (from, first), &kind, (records, behind)).await?;
                 (from, bytes) = (first, 0);
             }
-            kind = (more.signal, more.input);
+            (kind, behind) = ((more.signal, more.input), more.behind);
             bytes += more.records.iter().map(|record| record.payload.len()).sum::<usize>();
             records.extend(more.records);
         }
-        // Whatever offsets are missing at the end belong to the last unit.
-        self.hand_over(range, (from, range.stretch.to), &kind, records).await
+        // Whatever offsets are missing at the end belong to the last unit; an archive ends where it ends.
+        let last = records.last().map_or(from, |record| record.offset + 1);
+        let to = if range.messages.is_some() { range.stretch.to } else { last };
+        if to == from {
+            return Ok(());
+        }
+        self.hand_over(range, (from, to), &kind, (records, behind)).await
     }
 
     async fn hand_over(
@@ -399,7 +415,7 @@ impl Cutter {
         range: &ReadRange,
         (from, to): (i64, i64),
         (signal, input): &(Signal, Arc<Input>),
-        records: Vec<Record>,
+        (records, behind): (Vec<Record>, Option<Position>),
     ) -> Result<(), ReplayError> {
         let partition = range.stretch.partition.clone();
         let old = match &mut self.old {
@@ -407,7 +423,7 @@ impl Cutter {
             None => None,
         };
         let (signal, input) = (*signal, Input::clone(input));
-        let portion = Portion { partition, signal, input, from, to, records, old };
+        let portion = Portion { partition, signal, input, from, to, records, behind, old };
         // Nobody receives when the replay has ended.
         self.sender.send(Ok(portion)).await.map_err(|_| ReplayError::Stopped)
     }

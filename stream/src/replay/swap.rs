@@ -207,7 +207,9 @@ fn is_cut(stretch: &Stretch, ranges: &[LedgerRange]) -> bool {
     });
     // What nobody has imported before has no range yet.
     let is_new = !ranges.iter().any(|range| range.partition == stretch.partition);
-    end != Some(stretch.to) && !(is_new && end == Some(stretch.from))
+    // An archive is replaced as far as it was read.
+    let is_whole = end == Some(stretch.to) || (end.is_some() && stretch.to == i64::MAX);
+    !is_whole && !(is_new && end == Some(stretch.from))
 }
 
 /// Refuses hours to which rows still come. Tables by time of receipt are not asked: live units only add to them.

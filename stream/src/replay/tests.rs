@@ -1,5 +1,6 @@
 //! Whole replays beside a live pipeline: what a real worker wrote is replaced exactly, whatever dies when.
 
+mod archive;
 mod rate;
 
 use std::collections::BTreeMap;
