@@ -77,7 +77,7 @@ impl Scope {
             "WITH bounds AS (SELECT _topic AS t, _partition AS p, min(from_offset) AS lo, \
              max(to_offset) AS hi FROM ledger WHERE {} GROUP BY 1, 2) \
              SELECT _topic, _partition, from_offset, to_offset, max(signal) AS signal, {}, {}, {}, {}, {}, {}, \
-             sum(messages) AS messages FROM (SELECT * FROM ledger WHERE action <> 'redriven'){bounds} \
+             sum(messages) AS messages FROM (SELECT * FROM ledger WHERE action NOT IN ('redriven', 'restored')){bounds} \
              GROUP BY _topic, _partition, from_offset, to_offset \
              ORDER BY _topic, _partition, from_offset, to_offset",
             inside.join(" AND "),

@@ -1,12 +1,20 @@
 //! The command line, as typed. Meaning is given to it in [`crate::commands`].
 
+<<<<<<< HEAD
 mod import;
+=======
+mod replay;
+>>>>>>> replay
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+<<<<<<< HEAD
 pub use import::ImportArgs;
+=======
+pub use replay::{PlaceArgs, ReplayArgs, ReplayCommand, RestoreArgs};
+>>>>>>> replay
 
 /// Self-hosted streaming analytics for telemetry: agents and SDKs in, Kafka, Delta tables, SQL out.
 #[derive(Debug, Parser)]
@@ -53,8 +61,13 @@ pub enum Command {
     Redrive(RedriveArgs),
     /// Take history through the pipeline again, and swap the result in at once
     Replay(Box<ReplayArgs>),
+<<<<<<< HEAD
     /// Bring files of logs in: a directory, a bucket, plain or compressed
     Import(Box<ImportArgs>),
+=======
+    /// Bring excluded logs back into the index
+    Restore(Box<RestoreArgs>),
+>>>>>>> replay
     /// Do the upkeep of the tables by hand: compaction, retention, deletion of garbage
     Maintain(MaintainArgs),
     /// Decide what the worker can not decide by itself
@@ -220,6 +233,7 @@ time. Kafka must be reachable and a worker running; one run at a time.
 
 Exit status: 0 done, 1 not sent or not recorded (the message says how to go on).";
 
+<<<<<<< HEAD
 /// `tidemill replay`.
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = REPLAY_HELP)]
@@ -309,6 +323,8 @@ then replaced at once; whatever else lies in the same files stays. Kill it whene
 Exit status: 0 done, 1 not done and nothing changed (the message says why), 2 wrong command line or
 pipeline, 3 Kafka or storage away.";
 
+=======
+>>>>>>> replay
 /// `tidemill operator ...`.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {
@@ -726,7 +742,9 @@ mod tests {
             "tidemill replay --from 2d --to 2026-03-02 --pipeline p.yaml --dry-run --topic a --topic b",
             "tidemill replay --from-offset 5 --to-offset 9 --partition 1 --no-diff --threads 2",
             "tidemill replay --resume 0123456789ab --data-dir d --format json",
+            "tidemill replay --archive /var/log/old/ --name old --content text --envelope docker --dry-run",
             "tidemill replay list --data-dir d",
+            "tidemill restore --from 2d --to 1d --query status:error --topic t --dry-run",
             "tidemill replay drop 0123456789ab --config c.yaml",
             "tidemill operator accept-gap --topic t --partition 0 --to 7 --reason r --by me",
             "tidemill operator adopt --reason r --data-dir d",

@@ -17,7 +17,8 @@ pub const STAGE: &str = "stage";
 /// One of the [`Action`] names.
 pub const ACTION: &str = "action";
 /// The rule that acted: exclusion filter or index name, dead-letter reason; empty for `received`; a person's
-/// words for `gap`; scanner group and rule, as `group/rule`, for `sensitive`; dead-letter reason and index, as `reason#index`, for `redriven`.
+/// words for `gap`; scanner group and rule, as `group/rule`, for `sensitive`; dead-letter reason and index, as `reason#index`,
+/// for `redriven`; exclusion filter for `restored`.
 pub const RULE: &str = "rule";
 /// Unified service tag; empty for `received` and `dead_letter`.
 pub const SERVICE: &str = "service";
@@ -54,6 +55,9 @@ pub enum Action {
     /// A dead letter was sent through again; its range is the letter's one offset. The new message has
     /// rows of its own.
     Redriven,
+    /// Once excluded, and brought back into the index: these events are counted as `indexed` again, and here
+    /// beside it by the rule that had dropped them.
+    Restored,
 }
 
 impl Action {
@@ -67,6 +71,7 @@ impl Action {
             Action::Gap => "gap",
             Action::Sensitive => "sensitive",
             Action::Redriven => "redriven",
+            Action::Restored => "restored",
         }
     }
 
@@ -77,7 +82,7 @@ impl Action {
             Action::Excluded => "exclusion",
             Action::Indexed => "index",
             Action::Sensitive => "scan",
-            Action::Gap | Action::Redriven => "operator",
+            Action::Gap | Action::Redriven | Action::Restored => "operator",
         }
     }
 }

@@ -431,6 +431,8 @@ pub const REPLAY_FILE_ROWS: usize = 16_384;
 pub const REPLAY_RUN_GROUP_ROWS: usize = 8_192;
 /// Files a replay merges at once.
 pub const REPLAY_MERGE_FILES: usize = 128;
+/// Bytes of records an archive hands over at once.
+pub const REPLAY_ARCHIVE_BATCH_BYTES: usize = 4 * MIB;
 /// Bytes of old rows that are sorted at once, to be compared with the new ones.
 pub const REPLAY_SORT_BYTES: usize = 64 * MIB;
 /// Files one swap lets go of and brings: about 80 MB of record, which every reader of the log decodes.

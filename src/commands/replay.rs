@@ -6,25 +6,34 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use schemas::topic::Signal;
+use stages::event::LogEvent;
 use stages::pipeline::Pipeline;
 use stream::clock::{Clock as _, System};
 use stream::commit_log::log::BACKOFF;
 use stream::kafka::KafkaSource;
+use stream::replay::archived::{self, ArchiveReader};
 use stream::replay::choose::Asked;
-use stream::replay::plan::{self, Plan, Request};
-use stream::replay::reader::SourceReader;
+use stream::replay::plan::{self, Files, Origin, Plan, Request, Work};
+use stream::replay::reader::{Reader, SourceReader};
 use stream::replay::report::Report;
+use stream::replay::restore::Matches;
 use stream::replay::run::{self, Means};
 use stream::replay::stage::Progress;
 use stream::replay::{ReplayError, journal};
 use stream::upkeep::pass::World;
 use tokio_util::sync::CancellationToken;
 
+<<<<<<< HEAD
 use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand};
 use crate::config::{self, Brokers, Config, Overrides, Problem, Problems};
+=======
+use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand, RestoreArgs};
+use crate::config::{self, Brokers, Config, Overrides, Problems};
+>>>>>>> replay
 use crate::engine::Signals;
 use crate::{exit, pipeline};
 
+mod archive;
 mod print;
 
 /// Shortest time between two lines of progress.
@@ -55,6 +64,22 @@ impl Refusal {
     }
 }
 
+/// What is asked of a new replay, or which one goes on.
+struct Asking<'a> {
+    resume: Option<&'a str>,
+    archive: Option<Files>,
+    topics: &'a [String],
+    partition: Option<i32>,
+    asked: Asked,
+    pipeline: Option<&'a Path>,
+    work: Work,
+    compares: bool,
+    dry_run: bool,
+    threads: Option<usize>,
+    kafka: Option<String>,
+    place: &'a PlaceArgs,
+}
+
 /// Does what was asked and prints.
 pub(super) async fn run(args: &ReplayArgs) -> u8 {
     let done = match &args.command {
@@ -62,6 +87,36 @@ pub(super) async fn run(args: &ReplayArgs) -> u8 {
         Some(ReplayCommand::List(place)) => list(place).await,
         Some(ReplayCommand::Drop { id, place }) => forget(id, place).await,
     };
+    end(done)
+}
+
+/// Brings excluded events back and prints.
+pub(super) async fn restore(args: &RestoreArgs) -> u8 {
+    let work = async {
+        let asking = Asking {
+            resume: None,
+            archive: None,
+            topics: &args.topics,
+            partition: args.partition,
+            asked: Asked {
+                from_micros: micros("from", args.from.as_ref(), Utc::now())?,
+                to_micros: micros("to", args.to.as_ref(), Utc::now())?,
+                ..Asked::default()
+            },
+            pipeline: None,
+            work: Work::Restore { query: args.query.clone() },
+            compares: false,
+            dry_run: args.dry_run,
+            threads: args.threads,
+            kafka: args.kafka.clone(),
+            place: &args.place,
+        };
+        carry_out(&asking).await
+    };
+    end(work.await)
+}
+
+fn end(done: Result<(), Refusal>) -> u8 {
     match done {
         Ok(()) => exit::OK,
         Err(refusal) => {
@@ -112,43 +167,71 @@ async fn forget(id: &str, place: &PlaceArgs) -> Result<(), Refusal> {
 }
 
 async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
-    let (config, world) = open(&args.place, args.kafka.clone())?;
+    let asking = Asking {
+        resume: args.resume.as_deref(),
+        archive: files(args)?,
+        topics: &args.topics,
+        partition: args.partition,
+        asked: asked(args, Utc::now())?,
+        pipeline: args.pipeline.as_deref(),
+        work: Work::Replace,
+        compares: !args.no_diff,
+        dry_run: args.dry_run,
+        threads: args.threads,
+        kafka: args.kafka.clone(),
+        place: &args.place,
+    };
+    carry_out(&asking).await
+}
+
+async fn carry_out(asking: &Asking<'_>) -> Result<(), Refusal> {
+    let (config, world) = open(asking.place, asking.kafka.clone())?;
     let mut signals = Signals::listen().map_err(Refusal::Signals)?;
     let stopping = world.stop.clone();
     tokio::spawn(async move {
         signals.next().await;
         stopping.cancel();
     });
-    let (plan, pipeline, is_new) = plan(args, &config, &world).await?;
+    let (plan, pipeline, is_new) = plan(asking, &config, &world).await?;
     if !is_new && let Some(seq) = journal::swapped(&world.store, &plan.id).await? {
         return Err(ReplayError::Done(plan.id, seq).into());
     }
-    let reader = reader(&config, &world).await?;
+    let reader: Box<dyn Reader> = match &plan.origin {
+        Origin::Archive(files) => {
+            let archive = archive::open(files, &config).await?;
+            let tell = |finding: &stream::archive::Finding| eprintln!("{}", finding.detail);
+            Box::new(ArchiveReader::new(&world, &plan, archive, tell)?)
+        }
+        Origin::Kafka => {
+            let reader = reader(&config, &world).await?;
+            if is_new {
+                reader.check(&plan.replaces).await?;
+            }
+            Box::new(reader)
+        }
+    };
     if is_new {
-        reader.check(&plan.replaces).await?;
         journal::begin(&world.store, &plan).await?;
         eprintln!("{}", print::begins(&plan));
     }
-    let topics = config.worker_topics();
-    let inputs = topics.into_iter().map(|topic| (topic.name, topic.input)).collect();
-    let threads = args.threads.unwrap_or(config.worker.threads);
-    let means = Means { pipeline, inputs, threads };
+    let threads = asking.threads.unwrap_or(config.worker.threads);
+    let means = Means { pipeline, threads, matches: matches(&plan.work)? };
     let teller = Teller::new(&plan);
     let tell = |progress: Progress| teller.tell(progress);
-    let staged = run::stage(&world, &plan, &means, Box::new(reader), &tell).await;
+    let staged = run::stage(&world, &plan, &means, reader, &tell).await;
     let (staged, report) = staged.map_err(|error| {
         eprintln!("tidemill: go on with `tidemill replay --resume {}`", plan.id);
         error
     })?;
     teller.done();
-    let seq = match args.dry_run {
+    let seq = match asking.dry_run {
         true => None,
         false => {
             let closed_after = config.upkeep.compact_after;
             Some(run::swap(&world, &plan, (&staged, &report), closed_after).await?)
         }
     };
-    print::report(&report, seq, args.place.format);
+    print::report(&report, seq, asking.place.format);
     if seq.is_none() {
         eprintln!(
             "nothing is changed; `tidemill replay --resume {0}` swaps in exactly this, `tidemill replay drop {0}` forgets it",
@@ -158,13 +241,38 @@ async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The files that were named.
+fn files(args: &ReplayArgs) -> Result<Option<Files>, Refusal> {
+    let (Some(url), Some(name)) = (&args.archive, &args.name) else { return Ok(None) };
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if name.is_empty() || name.len() > 200 || !name.bytes().all(legal) {
+        let hint = "1 to 200 letters, digits, dots, underscores or dashes";
+        return Err(Refusal::Usage(format!("--name {name:?} is no name of an archive: {hint}")));
+    }
+    Ok(Some(Files {
+        name: name.clone(),
+        url: url.clone(),
+        content: args.content.clone(),
+        envelope: args.envelope.clone(),
+        fingerprint: String::new(),
+    }))
+}
+
+/// Whether an event is wanted back.
+fn matches(work: &Work) -> Result<Option<Matches>, Refusal> {
+    let Work::Restore { query } = work else { return Ok(None) };
+    let parsed = search::Query::parse(query);
+    let parsed = parsed.map_err(|error| Refusal::Usage(format!("--query `{query}`: {error}")))?;
+    Ok(Some(Arc::new(move |event: &LogEvent<'_>| parsed.matches(event))))
+}
+
 /// What to do: as recorded, or as asked.
 async fn plan(
-    args: &ReplayArgs,
+    asking: &Asking<'_>,
     config: &Config,
     world: &World,
 ) -> Result<(Plan, Arc<Pipeline>, bool), Refusal> {
-    if let Some(id) = &args.resume {
+    if let Some(id) = asking.resume {
         let plan = journal::load(&world.store, id).await?;
         let pipeline = match &plan.pipeline {
             None => Arc::clone(&config.pipeline),
@@ -175,7 +283,8 @@ async fn plan(
         };
         return Ok((plan, pipeline, false));
     }
-    let (pipeline, text) = match &args.pipeline {
+    matches(&asking.work)?;
+    let (pipeline, text) = match asking.pipeline {
         None => (Arc::clone(&config.pipeline), None),
         Some(version) if !version.exists() && is_version(version) => {
             let kept = stream::versions::load(&world.store, &version.to_string_lossy()).await;
@@ -186,19 +295,26 @@ async fn plan(
             (pipeline, Some(text))
         }
         Some(file) => {
-            let loaded = pipeline::load_following(std::slice::from_ref(file));
+            let loaded = pipeline::load_following(&[file.to_owned()]);
             let pipeline = Arc::new(loaded.map_err(Refusal::Config)?.pipeline);
             let text = pipeline.text().to_owned();
             (pipeline, Some(text))
         }
     };
+    if let Some(files) = &asking.archive {
+        let archive = archive::open(files, config).await?;
+        let version = pipeline.version().to_owned();
+        let plan = archived::plan(world, (files.clone(), &archive), (version, text)).await?;
+        return Ok((plan, pipeline, true));
+    }
     let request = Request {
-        asked: asked(args, Utc::now())?,
-        topics: topics(args, config)?,
-        partition: args.partition,
+        asked: asking.asked,
+        topics: topics(asking.topics, config)?,
+        partition: asking.partition,
+        work: asking.work.clone(),
         pipeline_version: pipeline.version().to_owned(),
         pipeline: text,
-        compares: !args.no_diff,
+        compares: asking.compares,
         closed_after: config.upkeep.compact_after,
     };
     Ok((plan::from_kafka(world, &request).await?, pipeline, true))
@@ -224,34 +340,35 @@ fn unkept(error: &stream::versions::VersionError) -> Problems {
 }
 
 /// The topics named, else those with logs: only these have a pipeline.
-fn topics(args: &ReplayArgs, config: &Config) -> Result<Vec<stream::worker::Topic>, Refusal> {
+fn topics(named: &[String], config: &Config) -> Result<Vec<stream::worker::Topic>, Refusal> {
     let all = config.worker_topics();
-    if let Some(name) = args.topics.iter().find(|name| !all.iter().any(|t| t.name == **name)) {
+    if let Some(name) = named.iter().find(|name| !all.iter().any(|t| t.name == **name)) {
         return Err(Refusal::Usage(format!(
             "topic {name} is not in the configuration; name it with --config, or check --topic"
         )));
     }
-    let wanted = |topic: &stream::worker::Topic| match args.topics.is_empty() {
+    let wanted = |topic: &stream::worker::Topic| match named.is_empty() {
         true => topic.signal == Signal::Logs,
-        false => args.topics.contains(&topic.name),
+        false => named.contains(&topic.name),
     };
     Ok(all.into_iter().filter(wanted).collect())
 }
 
+fn micros(name: &str, text: Option<&String>, now: DateTime<Utc>) -> Result<Option<i64>, Refusal> {
+    let Some(text) = text else { return Ok(None) };
+    let time = super::audit::moment(text, now);
+    let time = time.and_then(|time| DateTime::parse_from_rfc3339(&time).ok());
+    time.map(|time| Some(time.timestamp_micros())).ok_or_else(|| {
+        Refusal::Usage(format!(
+            "--{name} {text:?} is no time; write 2026-03-02T00:00:00Z, 2026-03-02, or 6h for six hours ago"
+        ))
+    })
+}
+
 fn asked(args: &ReplayArgs, now: DateTime<Utc>) -> Result<Asked, Refusal> {
-    let micros = |name: &str, text: &Option<String>| {
-        let Some(text) = text else { return Ok(None) };
-        let time = super::audit::moment(text, now);
-        let time = time.and_then(|time| DateTime::parse_from_rfc3339(&time).ok());
-        time.map(|time| Some(time.timestamp_micros())).ok_or_else(|| {
-            Refusal::Usage(format!(
-                "--{name} {text:?} is no time; write 2026-03-02T00:00:00Z, 2026-03-02, or 6h for six hours ago"
-            ))
-        })
-    };
     let asked = Asked {
-        from_micros: micros("from", &args.from)?,
-        to_micros: micros("to", &args.to)?,
+        from_micros: micros("from", args.from.as_ref(), now)?,
+        to_micros: micros("to", args.to.as_ref(), now)?,
         from_offset: args.from_offset,
         to_offset: args.to_offset,
     };
@@ -278,7 +395,7 @@ async fn reader(config: &Config, world: &World) -> Result<SourceReader, Refusal>
     let connect = move || KafkaSource::connect(&kafka, System::shared());
     let source = tokio::task::spawn_blocking(connect).await.map_err(ReplayError::from)?;
     let source = source.map_err(ReplayError::from)?;
-    Ok(SourceReader::new(Box::new(source), Arc::clone(&world.clock)))
+    Ok(SourceReader::new(Box::new(source), config.worker_topics(), Arc::clone(&world.clock)))
 }
 
 /// Tells how far it is, on standard error.

@@ -5,14 +5,16 @@
 //! files no table names yet. Then one Maintenance record of the live log lets go of the files with the old rows
 //! and brings the staged ones, in all tables together: rows, metrics, dead letters, ledger.
 //!
-//! In reading order: [`choose`] (pure: which ranges), [`plan`] (recorded once), [`reader`] (records again),
+//! In reading order: [`choose`] (pure: which ranges), [`plan`] (recorded once), [`reader`] and [`archived`] (records again, from topics or files),
 //! [`unit`] (some records through the stages), [`stage`] (the loop over all of them), [`runs`] (many small files
-//! into few), [`old`], [`compare`] and [`report`] (what changes), [`swap`] (the one record).
+//! into few), [`old`], [`compare`] and [`report`] (what changes), [`swap`] (the one record). [`restore`]
+//! does less: excluded events come back, and nothing else changes.
 //!
 //! What is replaced is said by offsets alone ([`covered`]). A file with rows of other offsets too is written
 //! anew without the replaced ones. Ranges are never cut, so `received = indexed + excluded + dead letters` holds
 //! for every range before and after.
 
+pub mod archived;
 pub mod choose;
 pub mod compare;
 pub mod covered;
@@ -24,6 +26,7 @@ pub mod old;
 pub mod plan;
 pub mod reader;
 pub mod report;
+pub mod restore;
 pub mod rows;
 pub mod run;
 pub mod runs;
@@ -147,6 +150,14 @@ pub enum ReplayError {
         /// One past Kafka's newest.
         high: i64,
     },
+    /// An archive can not be read on.
+    #[error(transparent)]
+    Archive(#[from] crate::archive::ArchiveError),
+    /// An archive has other files.
+    #[error(
+        "replay {0} began with other files: one was added, removed or changed since; drop it, and begin again: `tidemill replay drop {0}`"
+    )]
+    OtherFiles(String),
     /// The source said nothing.
     #[error("{topic}-{partition}: no message came from offset {offset} on; is Kafka well?")]
     Silent {

@@ -20,6 +20,10 @@ pub(super) fn begins(plan: &Plan) -> String {
     let mut text = format!("replay {}: pipeline {}", plan.id, plan.pipeline_version);
     for read in &plan.reads {
         let stretch = &read.stretch;
+        if read.messages.is_none() {
+            text.push_str(&format!("\n  {}, all of it", stretch.partition.topic));
+            continue;
+        }
         text.push_str(&format!(
             "\n  {}-{} offsets {} to {}, {} messages",
             stretch.partition.topic,

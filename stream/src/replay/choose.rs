@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use schemas::topic::{Format, Signal};
 use stages::record::TopicPartition;
 
 use super::ReplayError;
@@ -31,10 +30,6 @@ pub struct ReadRange {
     /// Which offsets.
     #[serde(flatten)]
     pub stretch: Stretch,
-    /// What the topic carries.
-    pub signal: Signal,
-    /// Format of messages without a `content-type` header.
-    pub format: Format,
     /// Messages the ledger says were read there; none where nobody has read it before.
     pub messages: Option<i64>,
 }
@@ -48,14 +43,15 @@ pub struct Chosen {
     pub replaces: Vec<Stretch>,
 }
 
-/// Chooses among the ranges of the ledger, sorted by partition and offset. `carries` says what a topic carries.
+/// Chooses among the ranges of the ledger, sorted by partition and offset. Those that are not `needed` are not
+/// read.
 ///
 /// # Errors
 /// Nothing was received then, or the ledger's ranges do not follow one another.
 pub fn choose(
     ranges: &[LedgerRange],
     asked: &Asked,
-    carries: impl Fn(&str) -> Option<(Signal, Format)>,
+    needed: impl Fn(&LedgerRange) -> bool,
 ) -> Result<Chosen, ReplayError> {
     let mut partitions: BTreeMap<&TopicPartition, Vec<&LedgerRange>> = BTreeMap::new();
     for range in ranges {
@@ -63,7 +59,6 @@ pub fn choose(
     }
     let mut chosen = Chosen::default();
     for (partition, ranges) in partitions {
-        let Some((signal, format)) = carries(&partition.topic) else { continue };
         let ranges = within(&ranges, asked);
         let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else { continue };
         if let Some(pair) = ranges.windows(2).find(|pair| !follow(pair)) {
@@ -76,7 +71,7 @@ pub fn choose(
         }
         let stretch = |from, to| Stretch { partition: partition.clone(), from, to };
         let mut reads: Vec<ReadRange> = Vec::new();
-        for range in ranges.iter().filter(|range| !range.is_gap) {
+        for range in ranges.iter().filter(|range| !range.is_gap && needed(range)) {
             let last = reads.last_mut().filter(|last| last.stretch.to == range.from);
             match last {
                 Some(last) => {
@@ -85,8 +80,6 @@ pub fn choose(
                 }
                 None => reads.push(ReadRange {
                     stretch: stretch(range.from, range.to),
-                    signal,
-                    format,
                     messages: Some(range.messages),
                 }),
             }
@@ -145,8 +138,7 @@ mod tests {
     }
 
     fn reads(ranges: &[(i64, i64, i64)], asked: Asked) -> Vec<(i64, i64)> {
-        let logs = |_: &str| Some((Signal::Logs, Format::Json));
-        let chosen = choose(&ledger(ranges), &asked, logs).map(|chosen| chosen.reads);
+        let chosen = choose(&ledger(ranges), &asked, |_| true).map(|chosen| chosen.reads);
         let pair = |read: &ReadRange| (read.stretch.from, read.stretch.to);
         chosen.unwrap_or_default().iter().map(pair).collect()
     }
@@ -171,8 +163,7 @@ mod tests {
     #[test]
     fn an_accepted_gap_is_not_read_and_stays() {
         let ranges = [(0, 10, 100), (10, 50, -110), (50, 60, 200)];
-        let logs = |_: &str| Some((Signal::Logs, Format::Json));
-        let chosen = choose(&ledger(&ranges), &Asked::default(), logs).expect("chosen");
+        let chosen = choose(&ledger(&ranges), &Asked::default(), |_| true).expect("chosen");
         let pair = |read: &ReadRange| (read.stretch.from, read.stretch.to, read.messages);
         let reads: Vec<_> = chosen.reads.iter().map(pair).collect();
         assert_eq!(reads, [(0, 10, Some(10)), (50, 60, Some(10))]);
@@ -182,12 +173,12 @@ mod tests {
 
     #[test]
     fn ranges_that_do_not_follow_one_another_are_refused_with_their_place() {
-        let logs = |_: &str| Some((Signal::Logs, Format::Json));
         for ranges in [[(0, 10, 1), (11, 20, 2)], [(0, 10, 1), (9, 20, 2)]] {
-            let refused = choose(&ledger(&ranges), &Asked::default(), logs).expect_err("refused");
+            let refused =
+                choose(&ledger(&ranges), &Asked::default(), |_| true).expect_err("refused");
             assert!(refused.to_string().contains("t-0"), "{refused}");
         }
-        let spans = |topic: &str| (topic != "t").then_some((Signal::Spans, Format::OtlpProto));
-        assert!(choose(&ledger(RANGES), &Asked::default(), spans).is_err(), "nothing is left");
+        let none = choose(&ledger(RANGES), &Asked::default(), |_| false);
+        assert!(none.is_err(), "nothing is left");
     }
 }

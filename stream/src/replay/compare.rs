@@ -27,6 +27,7 @@ use stages::pipeline::{MetricWindows, Pipeline, config};
 use stages::record::Record;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::restore::RestoredLine;
 use crate::unit::HourBatch;
 use crate::upkeep::fingerprint::values;
 
@@ -97,6 +98,9 @@ pub struct UnitDiff {
     pub fields: BTreeMap<String, BTreeMap<String, FieldDiff>>,
     /// Changes of fields beyond [`MAX_CHANGED_FIELDS`].
     pub untold: i64,
+    /// Events brought back, by range and rule; not added up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restored: Vec<RestoredLine>,
 }
 
 impl UnitDiff {
@@ -440,6 +444,7 @@ mod tests {
             from: 0,
             to: i64::try_from(lines.len()).expect("few"),
             records: (0..).zip(lines).map(record).collect(),
+            behind: None,
             old,
         }
     }

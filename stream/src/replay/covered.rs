@@ -8,6 +8,7 @@ use arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use schemas::ledger::{self, Action};
+use schemas::publish::LIVE_PIPELINE;
 use schemas::table::{LINEAGE_OFFSET, LINEAGE_PARTITION, LINEAGE_TOPIC, Table};
 use stages::record::TopicPartition;
 
@@ -104,7 +105,7 @@ impl Covered {
 
 /// The tables a replay replaces rows of: all whose rows say where they come from.
 pub fn tables() -> impl Iterator<Item = Table> {
-    Table::ALL.into_iter().filter(|table| {
+    Table::of(LIVE_PIPELINE).filter(|table| {
         let schema = table.file_schema();
         let has = |name: &str| schema.index_of(name).is_ok();
         has(LINEAGE_TOPIC) && (has(LINEAGE_OFFSET) || has(ledger::FROM_OFFSET))
@@ -188,6 +189,7 @@ mod tests {
                 messages: 1,
                 from_offset: from,
                 to_offset: from + 1,
+                cost: None,
             };
             columns.push(&entry, &Lineage { topic, partition, offset: from, pipeline_version: "" });
             expected.push(is_covered);

@@ -4,6 +4,7 @@
 //! plan.json               what it does; created once
 //! log/, snap/             its own commit log
 //! diff/<...>.json         what a unit changes, written before the unit is committed
+//! position/<offset>.json  where in the files of an archive the record at this offset is
 //! old/<table>-<n>.parquet old rows in the order of their lineage, while it runs
 //! report.json             what it changes, all in all; created when everything is staged
 //! swapped.json            the seq of the swap

@@ -39,7 +39,7 @@ impl Live {
             return Err(ReplayError::Nothing);
         }
         let mut tables = BTreeMap::new();
-        for table in Table::ALL {
+        for table in Table::of(LIVE_PIPELINE) {
             let World { store, clock, entropy, backoff, .. } = world.clone();
             let open =
                 PublishedTable::open(store, table, LIVE_PIPELINE, clock, entropy, backoff).await?;
@@ -97,6 +97,15 @@ impl Live {
                 && matches!(&maintenance.kind, MaintenanceKind::Swap { replay } if replay == id)
         };
         self.entries.iter().find(is_it).map(|entry| entry.record.seq)
+    }
+
+    /// Whether another replay was swapped in, among the records read.
+    pub fn other_swap(&self, id: &str) -> bool {
+        self.entries.iter().any(|entry| {
+            let Body::Maintenance(maintenance) = &entry.record.body else { return false };
+            entry.folded.rejected.is_empty()
+                && matches!(&maintenance.kind, MaintenanceKind::Swap { replay } if replay != id)
+        })
     }
 
     /// A table.

@@ -26,6 +26,8 @@ use crate::upkeep::merge::{Input, Merge, Order};
 
 /// The tables whose rows are compared one by one: a row of theirs stands for one event.
 pub const COMPARED: [Table; 2] = [Table::Logs, Table::Spans];
+/// The tables whose rows say that an event is not excluded.
+pub const KEPT: [Table; 2] = [Table::Logs, Table::DeadLetters];
 
 /// Old rows of some tables.
 pub struct OldRows(BTreeMap<Table, Sorted>);
@@ -37,22 +39,23 @@ impl std::fmt::Debug for OldRows {
 }
 
 impl OldRows {
-    /// Sorts the covered rows of [`COMPARED`], in the version of the tables last read.
+    /// Sorts the covered rows of these tables, in the version last read.
     ///
     /// # Errors
     /// A file can not be read, or storage fails.
     pub async fn open(
         store: &Arc<dyn ObjectStore>,
         tables: &BTreeMap<Table, PublishedTable>,
+        of: &[Table],
         covered: &Covered,
         replay: &str,
     ) -> Result<Self, ReplayError> {
         journal::clear(store, replay, "old").await?;
         let mut old = BTreeMap::new();
-        for table in COMPARED {
-            if let Some(open) = tables.get(&table) {
-                let pieces = Pieces { store, replay, table, inputs: Vec::new() };
-                old.insert(table, pieces.sort(open, covered).await?);
+        for table in of {
+            if let Some(open) = tables.get(table) {
+                let pieces = Pieces { store, replay, table: *table, inputs: Vec::new() };
+                old.insert(*table, pieces.sort(open, covered).await?);
             }
         }
         Ok(Self(old))

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use schemas::ledger::Action;
 use schemas::table::Table;
 use serde::{Deserialize, Serialize};
 use stages::record::TopicPartition;
 
 use super::choose::{Asked, ReadRange, choose};
 use super::covered::{self, Covered, Stretch};
+use super::ledger::LedgerRange;
 use super::live::Live;
 use super::{ReplayError, ledger, rows, swap};
 use crate::upkeep::pass::World;
@@ -19,6 +21,37 @@ use crate::worker::Topic;
 pub enum Origin {
     /// The topics they once were read from.
     Kafka,
+    /// Files.
+    Archive(Files),
+}
+
+/// Files to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    /// What the user calls them.
+    pub name: String,
+    /// Where they are: a path or a URL.
+    pub url: String,
+    /// What they hold, where that was said.
+    pub content: Option<String>,
+    /// What is wrapped around the logs, where that was said.
+    pub envelope: Option<String>,
+    /// Hash of their paths, sizes and versions.
+    pub fingerprint: String,
+}
+
+/// What is done with the records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Their rows take the place of the old ones.
+    Replace,
+    /// Those that were excluded and match come back into the index; everything else stays.
+    Restore {
+        /// A search query.
+        query: String,
+    },
 }
 
 /// A replay.
@@ -31,6 +64,8 @@ pub struct Plan {
     pub created_millis: i64,
     /// Where records come from.
     pub origin: Origin,
+    /// What is done with them.
+    pub work: Work,
     /// Content hash of the pipeline.
     pub pipeline_version: String,
     /// The pipeline's text, where it is another than the configured one.
@@ -46,6 +81,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The rows of a table that go, where the ledger's of these stretches are among them.
+    pub fn covered(&self, table: Table, touched: &[Stretch]) -> Covered {
+        match (&self.work, table) {
+            (Work::Replace, _) => Covered::new(&self.replaces),
+            // Nothing goes but the ledger's rows that count the events as excluded.
+            (Work::Restore { .. }, Table::Ledger) => Covered::new(touched),
+            (Work::Restore { .. }, _) => Covered::default(),
+        }
+    }
+
     /// Messages that will be read, as far as it is known.
     pub fn messages(&self) -> Option<i64> {
         self.reads.iter().map(|read| read.messages).sum()
@@ -66,6 +111,8 @@ pub struct Request {
     pub topics: Vec<Topic>,
     /// Only this partition.
     pub partition: Option<i32>,
+    /// What is done.
+    pub work: Work,
     /// Content hash of the pipeline.
     pub pipeline_version: String,
     /// The pipeline's text, where it is another than the configured one.
@@ -91,13 +138,21 @@ pub async fn from_kafka(world: &World, request: &Request) -> Result<Plan, Replay
         Some(table) => ledger::ranges(&world.store, table, wanted).await?,
         None => Vec::new(),
     };
-    let carries = |name: &str| topic(name).map(|topic| (topic.signal, topic.input.format));
-    let chosen = choose(&ranges, &request.asked, carries)?;
-    hours_are_closed(world, &live, &chosen.replaces, request.closed_after).await?;
+    let chosen = match request.work {
+        Work::Replace => choose(&ranges, &request.asked, |_| true)?,
+        Work::Restore { .. } => {
+            let has_some = |range: &LedgerRange| range.events(Action::Excluded) > 0;
+            choose(&ranges, &request.asked, has_some)?
+        }
+    };
+    if request.work == Work::Replace {
+        hours_are_closed(world, &live, &chosen.replaces, request.closed_after).await?;
+    }
     Ok(Plan {
         id: new_id(world),
         created_millis: world.clock.unix_millis(),
         origin: Origin::Kafka,
+        work: request.work.clone(),
         pipeline_version: request.pipeline_version.clone(),
         pipeline: request.pipeline.clone(),
         log_end: live.log.head().next_seq,
@@ -108,7 +163,7 @@ pub async fn from_kafka(world: &World, request: &Request) -> Result<Plan, Replay
 }
 
 /// Twelve hex characters.
-fn new_id(world: &World) -> String {
+pub(super) fn new_id(world: &World) -> String {
     let mut id = format!("{:032x}", world.entropy.bits());
     id.truncate(12);
     id

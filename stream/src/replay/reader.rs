@@ -6,19 +6,36 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use schemas::limits::{METADATA_DEADLINE_SECONDS, REPLAY_SILENCE_SECONDS};
+use schemas::topic::{Format, Signal};
 use tokio::sync::mpsc;
 
 use super::ReplayError;
 use super::choose::ReadRange;
 use super::covered::Stretch;
+use crate::archive::Position;
 use crate::clock::Clock;
-use crate::source::{Event, Lane, Source, Start};
+use crate::source::{Event, Lane, Source, SourceError, Start};
+use crate::worker::Topic;
+use stages::input::Input;
 use stages::record::{Record, TopicPartition};
 
 /// Batches read ahead.
 const READ_AHEAD: usize = 16;
 /// How long the reading thread waits for records before it looks at the clock.
 const POLL: Duration = Duration::from_millis(100);
+
+/// Consecutive records, and how they are to be read.
+#[derive(Debug)]
+pub struct Records {
+    /// Ascending by offset; never empty.
+    pub records: Vec<Record>,
+    /// What they carry.
+    pub signal: Signal,
+    /// How those are read that do not say so in a `content-type` header; the same for all from one file or topic.
+    pub input: Arc<Input>,
+    /// Where in an archive reading goes on behind them.
+    pub behind: Option<Position>,
+}
 
 /// Gives the records of stretches.
 #[async_trait]
@@ -27,7 +44,7 @@ pub trait Reader: Send {
     async fn open(&mut self, range: &ReadRange, from: i64) -> Result<(), ReplayError>;
 
     /// The next records of the stretch, ascending by offset; `None` at its end.
-    async fn next(&mut self) -> Result<Option<Vec<Record>>, ReplayError>;
+    async fn next(&mut self) -> Result<Option<Records>, ReplayError>;
 }
 
 type Shared = Arc<Mutex<Box<dyn Source>>>;
@@ -35,6 +52,9 @@ type Shared = Arc<Mutex<Box<dyn Source>>>;
 /// Reads from the topics the worker once read.
 pub struct SourceReader {
     source: Shared,
+    topics: Vec<Topic>,
+    /// How the records of the open stretch are read.
+    kind: (Signal, Arc<Input>),
     clock: Arc<dyn Clock>,
     batches: Option<mpsc::Receiver<Result<Vec<Record>, ReplayError>>>,
     /// The reading thread's end.
@@ -48,9 +68,11 @@ impl std::fmt::Debug for SourceReader {
 }
 
 impl SourceReader {
-    /// Reads from this source, which nobody else uses.
-    pub fn new(source: Box<dyn Source>, clock: Arc<dyn Clock>) -> Self {
-        Self { source: Arc::new(Mutex::new(source)), clock, batches: None, ended: None }
+    /// Reads these topics from this source, which nobody else uses.
+    pub fn new(source: Box<dyn Source>, topics: Vec<Topic>, clock: Arc<dyn Clock>) -> Self {
+        let source = Arc::new(Mutex::new(source));
+        let kind = (Signal::Logs, Arc::new(Input::from(Format::Json)));
+        Self { source, topics, kind, clock, batches: None, ended: None }
     }
 
     /// Whether the source still has all of these offsets.
@@ -89,6 +111,10 @@ impl SourceReader {
 impl Reader for SourceReader {
     async fn open(&mut self, range: &ReadRange, from: i64) -> Result<(), ReplayError> {
         self.batches = None;
+        let name = &range.stretch.partition.topic;
+        let topic = self.topics.iter().find(|topic| *topic.name == **name);
+        let topic = topic.ok_or_else(|| SourceError::UnknownTopic(name.to_string()))?;
+        self.kind = (topic.signal, Arc::new(topic.input.clone()));
         if let Some(ended) = self.ended.take() {
             // It ends by itself now that nobody receives.
             let wait = move || ended.recv().unwrap_or(());
@@ -112,16 +138,16 @@ impl Reader for SourceReader {
         std::thread::Builder::new()
             .name("replay-read".to_owned())
             .spawn(run)
-            .map_err(|error| crate::source::SourceError::Config(error.to_string()))?;
+            .map_err(|error| SourceError::Config(error.to_string()))?;
         (self.batches, self.ended) = (Some(batches), Some(ended));
         Ok(())
     }
 
-    async fn next(&mut self) -> Result<Option<Vec<Record>>, ReplayError> {
-        match &mut self.batches {
-            Some(batches) => batches.recv().await.transpose(),
-            None => Ok(None),
-        }
+    async fn next(&mut self) -> Result<Option<Records>, ReplayError> {
+        let Some(batches) = &mut self.batches else { return Ok(None) };
+        let records = batches.recv().await.transpose()?;
+        let (signal, input) = self.kind.clone();
+        Ok(records.map(|records| Records { records, signal, input, behind: None }))
     }
 }
 
@@ -192,7 +218,7 @@ impl Thread {
                 });
             }
             Some(Event::Failed(reason)) => {
-                return Err(crate::source::SourceError::Unavailable(reason).into());
+                return Err(SourceError::Unavailable(reason).into());
             }
             None => return Ok(false),
         }

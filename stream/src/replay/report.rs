@@ -14,13 +14,13 @@ use schemas::topic::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::compare::{FieldDiff, Parsed, RowsDiff, UnitDiff};
-use super::covered::{self, Covered};
+use super::covered::{self, Covered, Stretch};
 use super::ledger::{ACTIONS, Columns, Sum};
 use super::live::Live;
-use super::plan::Plan;
+use super::plan::{Plan, Work};
 use super::series::{AllSeries, SeriesDiff, When};
 use super::staged::Staged;
-use super::{ReplayError, journal, rows, stage};
+use super::{ReplayError, journal, restore, rows, stage};
 
 /// What a rule decides, before and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,8 @@ pub struct Report {
     pub files: i64,
     /// Bytes of these files.
     pub file_bytes: i64,
+    /// Whose ledger rows are replaced.
+    pub touched: Vec<Stretch>,
 }
 
 impl Report {
@@ -83,8 +85,14 @@ impl Report {
         plan: &Plan,
         staged: &Staged,
     ) -> Result<Self, ReplayError> {
-        let covered = Covered::new(&plan.replaces);
+        let touched = match plan.work {
+            Work::Replace => plan.replaces.clone(),
+            Work::Restore { .. } => restore::touched(store, plan, staged).await?,
+        };
+        let covered = covered::tables().map(|table| (table, plan.covered(table, &touched)));
+        let covered = covered.collect();
         let mut report = Self {
+            touched,
             replay: plan.id.clone(),
             pipeline_version: plan.pipeline_version.clone(),
             messages: staged.units.iter().map(|unit| unit.messages).sum(),
@@ -101,7 +109,7 @@ impl Report {
             report.files += i64::try_from(files).unwrap_or(i64::MAX);
             report.file_bytes += staged.of(table).map(|add| add.size).sum::<i64>();
         }
-        report.agrees_with_ledger()?;
+        report.agrees_with_ledger(&plan.work)?;
         if plan.compares {
             report.differences(store, staged).await?;
         }
@@ -141,7 +149,7 @@ impl Report {
 
     /// Rows before and after must be those the ledger counts, so that the audit is green after the swap if it
     /// was before.
-    fn agrees_with_ledger(&self) -> Result<(), ReplayError> {
+    fn agrees_with_ledger(&self, work: &Work) -> Result<(), ReplayError> {
         let sum = |action: Action, signal: Option<Signal>| {
             let of_it = self.rules.iter().filter(|rule| {
                 rule.action == action.as_str()
@@ -157,7 +165,12 @@ impl Report {
             (Table::DeadLetters, sum(Action::DeadLetter, None)),
         ] {
             let Some(rows) = self.tables.get(table.name()) else { continue };
-            for (expected, found) in [(before, rows.before), (after, rows.after)] {
+            let pairs = match work {
+                Work::Replace => [(before, rows.before), (after, rows.after)],
+                // Rows only come; the ledger has others of the same ranges.
+                Work::Restore { .. } => [(0, rows.before), (after - before, rows.after)],
+            };
+            for (expected, found) in pairs {
                 if expected != found {
                     let table = table.name();
                     return Err(ReplayError::NotTheLedger { table, expected, found });
@@ -172,14 +185,16 @@ impl Report {
 struct Sides<'a> {
     store: &'a Arc<dyn ObjectStore>,
     live: &'a Live,
-    covered: &'a Covered,
+    covered: &'a BTreeMap<Table, Covered>,
     staged: &'a Staged,
 }
 
 impl Sides<'_> {
     async fn rows_before(&self, table: Table) -> Result<i64, ReplayError> {
-        let Some(open) = self.live.table(table) else { return Ok(0) };
-        let affected = rows::affected(self.store, open, self.covered).await?;
+        let (Some(open), Some(covered)) = (self.live.table(table), self.covered.get(&table)) else {
+            return Ok(0);
+        };
+        let affected = rows::affected(self.store, open, covered).await?;
         Ok(affected.iter().map(|file| file.covered).sum())
     }
 
@@ -193,11 +208,11 @@ impl Sides<'_> {
         table: Table,
         mut each: impl FnMut(&RecordBatch, When) -> Result<(), arrow::error::ArrowError>,
     ) -> Result<(), ReplayError> {
-        if let Some(open) = self.live.table(table) {
-            for affected in rows::affected(self.store, open, self.covered).await? {
+        if let (Some(open), Some(covered)) = (self.live.table(table), self.covered.get(&table)) {
+            for affected in rows::affected(self.store, open, covered).await? {
                 let mut all = rows::whole(self.store, table, &affected.file.path, 8_192).await?;
                 while let Some(batch) = all.try_next().await? {
-                    let mask = self.covered.mask(table, &batch)?;
+                    let mask = covered.mask(table, &batch)?;
                     each(&filter_record_batch(&batch, &mask)?, When::Before)?;
                 }
             }
@@ -223,7 +238,8 @@ impl Sides<'_> {
             let columns = Columns::of(rows)?;
             for row in 0..rows.num_rows() {
                 let action = columns.action(row);
-                if !ACTIONS.iter().any(|known| known.as_str() == action) {
+                let restored = action == Action::Restored.as_str();
+                if !restored && !ACTIONS.iter().any(|known| known.as_str() == action) {
                     continue;
                 }
                 let key = [ledger::SIGNAL, ledger::ACTION, ledger::RULE];

@@ -1,20 +1,19 @@
 //! A whole replay in two steps: [`stage`] does all the work and changes nothing, [`swap`] changes everything at
 //! once. Both go on where a former life ended, and do nothing twice.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemas::table::Table;
-use stages::input::Input;
 use stages::pipeline::Pipeline;
 
 use super::covered::Covered;
 use super::live::Live;
-use super::old::OldRows;
-use super::plan::Plan;
+use super::old::{COMPARED, KEPT, OldRows};
+use super::plan::{Plan, Work};
 use super::reader::Reader;
 use super::report::Report;
+use super::restore::{Matches, Restore};
 use super::stage::{Progress, Stage};
 use super::staged::{self, Staged};
 use super::swap::Swap;
@@ -23,14 +22,20 @@ use crate::upkeep::pass::World;
 use crate::upkeep::rewrite::Rewriter;
 
 /// What to stage with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Means {
     /// The pipeline of the plan's version.
     pub pipeline: Arc<Pipeline>,
-    /// How messages of a topic are read; by the format the plan has where it is not here.
-    pub inputs: BTreeMap<String, Input>,
     /// Units worked on at once.
     pub threads: usize,
+    /// Whether an event matches the query of a restore.
+    pub matches: Option<Matches>,
+}
+
+impl std::fmt::Debug for Means {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means").field("threads", &self.threads).finish_non_exhaustive()
+    }
 }
 
 /// Reads, processes and compares everything; nothing is changed when it returns.
@@ -55,18 +60,24 @@ pub async fn stage(
             found: means.pipeline.version().to_owned(),
         });
     }
-    let old = if plan.compares {
+    let is_restore = plan.work != Work::Replace;
+    let (mut old, mut restore) = (None, None);
+    if plan.compares || is_restore {
         let live = Live::open(world, u64::MAX).await?;
         let covered = Covered::new(&plan.replaces);
-        Some(OldRows::open(&world.store, &live.tables, &covered, &plan.id).await?)
-    } else {
-        None
-    };
+        let of = if is_restore { KEPT } else { COMPARED };
+        let (store, tables) = (&world.store, &live.tables);
+        old = Some(OldRows::open(store, tables, &of, &covered, &plan.id).await?);
+        if let (true, Some(matches)) = (is_restore, &means.matches) {
+            let matches = Arc::clone(matches);
+            restore = Some(Arc::new(Restore::new(store, &live, plan, matches).await?));
+        }
+    }
     let stage = Stage {
         world,
         plan,
         pipeline: Arc::clone(&means.pipeline),
-        inputs: &means.inputs,
+        restore,
         threads: means.threads,
         owner: format!("{:032x}", world.entropy.bits()),
         progress,
@@ -112,7 +123,7 @@ pub async fn drop(world: &World, id: &str) -> Result<(), ReplayError> {
     }
     let rewriter = Rewriter { store: Arc::clone(&store), clock, entropy, stop };
     runs::clear(&rewriter, id).await?;
-    for part in ["diff", "old", "snap", "log"] {
+    for part in ["diff", "position", "old", "snap", "log"] {
         journal::clear(&store, id, part).await?;
     }
     // Last: as long as it is there, dropping can be done again.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use schemas::limits::{REPLAY_FILE_ROWS, REPLAY_UNIT_BYTES, REPLAY_UNIT_MESSAGES};
 use schemas::table::Table;
+use schemas::topic::{Format, Signal};
 use stages::input::Input;
 use stages::pipeline::Pipeline;
 use stages::record::{Record, TopicPartition};
@@ -19,10 +20,12 @@ use super::choose::ReadRange;
 use super::old::OldRows;
 use super::plan::Plan;
 use super::reader::Reader;
+use super::restore::{self, Restore};
 use super::runs::{self, Settler};
 use super::staged::{self, Staged};
 use super::unit::{self, Portion, Processed};
-use super::{ReplayError, journal};
+use super::{ReplayError, archived, journal};
+use crate::archive::Position;
 use crate::commit_log::log::CommitLog;
 use crate::commit_log::record::{
     Body, Claim, ClaimedPartition, Commit, FileAdd, Maintenance, MaintenanceKind, TableChange,
@@ -60,8 +63,8 @@ pub struct Stage<'a> {
     pub plan: &'a Plan,
     /// The pipeline.
     pub pipeline: Arc<Pipeline>,
-    /// How messages of a topic are read; by the format of its range where it is not here.
-    pub inputs: &'a BTreeMap<String, Input>,
+    /// Which excluded events come back, where that is what it does.
+    pub restore: Option<Arc<Restore>>,
     /// Units worked on at once.
     pub threads: usize,
     /// A name nobody else who works on it has.
@@ -99,6 +102,13 @@ impl Stage<'_> {
             self.read(reader, old, todo, (&mut log, &mut staged, &mut positions)).await?;
         }
         self.check(&staged)?;
+        if self.restore.is_some() {
+            let adds = restore::count(self.world, self.plan, &staged).await?;
+            if !adds.is_empty() {
+                let body = restore::counted(self.plan, &log, adds);
+                self.append(&mut log, &mut staged, body).await?;
+            }
+        }
         self.settle(&mut log, &mut staged).await?;
         Ok(staged)
     }
@@ -161,7 +171,7 @@ impl Stage<'_> {
         ),
     ) -> Result<(), ReplayError> {
         let (sender, portions) = mpsc::channel(1);
-        let cutting = Cutter { reader, old, inputs: self.inputs.clone(), sender };
+        let cutting = Cutter { reader, old, sender };
         let _reading = AbortOnDropHandle::new(tokio::spawn(cutting.run(todo)));
         let portions = futures::stream::unfold(portions, |mut portions| async {
             portions.recv().await.map(|portion| (portion, portions))
@@ -188,14 +198,21 @@ impl Stage<'_> {
         &self,
         portion: Result<Portion, ReplayError>,
     ) -> AbortOnDropHandle<Result<Written, ReplayError>> {
-        let pipeline = Arc::clone(&self.pipeline);
+        let (pipeline, restore) = (Arc::clone(&self.pipeline), self.restore.clone());
         let World { store, clock, entropy, backoff, .. } = self.world.clone();
         let writer = FileWriter { store, clock, entropy, backoff };
         let replay = self.plan.id.clone();
         AbortOnDropHandle::new(tokio::spawn(async move {
             let portion = portion?;
             let name = diff_name(&portion.partition, portion.from);
-            let process = move || unit::process(&pipeline, portion);
+            if let Some(behind) = &portion.behind {
+                // Before the unit: whoever goes on behind it knows where.
+                archived::keep_position(&writer.store, &replay, portion.to, behind).await?;
+            }
+            let process = move || match restore {
+                Some(restore) => restore.process(&pipeline, portion),
+                None => unit::process(&pipeline, portion),
+            };
             let Processed { mut part, diff } = tokio::task::spawn_blocking(process).await??;
             if let Some(diff) = diff {
                 // Before the unit: a unit that is committed has its difference.
@@ -343,11 +360,15 @@ async fn write(
     Ok(adds)
 }
 
+/// Whether records of both may be in one unit. What an input is, is all in its text.
+fn is_same(a: &Arc<Input>, b: &Arc<Input>) -> bool {
+    Arc::ptr_eq(a, b) || format!("{a:?}") == format!("{b:?}")
+}
+
 /// Cuts what a reader gives into portions, each with the old rows of its offsets.
 struct Cutter {
     reader: Box<dyn Reader>,
     old: Option<OldRows>,
-    inputs: BTreeMap<String, Input>,
     sender: mpsc::Sender<Result<Portion, ReplayError>>,
 }
 
@@ -364,38 +385,45 @@ impl Cutter {
 
     async fn range(&mut self, range: &ReadRange, mut from: i64) -> Result<(), ReplayError> {
         self.reader.open(range, from).await?;
-        let (mut records, mut bytes) = (Vec::new(), 0);
+        let (mut records, mut bytes): (Vec<Record>, usize) = (Vec::new(), 0);
+        let mut kind = (Signal::Logs, Arc::new(Input::from(Format::Json)));
+        let mut behind = None;
         while let Some(more) = self.reader.next().await? {
-            for record in more {
-                let full = records.len() >= REPLAY_UNIT_MESSAGES || bytes >= REPLAY_UNIT_BYTES;
-                if full {
-                    let to = record.offset;
-                    self.hand_over(range, from, to, std::mem::take(&mut records)).await?;
-                    (from, bytes) = (to, 0);
-                }
-                bytes += record.payload.len();
-                records.push(record);
+            let first = more.records.first().map_or(from, |record| record.offset);
+            let full = records.len() >= REPLAY_UNIT_MESSAGES || bytes >= REPLAY_UNIT_BYTES;
+            let other = kind.0 != more.signal || !is_same(&kind.1, &more.input);
+            if !records.is_empty() && (full || other) {
+                let records = std::mem::take(&mut records);
+                self.hand_over(range, (from, first), &kind, (records, behind)).await?;
+                (from, bytes) = (first, 0);
             }
+            (kind, behind) = ((more.signal, more.input), more.behind);
+            bytes += more.records.iter().map(|record| record.payload.len()).sum::<usize>();
+            records.extend(more.records);
         }
-        // Whatever offsets are missing at the end belong to the last unit.
-        self.hand_over(range, from, range.stretch.to, records).await
+        // Whatever offsets are missing at the end belong to the last unit; an archive ends where it ends.
+        let last = records.last().map_or(from, |record| record.offset + 1);
+        let to = if range.messages.is_some() { range.stretch.to } else { last };
+        if to == from {
+            return Ok(());
+        }
+        self.hand_over(range, (from, to), &kind, (records, behind)).await
     }
 
     async fn hand_over(
         &mut self,
         range: &ReadRange,
-        from: i64,
-        to: i64,
-        records: Vec<Record>,
+        (from, to): (i64, i64),
+        (signal, input): &(Signal, Arc<Input>),
+        (records, behind): (Vec<Record>, Option<Position>),
     ) -> Result<(), ReplayError> {
         let partition = range.stretch.partition.clone();
         let old = match &mut self.old {
             Some(old) => Some(old.of(&partition, from, to).await?),
             None => None,
         };
-        let input = self.inputs.get(&*partition.topic).cloned();
-        let (signal, input) = (range.signal, input.unwrap_or_else(|| range.format.into()));
-        let portion = Portion { partition, signal, input, from, to, records, old };
+        let (signal, input) = (*signal, Input::clone(input));
+        let portion = Portion { partition, signal, input, from, to, records, behind, old };
         // Nobody receives when the replay has ended.
         self.sender.send(Ok(portion)).await.map_err(|_| ReplayError::Stopped)
     }

@@ -19,7 +19,7 @@ use stages::record::TopicPartition;
 use super::covered::{self, Covered, Stretch};
 use super::ledger::LedgerRange;
 use super::live::Live;
-use super::plan::Plan;
+use super::plan::{Plan, Work};
 use super::report::Report;
 use super::staged::Staged;
 use super::{ReplayError, journal, ledger, rows};
@@ -61,6 +61,9 @@ impl Swap<'_> {
             }
             self.is_as_planned(&live).await?;
             let changes = self.changes(&live, &mut kept).await?;
+            if changes.is_empty() {
+                return self.note(live.log.head().next_seq.saturating_sub(1)).await;
+            }
             let kind = MaintenanceKind::Swap { replay: self.plan.id.clone() };
             let author = format!("replay-{}", self.plan.id);
             let body = Body::Maintenance(Maintenance { author, kind, changes });
@@ -109,11 +112,14 @@ impl Swap<'_> {
     /// The ranges that are replaced must still begin and end where they did.
     async fn is_as_planned(&self, live: &Live) -> Result<(), ReplayError> {
         let Some(table) = live.table(Table::Ledger) else { return Ok(()) };
+        let touched = &self.report.touched;
         let of_it = |partition: &TopicPartition| {
-            self.plan.replaces.iter().any(|stretch| stretch.partition == *partition)
+            touched.iter().any(|stretch| stretch.partition == *partition)
         };
         let ranges = ledger::ranges(&self.world.store, table, of_it).await?;
-        let cut = self.plan.replaces.iter().find(|stretch| is_cut(stretch, &ranges));
+        // What is brought back was looked for in the tables as they were.
+        let is_stale = self.plan.work != Work::Replace && live.other_swap(&self.plan.id);
+        let cut = touched.iter().find(|stretch| is_stale || is_cut(stretch, &ranges));
         match cut {
             None => Ok(()),
             Some(Stretch { partition, from, to }) => Err(ReplayError::Overtaken {
@@ -128,10 +134,10 @@ impl Swap<'_> {
 
     /// What changes in each table.
     async fn changes(&self, live: &Live, kept: &mut Kept) -> Result<Vec<TableChange>, ReplayError> {
-        let covered = Arc::new(Covered::new(&self.plan.replaces));
         let (mut changes, mut files) = (Vec::new(), 0);
         for table in covered::tables() {
             let Some(open) = live.table(table) else { continue };
+            let covered = Arc::new(self.plan.covered(table, &self.report.touched));
             let parent_seq =
                 live.log.head().tables.get(&table).and_then(|head| head.last_maintenance_seq);
             let mut change =
@@ -201,7 +207,9 @@ fn is_cut(stretch: &Stretch, ranges: &[LedgerRange]) -> bool {
     });
     // What nobody has imported before has no range yet.
     let is_new = !ranges.iter().any(|range| range.partition == stretch.partition);
-    end != Some(stretch.to) && !(is_new && end == Some(stretch.from))
+    // An archive is replaced as far as it was read.
+    let is_whole = end == Some(stretch.to) || (end.is_some() && stretch.to == i64::MAX);
+    !is_whole && !(is_new && end == Some(stretch.from))
 }
 
 /// Refuses hours to which rows still come. Tables by time of receipt are not asked: live units only add to them.

@@ -1,5 +1,8 @@
 //! Whole replays beside a live pipeline: what a real worker wrote is replaced exactly, whatever dies when.
 
+mod archive;
+mod rate;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +22,7 @@ use stages::record::Record;
 use tokio_util::sync::CancellationToken;
 
 use super::choose::Asked;
-use super::plan::{self, Plan, Request};
+use super::plan::{self, Plan, Request, Work};
 use super::reader::SourceReader;
 use super::report::Report;
 use super::run::{self, Means};
@@ -134,6 +137,7 @@ async fn begin(
         asked,
         topics: topics(),
         partition: None,
+        work: Work::Replace,
         pipeline_version: pipeline.version().to_owned(),
         pipeline: None,
         compares: true,
@@ -146,7 +150,7 @@ async fn begin(
 }
 
 fn reader(world: &World, log: &MemoryLog) -> SourceReader {
-    SourceReader::new(Box::new(log.open()), Arc::clone(&world.clock))
+    SourceReader::new(Box::new(log.open()), topics(), Arc::clone(&world.clock))
 }
 
 /// Stages and swaps, from wherever a former life has come to.
@@ -156,7 +160,7 @@ async fn finish(
     plan: &Plan,
     pipeline: &Arc<Pipeline>,
 ) -> Result<Report, ReplayError> {
-    let means = Means { pipeline: Arc::clone(pipeline), inputs: BTreeMap::new(), threads: 2 };
+    let means = Means { pipeline: Arc::clone(pipeline), threads: 2, matches: None };
     let reader = Box::new(reader(world, log));
     let (staged, report) = run::stage(world, plan, &means, reader, &|_| ()).await?;
     run::swap(world, plan, (&staged, &report), CLOSED).await?;
@@ -426,7 +430,7 @@ async fn a_swap_beside_upkeep_is_planned_again_and_loses_nothing() {
     let world = world(&store);
     let asked = Asked { from_offset: Some(55), to_offset: Some(110), ..Asked::default() };
     let plan = begin(&world, &log, asked, &fixed()).await.expect("begins");
-    let means = Means { pipeline: fixed(), inputs: BTreeMap::new(), threads: 1 };
+    let means = Means { pipeline: fixed(), threads: 1, matches: None };
     let reader = Box::new(reader(&world, &log));
     let (staged, report) =
         run::stage(&world, &plan, &means, reader, &|_| ()).await.expect("stages");
@@ -517,4 +521,65 @@ async fn many_hours_become_few_files_and_old_events_keep_their_time() {
             .map(|left: Vec<object_store::ObjectMeta>| left)
             .expect("lists");
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn excluded_events_come_back_once_and_the_ledger_says_so() {
+    let (store, log) = (memory(), MemoryLog::new());
+    for _ in 0..3 {
+        produce(&log, 0, 55);
+        live(&store, &log, fixed()).await;
+    }
+    compact(&store).await;
+    let world = world(&store);
+    let before = messages(&store, Table::Logs).await;
+    let balance = fixture::ledger_balance(&read(&store, Table::Ledger).await);
+    let measured_before = measured(&store).await;
+    assert_eq!(balance.excluded, 30);
+    let restore = async |parity: &'static str, from: i64| {
+        let request = Request {
+            asked: Asked { from_offset: Some(from), ..Asked::default() },
+            topics: topics(),
+            partition: None,
+            work: Work::Restore { query: parity.to_owned() },
+            pipeline_version: fixed().version().to_owned(),
+            pipeline: None,
+            compares: false,
+            closed_after: CLOSED,
+        };
+        let plan = plan::from_kafka(&world, &request).await.expect("plans");
+        journal::begin(&store, &plan).await.expect("begins");
+        let matches: super::restore::Matches =
+            Arc::new(move |event: &stages::event::LogEvent<'_>| {
+                event.attributes.get_str("parity") == Some(parity)
+            });
+        let means = Means { pipeline: fixed(), threads: 2, matches: Some(matches) };
+        let reader = Box::new(reader(&world, &log));
+        let (staged, report) =
+            run::stage(&world, &plan, &means, reader, &|_| ()).await.expect("stages");
+        run::swap(&world, &plan, (&staged, &report), CLOSED).await.expect("swaps");
+        report.tables["logs"].after
+    };
+    // Of each round of 55 lines ten are excluded noise, five of them odd.
+    assert_eq!(restore("odd", 55).await, 10);
+    let after = messages(&store, Table::Logs).await;
+    assert_eq!(after.len(), before.len() + 10);
+    assert!(after.values().all(|rows| rows.len() == 1), "once");
+    for ((_, offset), _) in after.iter().filter(|(place, _)| !before.contains_key(place)) {
+        let line = offset % 55;
+        assert!(*offset >= 55 && line % 5 == 0 && line % 2 == 1, "{offset}");
+    }
+    let now = fixture::ledger_balance(&read(&store, Table::Ledger).await);
+    assert_eq!((now.received, now.messages), (balance.received, balance.messages));
+    assert_eq!((now.indexed, now.excluded), (balance.indexed + 10, balance.excluded - 10));
+    assert_eq!(measured(&store).await, measured_before, "metrics have counted them already");
+    // What is back does not come back again; the rest does.
+    assert_eq!(restore("odd", 0).await, 5);
+    assert_eq!(restore("odd", 0).await, 0);
+    assert_eq!(restore("even", 0).await, 15);
+    let all = fixture::ledger_balance(&read(&store, Table::Ledger).await);
+    assert_eq!((all.indexed, all.excluded), (balance.indexed + 30, 0));
+    assert_eq!(messages(&store, Table::Logs).await.len() as i64, all.indexed);
+    let checked = fsck::fsck(&store, LIVE_PIPELINE, 0).await.expect("checks");
+    assert_eq!(checked.problems.count, 0, "{:?}", checked.problems);
 }

@@ -13,6 +13,7 @@ use stages::record::{Record, TopicPartition};
 
 use super::ReplayError;
 use super::compare::{self, UnitDiff};
+use crate::archive::Position;
 use crate::lane::suspects::Suspects;
 use crate::lane::{Assigned, Lane, Share};
 use crate::source::Batch;
@@ -33,6 +34,8 @@ pub struct Portion {
     pub to: i64,
     /// The records in between.
     pub records: Vec<Record>,
+    /// Where in an archive reading goes on behind them.
+    pub behind: Option<Position>,
     /// Rows the tables have of these offsets, where they are to be compared.
     pub old: Option<BTreeMap<Table, Vec<RecordBatch>>>,
 }
@@ -51,7 +54,7 @@ pub struct Processed {
 /// # Errors
 /// Columns do not fit together, or a record crashes the lane even unread.
 pub fn process(pipeline: &Arc<Pipeline>, portion: Portion) -> Result<Processed, ReplayError> {
-    let Portion { partition, signal, input, from, to, records, old } = portion;
+    let Portion { partition, signal, input, from, to, records, old, .. } = portion;
     let batch = Batch { partition: partition.clone(), records };
     let suspects = Arc::new(Suspects::default());
     let part = loop {
