@@ -1,20 +1,14 @@
 //! The command line, as typed. Meaning is given to it in [`crate::commands`].
 
-<<<<<<< HEAD
 mod import;
-=======
 mod replay;
->>>>>>> replay
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-<<<<<<< HEAD
 pub use import::ImportArgs;
-=======
 pub use replay::{PlaceArgs, ReplayArgs, ReplayCommand, RestoreArgs};
->>>>>>> replay
 
 /// Self-hosted streaming analytics for telemetry: agents and SDKs in, Kafka, Delta tables, SQL out.
 #[derive(Debug, Parser)]
@@ -61,13 +55,10 @@ pub enum Command {
     Redrive(RedriveArgs),
     /// Take history through the pipeline again, and swap the result in at once
     Replay(Box<ReplayArgs>),
-<<<<<<< HEAD
     /// Bring files of logs in: a directory, a bucket, plain or compressed
     Import(Box<ImportArgs>),
-=======
     /// Bring excluded logs back into the index
     Restore(Box<RestoreArgs>),
->>>>>>> replay
     /// Do the upkeep of the tables by hand: compaction, retention, deletion of garbage
     Maintain(MaintainArgs),
     /// Decide what the worker can not decide by itself
@@ -233,98 +224,6 @@ time. Kafka must be reachable and a worker running; one run at a time.
 
 Exit status: 0 done, 1 not sent or not recorded (the message says how to go on).";
 
-<<<<<<< HEAD
-/// `tidemill replay`.
-#[derive(Debug, Clone, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = REPLAY_HELP)]
-pub struct ReplayArgs {
-    /// Look at replays, or drop one
-    #[command(subcommand)]
-    pub command: Option<ReplayCommand>,
-    /// Only this topic; may be given several times [default: all topics with logs]
-    #[arg(long = "topic")]
-    pub topics: Vec<String>,
-    /// Only this partition
-    #[arg(long)]
-    pub partition: Option<i32>,
-    /// Messages received at or after this time: 2026-03-02T00:00:00Z, 2026-03-02, or 6h (ago)
-    #[arg(long, value_name = "TIME")]
-    pub from: Option<String>,
-    /// Messages received before this time
-    #[arg(long, value_name = "TIME")]
-    pub to: Option<String>,
-    /// Offsets from this one on
-    #[arg(long, value_name = "OFFSET", conflicts_with = "from")]
-    pub from_offset: Option<i64>,
-    /// Offsets before this one
-    #[arg(long, value_name = "OFFSET", conflicts_with = "to")]
-    pub to_offset: Option<i64>,
-    /// Pipeline to use: a file, or a version that `tidemill pipeline versions` lists [default: the configuration's]
-    #[arg(long, value_name = "FILE|VERSION")]
-    pub pipeline: Option<PathBuf>,
-    /// Do everything but the swap, and say what it would change; --resume ID swaps exactly that
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not compare rows field by field: faster, and the report has numbers of rows only
-    #[arg(long)]
-    pub no_diff: bool,
-    /// Go on with this replay: after a kill, or after --dry-run
-    #[arg(long, value_name = "ID", conflicts_with_all = ["topics", "partition", "from", "to", "from_offset", "to_offset", "pipeline", "no_diff"])]
-    pub resume: Option<String>,
-    /// Units worked on at once [default: worker.threads]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Use this Kafka cluster instead of the configured one
-    #[arg(long, value_name = "HOST:PORT", env = "TIDEMILL_KAFKA_BROKERS")]
-    pub kafka: Option<String>,
-    /// Where, and how to print.
-    #[command(flatten)]
-    pub place: PlaceArgs,
-}
-
-/// `tidemill replay ...`.
-#[derive(Debug, Clone, Subcommand)]
-pub enum ReplayCommand {
-    /// The replays there are
-    List(PlaceArgs),
-    /// Forget a replay, and delete what it staged if it was not swapped in
-    Drop {
-        /// The replay
-        id: String,
-        /// Where.
-        #[command(flatten)]
-        place: PlaceArgs,
-    },
-}
-
-/// Where the data is, and how to print.
-#[derive(Debug, Clone, Args)]
-pub struct PlaceArgs {
-    /// Data directory; may be in use by a running engine
-    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Configuration file, for storage, kafka and pipeline
-    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// How to print the report
-    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
-    pub format: ReportFormat,
-}
-
-const REPLAY_HELP: &str = "\
-Messages are read again from Kafka, beside a running engine and apart from it. The range is widened to
-whole units of the ledger and fixed. Rows, metrics, dead letters and ledger of exactly these offsets are
-then replaced at once; whatever else lies in the same files stays. Kill it whenever you like.
-
-  tidemill replay --from 2026-03-01 --to 2026-03-02 --pipeline fixed.yaml --dry-run
-  tidemill replay --resume ID          # swap in what --dry-run has shown, or go on after a kill
-  tidemill replay drop ID
-
-Exit status: 0 done, 1 not done and nothing changed (the message says why), 2 wrong command line or
-pipeline, 3 Kafka or storage away.";
-
-=======
->>>>>>> replay
 /// `tidemill operator ...`.
 #[derive(Debug, Subcommand)]
 pub enum OperatorCommand {

@@ -53,11 +53,8 @@ async fn dispatch(command: Command) -> u8 {
         Command::Fsck(args) => fsck::run(&args).await,
         Command::Redrive(args) => redrive::run(&args).await,
         Command::Replay(args) => replay::run(&args).await,
-<<<<<<< HEAD
         Command::Import(args) => import::run(&args).await,
-=======
         Command::Restore(args) => replay::restore(&args).await,
->>>>>>> replay
         Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
         Command::Pipeline(command) => pipeline::run(&command).await,
@@ -78,11 +75,8 @@ fn tracing(command: &Command) {
         | Command::Fsck(_)
         | Command::Redrive(_)
         | Command::Replay(_)
-<<<<<<< HEAD
         | Command::Import(_)
-=======
         | Command::Restore(_)
->>>>>>> replay
         | Command::Maintain(_)
         | Command::Operator(_)
         | Command::Pipeline(_)

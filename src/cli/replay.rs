@@ -44,8 +44,8 @@ pub struct ReplayArgs {
     /// What is wrapped around the logs [default: auto]
     #[arg(long, requires = "archive")]
     pub envelope: Option<String>,
-    /// Pipeline to use [default: the configuration's]
-    #[arg(long, value_name = "FILE")]
+    /// Pipeline to use: a file, or a version that `tidemill pipeline versions` lists [default: the configuration's]
+    #[arg(long, value_name = "FILE|VERSION")]
     pub pipeline: Option<PathBuf>,
     /// Do everything but the swap, and say what it would change; --resume ID swaps exactly that
     #[arg(long)]

@@ -23,13 +23,8 @@ use stream::replay::{ReplayError, journal};
 use stream::upkeep::pass::World;
 use tokio_util::sync::CancellationToken;
 
-<<<<<<< HEAD
-use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand};
-use crate::config::{self, Brokers, Config, Overrides, Problem, Problems};
-=======
 use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand, RestoreArgs};
-use crate::config::{self, Brokers, Config, Overrides, Problems};
->>>>>>> replay
+use crate::config::{self, Brokers, Config, Overrides, Problem, Problems};
 use crate::engine::Signals;
 use crate::{exit, pipeline};
 
@@ -322,9 +317,8 @@ async fn plan(
 
 /// Whether this reads like a version rather than like a file: 16 hex characters.
 fn is_version(path: &Path) -> bool {
-    path.to_str().is_some_and(|text| {
-        text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-    })
+    path.to_str()
+        .is_some_and(|text| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// A version that can not be had, as a problem of the command line.

@@ -22,7 +22,10 @@ pub(super) fn input(
     }
     let multiline = multiline.map(|text| match text {
         "auto" => MultilineConfig::Name(text.to_owned()),
-        start => MultilineConfig::Rule(RuleConfig { start: Some(start.to_owned()), ..RuleConfig::default() }),
+        start => MultilineConfig::Rule(RuleConfig {
+            start: Some(start.to_owned()),
+            ..RuleConfig::default()
+        }),
     });
     let mut wrong = Vec::new();
     let input = config::compile(Format::Raw, envelope, multiline.as_ref(), &mut wrong);
@@ -30,7 +33,13 @@ pub(super) fn input(
         [] => Ok(Some(input)),
         errors => Err(errors
             .iter()
-            .map(|error| format!("--{}: {}", error.path.replace("multiline.start", "multiline"), error.reason))
+            .map(|error| {
+                format!(
+                    "--{}: {}",
+                    error.path.replace("multiline.start", "multiline"),
+                    error.reason
+                )
+            })
             .collect::<Vec<_>>()
             .join("\n")),
     }
@@ -86,8 +95,7 @@ impl Runner<'_> {
             let detail = format!("{} bytes over the limit were cut off", frame.cut);
             errors.push(error("input", "line_too_long", &detail));
         }
-        let record =
-            Record { timestamp: self.now(), payload: frame.payload, ..Record::default() };
+        let record = Record { timestamp: self.now(), payload: frame.payload, ..Record::default() };
         self.with_arena(|this, arena| {
             let mut logs = Vec::new();
             match decode_input(arena, &record, Signal::Logs, input) {
