@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use import::ImportArgs;
-pub use replay::{PlaceArgs, ReplayArgs, ReplayCommand, RestoreArgs};
+pub use replay::{ReplayArgs, ReplayCommand, ReplayPlace, RestoreArgs};
 
 /// Self-hosted streaming analytics for telemetry: agents and SDKs in, Kafka, Delta tables, SQL out.
 #[derive(Debug, Parser)]

@@ -64,7 +64,7 @@ pub struct ReplayArgs {
     pub kafka: Option<String>,
     /// Where, and how to print.
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub place: ReplayPlace,
 }
 
 /// `tidemill restore`.
@@ -97,7 +97,7 @@ pub struct RestoreArgs {
     pub kafka: Option<String>,
     /// Where, and how to print.
     #[command(flatten)]
-    pub place: PlaceArgs,
+    pub place: ReplayPlace,
 }
 
 const RESTORE_HELP: &str = "\
@@ -113,20 +113,20 @@ It is a replay: after a kill go on with `tidemill replay --resume ID`; `tidemill
 #[derive(Debug, Clone, Subcommand)]
 pub enum ReplayCommand {
     /// The replays there are
-    List(PlaceArgs),
+    List(ReplayPlace),
     /// Forget a replay, and delete what it staged if it was not swapped in
     Drop {
         /// The replay
         id: String,
         /// Where.
         #[command(flatten)]
-        place: PlaceArgs,
+        place: ReplayPlace,
     },
 }
 
 /// Where the data is, and how to print.
 #[derive(Debug, Clone, Args)]
-pub struct PlaceArgs {
+pub struct ReplayPlace {
     /// Data directory; may be in use by a running engine
     #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
     pub data_dir: Option<PathBuf>,

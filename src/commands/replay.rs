@@ -23,7 +23,7 @@ use stream::replay::{ReplayError, journal};
 use stream::upkeep::pass::World;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{PlaceArgs, ReplayArgs, ReplayCommand, RestoreArgs};
+use crate::cli::{ReplayArgs, ReplayCommand, ReplayPlace, RestoreArgs};
 use crate::config::{self, Brokers, Config, Overrides, Problem, Problems};
 use crate::engine::Signals;
 use crate::{exit, pipeline};
@@ -72,7 +72,7 @@ struct Asking<'a> {
     dry_run: bool,
     threads: Option<usize>,
     kafka: Option<String>,
-    place: &'a PlaceArgs,
+    place: &'a ReplayPlace,
 }
 
 /// Does what was asked and prints.
@@ -121,7 +121,7 @@ fn end(done: Result<(), Refusal>) -> u8 {
     }
 }
 
-fn open(place: &PlaceArgs, kafka: Option<String>) -> Result<(Config, World), Refusal> {
+fn open(place: &ReplayPlace, kafka: Option<String>) -> Result<(Config, World), Refusal> {
     let overrides = Overrides { data_dir: place.data_dir.clone(), kafka };
     let config = config::load(place.config.as_deref(), &overrides).map_err(Refusal::Config)?;
     // Opening a local store would make its directory.
@@ -142,7 +142,7 @@ fn open(place: &PlaceArgs, kafka: Option<String>) -> Result<(Config, World), Ref
     Ok((config, world))
 }
 
-async fn list(place: &PlaceArgs) -> Result<(), Refusal> {
+async fn list(place: &ReplayPlace) -> Result<(), Refusal> {
     let (_, world) = open(place, None)?;
     let mut known = Vec::new();
     for plan in journal::list(&world.store).await? {
@@ -154,7 +154,7 @@ async fn list(place: &PlaceArgs) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn forget(id: &str, place: &PlaceArgs) -> Result<(), Refusal> {
+async fn forget(id: &str, place: &ReplayPlace) -> Result<(), Refusal> {
     let (_, world) = open(place, None)?;
     run::drop(&world, id).await?;
     eprintln!("replay {id} is dropped");
