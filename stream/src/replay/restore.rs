@@ -148,7 +148,10 @@ impl Restore {
             clock: clock.unwrap_or_default(),
         };
         let batches = columns.finish()?;
-        Ok(Processed { part: Part { batches, ranges: vec![range], missing: 0 }, diff: Some(diff) })
+        Ok(Processed {
+            part: Part { batches, ranges: vec![range], ..Part::default() },
+            diff: Some(diff),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -14,6 +14,7 @@ use schemas::table::Table;
 use super::ReplayError;
 use super::covered::{self, Bounds, Covered};
 use super::object::Object;
+use crate::files;
 use crate::table::contents::TableFile;
 use crate::table::delta::PublishedTable;
 
@@ -45,13 +46,7 @@ pub(super) async fn whole_at(
 ) -> Result<Rows, ReplayError> {
     let schema = table.file_schema();
     let rows = open(store, key, None, batch).await?;
-    let fit = move |rows: RecordBatch| {
-        let (_, columns, count) = rows.into_parts();
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        // Fails where a file has other columns than the table.
-        RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
-    };
-    Ok(rows.map(move |rows| fit(rows?)).boxed())
+    Ok(rows.map(move |rows| files::as_table(&schema, rows?)).boxed())
 }
 
 /// The columns that say where rows come from.
