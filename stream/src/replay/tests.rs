@@ -105,6 +105,7 @@ async fn live(store: &Arc<dyn ObjectStore>, log: &MemoryLog, pipeline: Arc<Pipel
         threads: 2,
         sharing: None,
         upkeep: crate::upkeep::Settings { enabled: false, ..Default::default() },
+        notes: None,
     };
     let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
     let wait = async {
