@@ -200,7 +200,8 @@ async fn carry_out(asking: &Asking<'_>) -> Result<(), Refusal> {
         Origin::Kafka => {
             let reader = reader(&config, &world).await?;
             if is_new {
-                reader.check(&plan.replaces).await?;
+                let needed: Vec<_> = plan.reads.iter().map(|read| read.stretch.clone()).collect();
+                reader.check(&needed).await?;
             }
             Box::new(reader)
         }
