@@ -63,7 +63,7 @@ fn one(text: &str, test: &mut dyn FnMut(&str) -> bool) -> bool {
 }
 
 /// Every scalar in `value`; nesting is bounded by the JSON reader.
-fn visit(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
+pub(super) fn visit(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(flag) => test(Scalar::Bool(*flag)),
@@ -76,7 +76,11 @@ fn visit(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
 }
 
 /// The scalars at a dotted path inside the objects of an array.
-fn visit_at(value: &Value<'_>, path: &str, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
+pub(super) fn visit_at(
+    value: &Value<'_>,
+    path: &str,
+    test: &mut dyn FnMut(Scalar<'_>) -> bool,
+) -> bool {
     match value {
         Value::Array(items) => items.iter().any(|item| visit_at(item, path, test)),
         Value::Object(fields) => fields.iter().any(|(key, item)| match path.strip_prefix(key) {

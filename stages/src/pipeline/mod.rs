@@ -4,6 +4,7 @@
 mod compiler;
 pub mod config;
 mod dates;
+mod element_search;
 mod event_search;
 mod exclusion;
 mod files;

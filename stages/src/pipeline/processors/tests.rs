@@ -187,6 +187,21 @@ fn array_processor_documented_examples() {
         ),
         [r#"referrer="https://example.com""#]
     );
+    let list = r#"{"list":[{"type":"User","displayName":"Dr Ann Lee","id":"1"},{"type":"Group","id":"2"},
+        {"key":"User-Agent","n":7,"id":"3"},{"id":"4"}]}"#;
+    for (filter, uid) in [
+        ("type:(ServicePrincipal OR Group)", "2"),
+        ("displayName:*Ann*", "1"),
+        ("key:\"User-Agent\"", "3"),
+        ("n:7", "3"),
+        ("-type:* -n:7", "4"),
+    ] {
+        let select = format!(
+            "{{type: array-processor, operation: {{type: select, source: list, target: uid, \
+             filter: '{filter}', value_to_extract: id}}}}"
+        );
+        assert_eq!(adds(&select, list), [format!("uid=\"{uid}\"")], "{filter}");
+    }
     let length =
         "{type: array-processor, operation: {type: length, source: tags, target: tagCount}}";
     assert_eq!(adds(length, r#"{"tags":["prod","internal","critical"]}"#), ["tagCount=3"]);
@@ -369,7 +384,7 @@ fn what_a_processor_can_not_mean_is_refused_with_place_and_fix() {
         {type: lookup-processor, source: a, target: t},
         {type: lookup-processor, source: a, target: t, lookup_table: [nothing]},
         {type: lookup-processor, source: a, target: t, lookup_enrichment_table: users},
-        {type: array-processor, operation: {type: select, source: a, target: t, filter: name, value_to_extract: v}},
+        {type: array-processor, operation: {type: select, source: a, target: t, filter: "(", value_to_extract: v}},
         {type: array-map-processor, source: a, target: b, processors: [{type: date-remapper, sources: [x]}]},
         {type: array-map-processor, source: a, target: b, processors: [{type: arithmetic-processor, expression: "1", target: x}]},
         {type: url-parser, target: ""}"#,
@@ -382,7 +397,7 @@ fn what_a_processor_can_not_mean_is_refused_with_place_and_fix() {
         "[3]: write one of lookup_table",
         "[4].lookup_table[0]: must be `key,value`",
         "[5].lookup_enrichment_table: no reference table `users`: add it",
-        "[6].operation.filter: must be `key:value`",
+        "[6].operation.filter: `(`: ",
         "[7].processors[0]: `date-remapper` can not be used on elements",
         "[8].processors[0]: target `x` must be `$targetElem`",
         "[9].target: empty",
