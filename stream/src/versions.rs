@@ -172,8 +172,8 @@ pub async fn list(store: &Arc<dyn ObjectStore>) -> Result<Vec<Version>, VersionE
     let (_, entries) = recovered.await?;
     for entry in &entries {
         let Body::Commit(commit) = &entry.record.body else { continue };
-        let names = commit.units.iter().filter_map(|unit| unit.pipeline.as_ref());
-        for version in names.filter_map(|name| versions.get_mut(name)) {
+        for name in commit.units.iter().filter_map(|unit| unit.pipeline.as_ref()) {
+            let Some(version) = versions.get_mut(name) else { continue };
             version.first_seq.get_or_insert(entry.record.seq);
             version.last_seq = Some(entry.record.seq);
             version.units += 1;

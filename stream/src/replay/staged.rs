@@ -51,6 +51,8 @@ impl Staged {
                         }
                         change.adds.iter().for_each(|add| self.add(add));
                     }
+                    // Its files are of the columns their table has when they are swapped in.
+                    FilesChange::Columns(_) => {}
                 }
             }
             let Body::Commit(commit) = &entry.record.body else { continue };
