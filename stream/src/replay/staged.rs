@@ -51,6 +51,7 @@ impl Staged {
                         }
                         change.adds.iter().for_each(|add| self.add(add));
                     }
+                    FilesChange::Columns(_) => {}
                 }
             }
             let Body::Commit(commit) = &entry.record.body else { continue };
