@@ -246,6 +246,11 @@ impl Tracker {
         !self.changes.is_empty() || self.issues.values().any(|issue| is_due(issue, now))
     }
 
+    /// Counts that have changed are due now: there may be no later.
+    pub fn flush(&mut self) {
+        self.issues.values_mut().for_each(|issue| issue.row_at = 0);
+    }
+
     /// The rows of the history that are due: what happened, then issues whose counts have changed a while ago.
     pub fn take_changes(&mut self, now: Micros) -> Vec<Change> {
         let mut due: Vec<(Micros, String)> = self

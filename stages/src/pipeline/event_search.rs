@@ -95,7 +95,7 @@ fn with_array<T>(text: &str, look: impl FnOnce(&Value<'_>) -> T) -> Option<T> {
 }
 
 /// Every scalar in `value`; nesting is bounded by the JSON reader.
-fn visit(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
+pub(super) fn visit(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(flag) => test(Scalar::Bool(*flag)),
@@ -108,7 +108,11 @@ fn visit(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
 }
 
 /// The scalars at a dotted path inside the objects of an array.
-fn visit_at(value: &Value<'_>, path: &str, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
+pub(super) fn visit_at(
+    value: &Value<'_>,
+    path: &str,
+    test: &mut dyn FnMut(Scalar<'_>) -> bool,
+) -> bool {
     match value {
         Value::Array(items) => items.iter().any(|item| visit_at(item, path, test)),
         Value::Object(fields) => fields.iter().any(|(key, item)| match path.strip_prefix(key) {

@@ -5,6 +5,7 @@ pub mod cases;
 mod compiler;
 pub mod config;
 pub(crate) mod dates;
+mod element_search;
 mod event_search;
 mod exclusion;
 pub mod explain;

@@ -261,6 +261,7 @@ impl Runner {
     /// Everything committed by the first pipeline is in, and what is being sent has an end.
     async fn finish(&mut self, session: &mut Session) -> Result<(), Error> {
         loop {
+            session.tracker.flush();
             let step = self.step(session).await?;
             if step == Step::Lost || (step == Step::Idle && session.lag() == 0 && session.is_idle())
             {

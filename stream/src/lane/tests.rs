@@ -75,6 +75,34 @@ fn every_event_is_received_once_and_has_one_fate() {
 }
 
 #[test]
+fn what_the_scanner_finds_is_in_the_ledger_by_rule_and_not_in_the_rows() {
+    let config = r#"{"sensitive_data_scanner": {"groups": [{"name": "pii", "rules": [
+        {"name": "mail", "standard_pattern": "email", "text_replacement": {"type": "hash"}}]}]}}"#;
+    let config = serde_json::from_str(config).expect("a configuration");
+    let pipeline = Arc::new(Pipeline::compile(&config).expect("compiles"));
+    let mut lane = Lane::new(pipeline, Share::of(1));
+    lane.assign(Assigned {
+        partition: fixture::partition(0),
+        signal: Signal::Logs,
+        format: Format::Raw,
+        next_offset: 10,
+        clock: None,
+    });
+    lane.process(&batch(&[10, 11], b"from ann@example.org to bob@example.org"));
+    lane.process(&batch(&[12], b"nothing"));
+    let part = lane.cut().expect("columns");
+    let balance = fixture::ledger_balance(&part.batches);
+    assert_eq!((balance.received, balance.indexed), (3, 3));
+    let of = |table| {
+        let batches = part.batches.iter().filter(move |batch| batch.table == table);
+        batches.map(|batch| format!("{:?}", batch.rows)).collect::<String>()
+    };
+    let ledger = of(Table::Ledger);
+    assert!(ledger.contains("sensitive") && ledger.contains("pii/mail"), "{ledger}");
+    assert!(!of(Table::Logs).contains("ann@") && !ledger.contains("ann@"), "hidden everywhere");
+}
+
+#[test]
 fn a_lane_is_full_by_rows() {
     let mut lane = lane(Share { rows: 3, ..Share::of(1) });
     lane.process(&batch(&[10, 11], b"x"));

@@ -1,12 +1,17 @@
 //! `array-processor`: append to an array, its length, a member of the element that matches, or
 //! elements `{key, value}` as attributes. What is no array is left alone.
+//!
+//! The filter of `select` is documented as `key:value`; integrations write whole queries there
+//! (`type:(User OR Group)`, `displayName:*Name*`), so it is one, asked of each element.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
+use search::Query;
 
 use crate::event::LogEvent;
 use crate::pipeline::compiler::Compiler;
 use crate::pipeline::config::{ArrayOperation, ArrayProcessorConfig};
+use crate::pipeline::element_search::Element;
 use crate::pipeline::source;
 use crate::value::Value;
 
@@ -21,7 +26,7 @@ pub(in crate::pipeline) struct ArrayProcessor {
 enum Operation {
     Append { target: Box<str>, keep: bool },
     Length { target: Box<str> },
-    Select { target: Box<str>, key: Box<str>, value: Box<str>, extract: Box<str> },
+    Select { target: Box<str>, filter: Query, extract: Box<str> },
     KeyValue { target: Option<Box<str>>, key: Box<str>, value: Box<str>, replace: bool },
 }
 
@@ -45,14 +50,15 @@ impl ArrayProcessor {
             ArrayOperation::Select { source, target, filter, value_to_extract } => {
                 let (source, target) = (name(source, "source"), name(target, "target"));
                 let extract = name(value_to_extract, "value_to_extract");
-                let Some((key, value)) = filter.split_once(':') else {
-                    compiler.refuse(format!("{path}.filter"), "must be `key:value`");
-                    return None;
+                let filter = if filter.trim().is_empty() {
+                    Err("empty: write `key:value`".to_owned())
+                } else {
+                    Query::parse(filter).map_err(|error| format!("`{filter}`: {error}"))
                 };
-                let value = value.trim();
-                let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-                let (key, value) = (key.trim().into(), quoted.unwrap_or(value).into());
-                (source, Operation::Select { target: target?, key, value, extract: extract? })
+                let filter = filter
+                    .map_err(|reason| compiler.refuse(format!("{path}.filter"), reason))
+                    .ok()?;
+                (source, Operation::Select { target: target?, filter, extract: extract? })
             }
             ArrayOperation::KeyValue {
                 source,
@@ -84,10 +90,8 @@ impl ArrayProcessor {
                 let length = i64::try_from(items.len()).unwrap_or(i64::MAX);
                 source::replace(arena, event, target, Value::Int(length));
             }
-            Operation::Select { target, key, value, extract } => {
-                let is_it = |item: &&Value<'b>| {
-                    source::member(item, key).is_some_and(|found| found.text(arena) == &**value)
-                };
+            Operation::Select { target, filter, extract } => {
+                let is_it = |value: &&Value<'b>| filter.matches(&Element { value, arena });
                 let found = items.iter().find(is_it).and_then(|item| source::member(item, extract));
                 if let Some(found) = found {
                     source::replace(arena, event, target, found);

@@ -64,14 +64,13 @@ fn adds_with(pipeline: &Pipeline, json: &str) -> Vec<String> {
 }
 
 #[test]
-fn url_parser_documented_example() {
+fn url_parser_documented_example_with_the_port_that_integrations_expect() {
     let url = "{type: url-parser, sources: [http.url], target: http.url_details}";
     assert_eq!(
         adds(url, r#"{"http":{"url":"https://api.example.com/v1/orders?user_id=12345&limit=20"}}"#),
         [
             r#"http.url_details.host="api.example.com""#,
             r#"http.url_details.path="/v1/orders""#,
-            "http.url_details.port=443",
             r#"http.url_details.queryString.limit="20""#,
             r#"http.url_details.queryString.user_id="12345""#,
             r#"http.url_details.scheme="https""#,
@@ -96,6 +95,27 @@ fn urls_without_scheme_are_paths_and_endings_are_normalised_on_demand() {
         adds(url, r#"{"http":{"url":"http://[2001:db8::1]:8080/x//"}}"#),
         [r#"u.host="[2001:db8::1]""#, r#"u.path="/x//""#, "u.port=8080", r#"u.scheme="http""#]
     );
+    // As published integrations expect them.
+    for (address, parts) in [
+        ("SSL://DNS.google", "host=dns.google path= scheme=SSL"),
+        (
+            "tunnel://csp.withgoogle.com:443/",
+            "host=csp.withgoogle.com path=/ port=443 scheme=tunnel",
+        ),
+        ("http://174.138.82.103:80/sql/", "host=174.138.82.103 path=/sql/ port=80 scheme=http"),
+        (
+            "/sign-in?redirect_url=%2Fharbor%2Fprojects&q=a+s&sort=",
+            "path=/sign-in queryString.q=a+s \
+            queryString.redirect_url=%2Fharbor%2Fprojects queryString.sort=",
+        ),
+        ("/stats/;csv;norefresh?a=1&a=1", "path=/stats/;csv;norefresh queryString.a=1"),
+        ("https://user:secret@Example.org/a/../b", "host=example.org path=/a/../b scheme=https"),
+    ] {
+        let added = adds(url, &format!(r#"{{"http":{{"url":"{address}"}}}}"#));
+        let plain: Vec<String> =
+            added.iter().map(|pair| pair.trim_start_matches("u.").replace('"', "")).collect();
+        assert_eq!(plain.join(" "), parts, "{address}");
+    }
     let normal = "{type: url-parser, target: u, normalize_ending_slashes: true}";
     assert_eq!(adds(normal, r#"{"http":{"url":"/x///"}}"#), [r#"u.path="/x/""#]);
     assert_eq!(adds(normal, r#"{"http":{"url":"/x"}}"#), [r#"u.path="/x""#]);
@@ -187,6 +207,21 @@ fn array_processor_documented_examples() {
         ),
         [r#"referrer="https://example.com""#]
     );
+    let list = r#"{"list":[{"type":"User","displayName":"Dr Ann Lee","id":"1"},{"type":"Group","id":"2"},
+        {"key":"User-Agent","n":7,"id":"3"},{"id":"4"}]}"#;
+    for (filter, uid) in [
+        ("type:(ServicePrincipal OR Group)", "2"),
+        ("displayName:*Ann*", "1"),
+        ("key:\"User-Agent\"", "3"),
+        ("n:7", "3"),
+        ("-type:* -n:7", "4"),
+    ] {
+        let select = format!(
+            "{{type: array-processor, operation: {{type: select, source: list, target: uid, \
+             filter: '{filter}', value_to_extract: id}}}}"
+        );
+        assert_eq!(adds(&select, list), [format!("uid=\"{uid}\"")], "{filter}");
+    }
     let length =
         "{type: array-processor, operation: {type: length, source: tags, target: tagCount}}";
     assert_eq!(adds(length, r#"{"tags":["prod","internal","critical"]}"#), ["tagCount=3"]);
@@ -369,7 +404,7 @@ fn what_a_processor_can_not_mean_is_refused_with_place_and_fix() {
         {type: lookup-processor, source: a, target: t},
         {type: lookup-processor, source: a, target: t, lookup_table: [nothing]},
         {type: lookup-processor, source: a, target: t, lookup_enrichment_table: users},
-        {type: array-processor, operation: {type: select, source: a, target: t, filter: name, value_to_extract: v}},
+        {type: array-processor, operation: {type: select, source: a, target: t, filter: "(", value_to_extract: v}},
         {type: array-map-processor, source: a, target: b, processors: [{type: date-remapper, sources: [x]}]},
         {type: array-map-processor, source: a, target: b, processors: [{type: arithmetic-processor, expression: "1", target: x}]},
         {type: url-parser, target: ""}"#,
@@ -382,7 +417,7 @@ fn what_a_processor_can_not_mean_is_refused_with_place_and_fix() {
         "[3]: write one of lookup_table",
         "[4].lookup_table[0]: must be `key,value`",
         "[5].lookup_enrichment_table: no reference table `users`: add it",
-        "[6].operation.filter: must be `key:value`",
+        "[6].operation.filter: `(`: ",
         "[7].processors[0]: `date-remapper` can not be used on elements",
         "[8].processors[0]: target `x` must be `$targetElem`",
         "[9].target: empty",

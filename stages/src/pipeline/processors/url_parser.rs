@@ -1,15 +1,14 @@
 //! `url-parser`: a URL to scheme, host, port, path, query parameters and fragment.
 //!
-//! What is no absolute URL is a path with a query, as web servers log it. The port is the scheme's
-//! own where none is written, as in Datadog's documentation. A parameter that repeats is an array.
-//! Paths come out as the URL standard writes them: `/a/../b` is `/b`, a space is `%20`.
-
-use std::sync::LazyLock;
+//! By the generic syntax of RFC 3986, and without changing what is written: published integrations expect
+//! `%2F` and `+` in parameters as they came, `SSL` as a scheme, no port where none is written (the
+//! documentation's example has 443 there), an empty path after a bare host. A library for URLs makes
+//! all of these canonical. Only the host is in lower case. What has no scheme is a path with a query, as web
+//! servers log it. A parameter with several values is an array.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use schemas::limits::{MAX_QUERY_PARAMETERS, MAX_URL_BYTES};
-use url::Url;
 
 use super::Outcome;
 use crate::event::LogEvent;
@@ -51,13 +50,10 @@ impl UrlParser {
     }
 }
 
-/// Against which a path is read; its host never shows.
-static BASE: LazyLock<Option<Url>> = LazyLock::new(|| Url::parse("http://localhost/").ok());
-
 /// Writes the parts of a URL below `target`.
 pub(in crate::pipeline) fn write<'b>(
     arena: &'b Bump,
-    text: &str,
+    text: &'b str,
     target: &str,
     normalize: bool,
     attributes: &mut Attributes<'b>,
@@ -66,74 +62,83 @@ pub(in crate::pipeline) fn write<'b>(
     if text.len() > MAX_URL_BYTES {
         return Err("the URL is longer than 16384 bytes");
     }
-    let absolute = has_scheme(text);
-    let parsed = match &*BASE {
-        Some(base) if !absolute => base.join(text).ok(),
-        _ => Url::parse(text).ok(),
-    };
-    let Some(url) = parsed else { return Err("the text is no URL") };
+    let (text, hash) = text.split_once('#').unwrap_or((text, ""));
+    let (text, query) = text.split_once('?').unwrap_or((text, ""));
     let mut put = |name: &str, value: Value<'b>| {
         attributes.set(source::below(arena, target, name), value);
     };
-    let text_of = |text: &str| Value::Str(arena.alloc_str(text));
-    if absolute {
-        put("scheme", text_of(url.scheme()));
-    }
-    if absolute || text.starts_with("//") {
-        if let Some(host) = url.host_str() {
-            put("host", text_of(host));
-        }
-        let port = if absolute { url.port_or_known_default() } else { url.port() };
+    let mut path = text;
+    let scheme = scheme(text);
+    if let Some((scheme, after)) = scheme {
+        let (authority, rest) = after.split_at(after.find('/').unwrap_or(after.len()));
+        let (host, port) = host(authority).ok_or("the text is no URL")?;
+        put("scheme", Value::Str(scheme));
+        put("host", Value::Str(lower(arena, host)));
         if let Some(port) = port {
             put("port", Value::Int(i64::from(port)));
         }
-    }
-    let path = path(&url, text, absolute, normalize);
-    if !path.is_empty() {
-        put("path", text_of(path));
-    }
-    if let Some(fragment) = url.fragment().filter(|fragment| !fragment.is_empty()) {
-        put("hash", text_of(fragment));
-    }
-    let (parameters, all) = parameters(arena, &url);
-    for (key, value) in parameters {
-        let name = source::below(arena, "queryString", key);
-        put(name, value);
-    }
-    if all { Ok(()) } else { Err("more than 256 query parameters: further ones are left out") }
-}
-
-fn has_scheme(text: &str) -> bool {
-    let Some((scheme, _)) = text.split_once("://") else { return false };
-    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-/// The path as it stood: a relative one without the slash that reading it added.
-fn path<'u>(url: &'u Url, text: &str, absolute: bool, normalize: bool) -> &'u str {
-    let mut path = url.path();
-    if !absolute && !text.starts_with(['/', '\\']) {
-        path = path.strip_prefix('/').unwrap_or(path);
+        path = rest;
     }
     if normalize {
         let bare = path.trim_end_matches('/').len();
         path = path.get(..(bare + 1).min(path.len())).unwrap_or(path);
     }
-    path
+    if scheme.is_some() || !path.is_empty() {
+        put("path", Value::Str(path));
+    }
+    if !hash.is_empty() {
+        put("hash", Value::Str(hash));
+    }
+    let (parameters, all) = parameters(arena, query);
+    for (key, value) in parameters {
+        put(source::below(arena, "queryString", key), value);
+    }
+    if all { Ok(()) } else { Err("more than 256 query parameters: further ones are left out") }
 }
 
-/// Parameters decoded, and whether these are all.
-fn parameters<'b>(arena: &'b Bump, url: &Url) -> (BumpVec<'b, (&'b str, Value<'b>)>, bool) {
+/// The scheme and what follows `://`.
+fn scheme(text: &str) -> Option<(&str, &str)> {
+    let (scheme, after) = text.split_once("://")?;
+    let good = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    good.then_some((scheme, after))
+}
+
+/// Host and port of `user:password@host:port`, none if it is no such thing.
+fn host(authority: &str) -> Option<(&str, Option<u16>)> {
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    let (host, port) = match place.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (place, ""),
+    };
+    let port = if port.is_empty() { None } else { Some(port.parse().ok()?) };
+    (!host.is_empty()).then_some((host, port))
+}
+
+fn lower<'b>(arena: &'b Bump, host: &'b str) -> &'b str {
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let host = arena.alloc_str(host);
+        host.make_ascii_lowercase();
+        host
+    } else {
+        host
+    }
+}
+
+/// Parameters as they are written, and whether these are all.
+fn parameters<'b>(arena: &'b Bump, query: &'b str) -> (BumpVec<'b, (&'b str, Value<'b>)>, bool) {
     let mut found: BumpVec<'b, (&'b str, BumpVec<'b, Value<'b>>)> = BumpVec::new_in(arena);
-    let mut pairs = url.query_pairs();
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     for (key, value) in pairs.by_ref().take(MAX_QUERY_PARAMETERS) {
         if key.is_empty() {
             continue;
         }
-        let value = Value::Str(arena.alloc_str(&value));
+        let value = Value::Str(value);
         match found.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, values)) if values.contains(&value) => {}
             Some((_, values)) => values.push(value),
-            None => found.push((arena.alloc_str(&key), bumpalo::vec![in arena; value])),
+            None => found.push((key, bumpalo::vec![in arena; value])),
         }
     }
     let flat = found.into_iter().map(|(key, values)| match values.as_slice() {

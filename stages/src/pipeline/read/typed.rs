@@ -9,7 +9,7 @@ use crate::pipeline::config::{Config, IndexConfig, MetricConfig, PipelineConfig,
 
 /// Fields of Datadog's own that are accepted where a type does not know them: they change nothing of what
 /// becomes of a log.
-const WITHOUT_MEANING: [&str; 22] = [
+const WITHOUT_MEANING: [&str; 23] = [
     "id",
     "type",
     "name",
@@ -31,6 +31,7 @@ const WITHOUT_MEANING: [&str; 22] = [
     "relationships",
     "links",
     "ip_processing_behavior",
+    "extensions",
     "include_percentiles",
 ];
 /// Fields that integrations carry at processors that have no use for them.
