@@ -49,7 +49,7 @@ pub struct Progress {
 
 /// Where the replay's own work on a partition stands.
 #[derive(Debug, Clone, Copy)]
-struct Position {
+struct Standing {
     generation: u64,
     last_seq: u64,
     next: i64,
@@ -118,7 +118,7 @@ impl Stage<'_> {
         &self,
         log: &mut CommitLog,
         staged: &mut Staged,
-    ) -> Result<BTreeMap<TopicPartition, Position>, ReplayError> {
+    ) -> Result<BTreeMap<TopicPartition, Standing>, ReplayError> {
         let mut firsts: BTreeMap<&TopicPartition, i64> = BTreeMap::new();
         for read in &self.plan.reads {
             firsts.entry(&read.stretch.partition).or_insert(read.stretch.from);
@@ -144,13 +144,13 @@ impl Stage<'_> {
         let stands =
             |(partition, head): (&TopicPartition, &crate::commit_log::head::PartitionHead)| {
                 let (generation, last_seq) = (head.generation, head.last_seq);
-                (partition.clone(), Position { generation, last_seq, next: head.next_offset })
+                (partition.clone(), Standing { generation, last_seq, next: head.next_offset })
             };
         Ok(log.head().partitions.iter().map(stands).collect())
     }
 
     /// What is left to read, each with its first offset.
-    fn todo(&self, positions: &BTreeMap<TopicPartition, Position>) -> VecDeque<(ReadRange, i64)> {
+    fn todo(&self, positions: &BTreeMap<TopicPartition, Standing>) -> VecDeque<(ReadRange, i64)> {
         let left = |read: &ReadRange| {
             let next = positions.get(&read.stretch.partition).map_or(0, |known| known.next);
             let from = next.max(read.stretch.from);
@@ -167,7 +167,7 @@ impl Stage<'_> {
         (log, staged, positions): (
             &mut CommitLog,
             &mut Staged,
-            &mut BTreeMap<TopicPartition, Position>,
+            &mut BTreeMap<TopicPartition, Standing>,
         ),
     ) -> Result<(), ReplayError> {
         let (sender, portions) = mpsc::channel(1);
@@ -228,7 +228,7 @@ impl Stage<'_> {
         written: Written,
         log: &mut CommitLog,
         staged: &mut Staged,
-        positions: &mut BTreeMap<TopicPartition, Position>,
+        positions: &mut BTreeMap<TopicPartition, Standing>,
     ) -> Result<(), ReplayError> {
         let Written { part, adds } = written;
         for range in &part.ranges {
@@ -260,7 +260,7 @@ impl Stage<'_> {
                 last_seq =
                     self.append(log, staged, Body::Commit(Commit { units: vec![unit] })).await?;
             }
-            let moved = Position { last_seq, next: range.to, ..position };
+            let moved = Standing { last_seq, next: range.to, ..position };
             positions.insert(range.partition.clone(), moved);
         }
         Ok(())

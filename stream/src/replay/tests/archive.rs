@@ -23,8 +23,8 @@ async fn files(second: &str) -> Arc<dyn ObjectStore> {
 }
 
 async fn archive(files: &Arc<dyn ObjectStore>) -> Archive {
-    let opened = Archive::open(Arc::clone(files), &Path::from("old"), Options::default());
-    opened.await.expect("opens")
+    let path = Path::from("old");
+    Archive::open(Arc::clone(files), &path, Options::default()).await.expect("opens")
 }
 
 async fn begin_import(world: &World, files: &Arc<dyn ObjectStore>) -> Plan {
