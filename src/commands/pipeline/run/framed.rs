@@ -6,7 +6,7 @@ use std::io::{BufRead, Write};
 
 use schemas::topic::{Format, Signal};
 use stages::decode::{Items, decode_input};
-use stages::input::config::{self, MultilineConfig, RuleConfig};
+use stages::input::config::{self, InputConfig, MultilineConfig, RuleConfig};
 use stages::input::{Frame, Framer, Input, Split};
 use stages::record::Record;
 
@@ -27,8 +27,10 @@ pub(super) fn input(
             ..RuleConfig::default()
         }),
     });
+    let written =
+        InputConfig { envelope: envelope.map(str::to_owned), multiline, ..InputConfig::default() };
     let mut wrong = Vec::new();
-    let input = config::compile(Format::Raw, envelope, multiline.as_ref(), &mut wrong);
+    let input = config::compile(Format::Raw, &written, &mut wrong);
     match wrong.as_slice() {
         [] => Ok(Some(input)),
         errors => Err(errors
