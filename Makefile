@@ -11,7 +11,7 @@ DEMO_ARGS := $(if $(EXIT),--exit) $(if $(filter free,$(PORTS)),--free-ports) $(i
 # `make test LINT=` leaves the linter out.
 LINT ?= 1
 
-.PHONY: demo test prove lint bench bench-kafka help
+.PHONY: demo test prove oracle lint bench bench-kafka help
 
 help: ## Show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -27,10 +27,17 @@ test: ## Everything that must hold: unit, property and integration tests, then r
 	scripts/with-real-kafka.sh $(CARGO) test --workspace
 	TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh
 
-prove: ## Long: many schedules of the simulation, several deaths at every step [TIDEMILL_SEEDS=n] [TIDEMILL_CYCLES=n]
+prove: ## Long: 2,000 schedules, 200 power cuts, 1,000 kills, storms; prints counts [TIDEMILL_SEEDS, _CUTS, _KILLS, _CYCLES, _ROUNDS=n]
 	TIDEMILL_SEEDS=$${TIDEMILL_SEEDS:-2000} $(CARGO) test --workspace --lib -- --nocapture simulation
+	TIDEMILL_CUTS=$${TIDEMILL_CUTS:-200} $(CARGO) test --workspace --lib -- --nocapture power
+	TIDEMILL_SEEDS=$${TIDEMILL_STORMS:-40} $(CARGO) test --workspace --lib -- --nocapture storm
+	TIDEMILL_KILLS=$${TIDEMILL_KILLS:-1000} $(CARGO) test --test it -- --nocapture kills
 	$(CARGO) build --bin tidemill
 	TIDEMILL_CYCLES=$${TIDEMILL_CYCLES:-20} TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh test_crash_points.py -s
+	TIDEMILL_ROUNDS=$${TIDEMILL_ROUNDS:-20} TIDEMILL_KILLS=20 TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh test_workers.py test_s3_faults.py -s
+
+oracle: ## Our grok and search beside Vector's, on the documentation's examples and on generated ones
+	$(CARGO) test --manifest-path oracle/Cargo.toml
 
 lint: ## Formatting and lints, warnings refused
 	$(CARGO) fmt --all --check

@@ -54,7 +54,13 @@ impl Feed {
             |records: &[Record]| Batch { partition: partition.clone(), records: records.to_vec() };
         let batches = records.chunks(BATCH).map(batch).collect();
         Self {
-            assigned: Assigned { partition, signal, format, next_offset: 0, clock: None },
+            assigned: Assigned {
+                partition,
+                signal,
+                input: format.into(),
+                next_offset: 0,
+                clock: None,
+            },
             batches,
             input,
         }

@@ -1,6 +1,7 @@
 //! Health of the process itself: `GET /` and `GET /metrics` on 13133, the OpenTelemetry Collector's
 //! health port. 200 when ready, 503 while starting and draining, always with a JSON status: what the
-//! intake took and refused, where the worker stands.
+//! intake took and refused, where the worker stands. `POST /pipeline/reload` has the pipeline read
+//! again: 200 when it took over, 422 with the problems when it was refused.
 
 mod metrics;
 
@@ -18,8 +19,10 @@ use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use schemas::limits;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
+
+use crate::engine::Reloaded;
 
 /// How far the process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +62,11 @@ pub struct Admin {
     state: Arc<State>,
     address: SocketAddr,
     accept: JoinHandle<()>,
+    reloads: Option<mpsc::Receiver<ReloadRequest>>,
 }
+
+/// Somebody who waits for the pipeline to be read again.
+pub(crate) type ReloadRequest = oneshot::Sender<Reloaded>;
 
 #[derive(Debug)]
 struct State {
@@ -69,8 +76,18 @@ struct State {
     intake: OnceLock<ingest::CounterReader>,
     worker: RwLock<Option<stream::worker::StatusReader>>,
     halted: RwLock<Option<String>>,
+    pipeline: RwLock<Option<PipelineState>>,
+    reload: mpsc::Sender<ReloadRequest>,
     issues: OnceLock<stream::issues::StatusReader>,
     monitors: OnceLock<crate::monitors::Reader>,
+}
+
+/// Which pipeline runs, and why the last attempt to change it was refused.
+#[derive(Debug, Clone, serde::Serialize)]
+struct PipelineState {
+    version: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<String>,
 }
 
 /// What is known at one moment; absent roles are absent.
@@ -84,6 +101,7 @@ struct Report {
     worker: Option<stream::worker::Status>,
     /// Why the worker does nothing until a person has decided.
     halted: Option<String>,
+    pipeline: Option<PipelineState>,
     issues: Option<stream::issues::Status>,
     monitors: Option<BTreeMap<String, crate::monitors::Shown>>,
 }
@@ -98,6 +116,7 @@ impl State {
             intake: self.intake.get().map(ingest::CounterReader::read),
             worker: read(&self.worker).as_ref().map(stream::worker::StatusReader::read),
             halted: read(&self.halted).clone(),
+            pipeline: read(&self.pipeline).clone(),
             issues: self.issues.get().map(stream::issues::StatusReader::read),
             monitors: self.monitors.get().map(crate::monitors::Reader::read),
         }
@@ -122,6 +141,7 @@ impl Admin {
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let phase = AtomicU8::new(Phase::Starting as u8);
+        let (reload, reloads) = mpsc::channel(1);
         let state = Arc::new(State {
             phase,
             role,
@@ -129,11 +149,13 @@ impl Admin {
             intake: OnceLock::new(),
             worker: RwLock::new(None),
             halted: RwLock::new(None),
+            pipeline: RwLock::new(None),
+            reload,
             issues: OnceLock::new(),
             monitors: OnceLock::new(),
         });
         let accept = tokio::spawn(accept(listener, Arc::clone(&state)));
-        Ok(Self { state, address, accept })
+        Ok(Self { state, address, accept, reloads: Some(reloads) })
     }
 
     /// Where it listens.
@@ -163,6 +185,16 @@ impl Admin {
         *write(&self.state.halted) = Some(reason.to_owned());
     }
 
+    /// Shows which pipeline runs from now on, and why another one was refused.
+    pub fn show_pipeline(&self, version: &str, refused: &[String]) {
+        let (version, refused) = (version.to_owned(), refused.to_vec());
+        *write(&self.state.pipeline) = Some(PipelineState { version, refused });
+    }
+
+    /// Those who ask for the pipeline to be read again; once.
+    pub(crate) fn reload_requests(&mut self) -> Option<mpsc::Receiver<ReloadRequest>> {
+        self.reloads.take()
+    }
     /// Shows where the issues stand from now on.
     pub fn show_issues(&self, reader: stream::issues::StatusReader) {
         let _ = self.state.issues.set(reader);
@@ -221,8 +253,8 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 
 async fn serve(stream: TcpStream, state: Arc<State>) {
     let service = hyper::service::service_fn(move |request| {
-        let answer = respond(&request, &state);
-        async move { Ok::<_, Infallible>(answer) }
+        let state = Arc::clone(&state);
+        async move { Ok::<_, Infallible>(respond(&request, &state).await) }
     });
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new());
@@ -233,7 +265,13 @@ async fn serve(stream: TcpStream, state: Arc<State>) {
     let _ = tokio::time::timeout(deadline, connection).await;
 }
 
-fn respond(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
+async fn respond(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
+    if request.uri().path() == "/pipeline/reload" {
+        return match *request.method() {
+            Method::POST => reload(state).await,
+            _ => answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "POST only\n".to_owned()),
+        };
+    }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n".to_owned());
     }
@@ -250,6 +288,26 @@ fn respond(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> 
             answer(StatusCode::OK, "text/plain; version=0.0.4", metrics::render(&state.report()))
         }
         _ => answer(StatusCode::NOT_FOUND, "text/plain", "try / or /metrics\n".to_owned()),
+    }
+}
+
+/// Has the pipeline read again, and says what came of it.
+async fn reload(state: &State) -> Response<Full<Bytes>> {
+    let (request, done) = oneshot::channel();
+    if state.reload.try_send(request).is_err() {
+        let text = "another reload is under way, or the process starts or ends\n";
+        return answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text.to_owned());
+    }
+    match done.await {
+        Ok(reloaded) => {
+            let refused = !reloaded.problems.is_empty();
+            let status = if refused { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+            answer(status, "application/json", format!("{}\n", serde_json::json!(reloaded)))
+        }
+        Err(_) => {
+            let text = "the process ends; nothing was changed\n";
+            answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", text.to_owned())
+        }
     }
 }
 
@@ -278,6 +336,9 @@ fn json(report: &Report) -> serde_json::Value {
     }
     if let (Some(worker), Some(body)) = (&report.worker, body.as_object_mut()) {
         body.insert("worker".to_owned(), serde_json::json!(worker));
+    }
+    if let (Some(pipeline), Some(body)) = (&report.pipeline, body.as_object_mut()) {
+        body.insert("pipeline".to_owned(), serde_json::json!(pipeline));
     }
     if let (Some(issues), Some(body)) = (&report.issues, body.as_object_mut()) {
         body.insert("issues".to_owned(), serde_json::json!(issues));

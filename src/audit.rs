@@ -77,7 +77,7 @@ impl Scope {
             "WITH bounds AS (SELECT _topic AS t, _partition AS p, min(from_offset) AS lo, \
              max(to_offset) AS hi FROM ledger WHERE {} GROUP BY 1, 2) \
              SELECT _topic, _partition, from_offset, to_offset, max(signal) AS signal, {}, {}, {}, {}, {}, {}, \
-             sum(messages) AS messages FROM (SELECT * FROM ledger WHERE action <> 'redriven'){bounds} \
+             sum(messages) AS messages FROM (SELECT * FROM ledger WHERE action NOT IN ('redriven', 'restored')){bounds} \
              GROUP BY _topic, _partition, from_offset, to_offset \
              ORDER BY _topic, _partition, from_offset, to_offset",
             inside.join(" AND "),
@@ -137,8 +137,11 @@ pub async fn ends(engine: &Engine) -> Result<Vec<(Arc<str>, i32, i64)>, AuditErr
     Ok(ends)
 }
 
-/// One look at everything.
-async fn look(engine: &Engine, scope: &Scope) -> Result<Report, AuditError> {
+/// One look at everything: of a store at rest, or of one whose worker was killed.
+///
+/// # Errors
+/// When the tables can not be read at all.
+pub async fn look(engine: &Engine, scope: &Scope) -> Result<Report, AuditError> {
     let mut walk = Walk::default();
     match look_into(engine, scope, &mut walk).await {
         // The other tables' files are findings with a range; without the ledger there are no ranges.

@@ -1,8 +1,14 @@
 //! The command line, as typed. Meaning is given to it in [`crate::commands`].
 
+mod import;
+mod replay;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use import::ImportArgs;
+pub use replay::{ReplayArgs, ReplayCommand, ReplayPlace, RestoreArgs};
 
 /// Self-hosted streaming analytics for telemetry: agents and SDKs in, Kafka, Delta tables, SQL out.
 #[derive(Debug, Parser)]
@@ -47,11 +53,20 @@ pub enum Command {
     Fsck(FsckArgs),
     /// Send dead letters through again after a fix, each once
     Redrive(RedriveArgs),
+    /// Take history through the pipeline again, and swap the result in at once
+    Replay(Box<ReplayArgs>),
+    /// Bring files of logs in: a directory, a bucket, plain or compressed
+    Import(Box<ImportArgs>),
+    /// Bring excluded logs back into the index
+    Restore(Box<RestoreArgs>),
     /// Do the upkeep of the tables by hand: compaction, retention, deletion of garbage
     Maintain(MaintainArgs),
     /// Decide what the worker can not decide by itself
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Write, check and try a log pipeline, in our YAML, Datadog's JSON or an integration's YAML
+    #[command(subcommand)]
+    Pipeline(PipelineCommand),
     /// Look at issues, and decide about them
     #[command(subcommand)]
     Issues(IssuesCommand),
@@ -462,6 +477,128 @@ pub enum ConfigCommand {
     },
 }
 
+/// `tidemill pipeline ...`.
+#[derive(Debug, Subcommand)]
+pub enum PipelineCommand {
+    /// Take logs from standard input through a pipeline: one log a line, one JSON object a line
+    Run(PipelineRunArgs),
+    /// Check pipeline files; every problem with file, line, column, rule, reason
+    Check(PipelineCheckArgs),
+    /// Run test cases, as Datadog's integrations ship them
+    Test(PipelineTestArgs),
+    /// Convert any form to our own YAML
+    Import(PipelineImportArgs),
+    /// List the versions that made the rows there are, or show one
+    Versions(PipelineVersionsArgs),
+    /// List the ready-made pipelines, which a configuration takes by `include: [NAME]`
+    List,
+    /// Print a ready-made pipeline
+    Show {
+        /// Its name
+        name: String,
+        /// Print its test cases instead
+        #[arg(long)]
+        tests: bool,
+    },
+}
+
+/// `tidemill pipeline run`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = PIPELINE_RUN_HELP)]
+pub struct PipelineRunArgs {
+    /// Pipeline file or directory, in any form; several together are one configuration [default: keep everything]
+    #[arg(long, value_name = "FILE")]
+    pub config: Vec<PathBuf>,
+    /// What each step did to each log, and its time: text on standard error, or in each line (json)
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "text", value_name = "FORMAT")]
+    pub explain: Option<ExplainFormat>,
+    /// When the logs count as received, for those without a time of their own [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub received: Option<String>,
+    /// What is wrapped around the logs: auto, docker, cri, syslog, kubernetes, datadog
+    #[arg(long, value_name = "NAME")]
+    pub envelope: Option<String>,
+    /// Which lines are one log: auto (stack traces), or a regular expression that the first line of a log matches
+    #[arg(long, value_name = "auto|REGEX")]
+    pub multiline: Option<String>,
+}
+
+const PIPELINE_RUN_HELP: &str = "\
+A line is a JSON object (or an array of them) as Datadog's intake takes it, or raw text. Each log is answered with
+
+  {\"event\": {...}, \"index\": NAME or null, \"excluded_by\": RULE or null, \"metrics\": [...], \"errors\": [...]}
+
+  tidemill pipeline run --config pipelines.json --config indexes.json < app.log
+  tail -f app.log | tidemill pipeline run --config pipelines/ --explain > /dev/null";
+
+/// Formats of `--explain`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExplainFormat {
+    /// For people, on standard error.
+    Text,
+    /// For programs: `explain` in each line, the times as one object on standard error.
+    Json,
+}
+
+/// `tidemill pipeline check`.
+#[derive(Debug, Clone, Args)]
+pub struct PipelineCheckArgs {
+    /// Pipeline files and directories; together they are one configuration
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+}
+
+/// `tidemill pipeline test`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Exit status: 0 all cases hold, 1 some do not, 2 a pipeline or its cases were refused."
+)]
+pub struct PipelineTestArgs {
+    /// Pipeline file, or a directory below which every NAME.yaml with NAME_tests.yaml is tried
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
+    /// Its cases [default: NAME_tests.yaml beside it]
+    #[arg(value_name = "TESTS")]
+    pub tests: Option<PathBuf>,
+    /// When the samples count as received: the year of dates without one [default: 1970, as published cases have it]
+    #[arg(long, value_name = "TIME")]
+    pub received: Option<String>,
+    /// How to print the outcome
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+}
+
+/// `tidemill pipeline import`.
+#[derive(Debug, Clone, Args)]
+pub struct PipelineImportArgs {
+    /// Pipeline files and directories, in any form
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// Where to write [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `tidemill pipeline versions`.
+#[derive(Debug, Clone, Args)]
+pub struct PipelineVersionsArgs {
+    /// Show this version, as our own YAML
+    #[arg(long, value_name = "VERSION")]
+    pub show: Option<String>,
+    /// Data directory; may be in use by a running engine
+    #[arg(long, value_name = "DIR", env = "TIDEMILL_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Configuration file, for storage
+    #[arg(long, value_name = "FILE", env = "TIDEMILL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub format: ReportFormat,
+}
+
 /// `tidemill demo`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct DemoArgs {
@@ -501,6 +638,13 @@ mod tests {
             "tidemill redrive --reason r --letters malformed_json --topic t --dry-run",
             "tidemill redrive --reason r --resume",
             "tidemill fsck --data-dir d --format json",
+            "tidemill replay --from 2d --to 2026-03-02 --pipeline p.yaml --dry-run --topic a --topic b",
+            "tidemill replay --from-offset 5 --to-offset 9 --partition 1 --no-diff --threads 2",
+            "tidemill replay --resume 0123456789ab --data-dir d --format json",
+            "tidemill replay --archive /var/log/old/ --name old --content text --envelope docker --dry-run",
+            "tidemill replay list --data-dir d",
+            "tidemill restore --from 2d --to 1d --query status:error --topic t --dry-run",
+            "tidemill replay drop 0123456789ab --config c.yaml",
             "tidemill operator accept-gap --topic t --partition 0 --to 7 --reason r --by me",
             "tidemill operator adopt --reason r --data-dir d",
             "tidemill issues list --state all --service s --order users --limit 5 --format json",
@@ -509,6 +653,11 @@ mod tests {
             "tidemill issues explain A B",
             "tidemill issues split A B --reason r",
             "tidemill audit --data-dir d --from 6h --to 2026-03-02T00:00:00Z --format json",
+            "tidemill pipeline run --config a.json --config b --explain=json --received 0",
+            "tidemill pipeline run --explain",
+            "tidemill pipeline check a b",
+            "tidemill pipeline test p.yaml t.yaml --format json",
+            "tidemill pipeline import a.json -o b.yaml",
             "tidemill demo --exit",
         ] {
             Cli::try_parse_from(line.split(' ')).expect(line);

@@ -3,10 +3,13 @@
 mod audit;
 mod check;
 mod fsck;
+mod import;
 mod issues;
 mod maintain;
 mod operator;
+mod pipeline;
 mod redrive;
+mod replay;
 pub(crate) mod run;
 pub(crate) mod sql;
 mod table;
@@ -49,8 +52,12 @@ async fn dispatch(command: Command) -> u8 {
         Command::Audit(args) => audit::run(&args).await,
         Command::Fsck(args) => fsck::run(&args).await,
         Command::Redrive(args) => redrive::run(&args).await,
+        Command::Replay(args) => replay::run(&args).await,
+        Command::Import(args) => import::run(&args).await,
+        Command::Restore(args) => replay::restore(&args).await,
         Command::Maintain(args) => maintain::run(&args).await,
         Command::Operator(command) => operator::run(&command).await,
+        Command::Pipeline(command) => pipeline::run(&command).await,
         Command::Issues(command) => issues::run(&command).await,
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Demo(args) => demo::run(&args).await,
@@ -67,8 +74,12 @@ fn tracing(command: &Command) {
         | Command::Audit(_)
         | Command::Fsck(_)
         | Command::Redrive(_)
+        | Command::Replay(_)
+        | Command::Import(_)
+        | Command::Restore(_)
         | Command::Maintain(_)
         | Command::Operator(_)
+        | Command::Pipeline(_)
         | Command::Issues(_)
         | Command::Config(_)
         | Command::Demo(_) => "error",

@@ -5,6 +5,7 @@
 //! the file, then the defaults documented on each field here.
 
 mod check;
+mod files;
 mod load;
 mod locate;
 mod problem;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use files::Beside;
 pub use load::{Overrides, from_text, load};
 pub use problem::{Problem, Problems};
 pub use tracking::{Monitor, Threshold, Tracking};
@@ -156,7 +158,7 @@ impl Config {
             .map(|(name, signal, format)| stream::worker::Topic {
                 name: name.clone(),
                 signal,
-                format,
+                input: format.into(),
             })
             .chain(self.kafka.sources.iter().cloned())
             .collect()

@@ -7,6 +7,7 @@
 
 mod issues_role;
 mod lock;
+mod reload;
 mod shutdown;
 mod signals;
 mod worker_role;
@@ -25,8 +26,9 @@ use crate::admin::{self, Admin, Phase};
 use crate::config::{Brokers, Config};
 
 pub use lock::{DataDirLock, LockError, Owner};
+pub use reload::{Reloaded, Source};
 pub use shutdown::{Incomplete, Trouble};
-pub use signals::Signals;
+pub use signals::{Asked, Signals};
 
 /// Which roles run in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +137,9 @@ pub struct Engine {
     issues: issues_role::IssuesRole,
     intake: Option<ingest::Running>,
     query: Option<query::Running>,
+    /// Where the pipeline is read from again; none where it can not be.
+    source: Option<Source>,
+    pipeline: Arc<stages::pipeline::Pipeline>,
     _lock: Option<DataDirLock>,
 }
 
@@ -163,6 +168,8 @@ impl Engine {
             issues: issues_role::IssuesRole::default(),
             intake: None,
             query: None,
+            source: None,
+            pipeline: Arc::clone(&config.pipeline),
             _lock: lock,
         };
         match engine.start_roles(config).await {
@@ -186,8 +193,12 @@ impl Engine {
             let settings = worker_settings(config, brokers.clone())?;
             let others = self.roles == Roles::All;
             self.worker.start(settings, others, self.admin.as_ref()).await?;
+            if let Some(admin) = &self.admin {
+                admin.show_pipeline(config.pipeline.version(), &[]);
+            }
             tracing::info!(store = %config.storage.url, "worker started");
             self.issues.start(config, self.admin.as_ref())?;
+            remove_leftovers(config.storage.clone());
         }
         if self.roles.has(Roles::Ingest) {
             let settings = ingest::Config {
@@ -281,6 +292,25 @@ fn open_store(config: &Config) -> Result<Arc<dyn ObjectStore>, stream::store::Er
     stream::store::open(&config.storage)
 }
 
+/// Files that crashes have left half written in a local store. On a thread of its own, which the end of the
+/// process does not wait for: it walks the whole directory.
+fn remove_leftovers(storage: stream::store::Config) {
+    let age = Duration::from_secs(schemas::limits::LEFTOVER_SECONDS);
+    let remove = move || {
+        let clock = stream::clock::System::shared();
+        match stream::store::remove_leftovers(&storage, clock.as_ref(), age) {
+            Ok(stream::store::Leftovers { files: 0, .. }) => {}
+            Ok(found) => {
+                tracing::info!(files = found.files, bytes = found.bytes, "leftovers removed");
+            }
+            Err(error) => tracing::warn!(%error, "leftovers of crashes not looked for"),
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("leftovers".to_owned()).spawn(remove) {
+        tracing::warn!(%error, "leftovers of crashes not looked for");
+    }
+}
+
 fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::Config, StartError> {
     Ok(stream::worker::Config {
         brokers,
@@ -293,6 +323,7 @@ fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::C
         threads: config.worker.threads,
         sharing: sharing(config),
         upkeep: config.upkeep.clone(),
+        notes: Some(config.data_dir.join("notes")),
     })
 }
 

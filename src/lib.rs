@@ -7,6 +7,7 @@
 //! | [`engine`] | the roles of one process: start order, failure, drain order |
 //! | [`admin`] | health and metrics of the process itself |
 //! | [`audit`] | proves from the tables that nothing was lost or doubled |
+//! | [`pipeline`] | pipeline files: from what the user names to a compiled pipeline |
 //! | [`commands`] | one file per command |
 //! | [`api`] | client of our own HTTP API, over [`http`] |
 //! | [`demo`] | a small shop whose telemetry shows the product, and the oracle that checks it |
@@ -29,4 +30,5 @@ pub mod http;
 pub mod issue_desk;
 pub mod monitors;
 pub mod notify;
+pub mod pipeline;
 pub mod redrive;

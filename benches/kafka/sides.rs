@@ -81,7 +81,7 @@ fn config(address: &str, topic: &str, directory: &Path) -> worker::Config {
         topics: vec![worker::Topic {
             name: topic.to_owned(),
             signal: Signal::Logs,
-            format: Format::Json,
+            input: Format::Json.into(),
         }],
         store: store::open(&store).expect("opens"),
         store_name: url,
@@ -89,6 +89,7 @@ fn config(address: &str, topic: &str, directory: &Path) -> worker::Config {
         epoch: EPOCH,
         sharing: None,
         upkeep: stream::upkeep::Settings::default(),
+        notes: Some(directory.join("notes")),
         threads,
     }
 }

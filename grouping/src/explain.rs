@@ -5,7 +5,7 @@ use std::fmt;
 use bumpalo::Bump;
 use serde::Serialize;
 
-use crate::grouper::{ALGORITHM, Case, Grouper, Strategy, readable};
+use crate::grouper::{ALGORITHM, Case, Depth, Grouper, Strategy, readable};
 use crate::input::{ErrorInput, Lookup};
 use crate::issue_id::IssueId;
 use crate::message;
@@ -83,7 +83,7 @@ impl Grouper {
         input: &ErrorInput<'b>,
         lookup: Lookup<'_, 'b>,
     ) -> Explanation {
-        let case = self.decide(arena, input, lookup);
+        let case = self.decide(arena, input, lookup, Depth::All);
         let rule = match case.strategy {
             Strategy::Rule(index) => {
                 self.rules.fingerprint.get(index).map(|rule| rule.text.to_string())

@@ -65,12 +65,12 @@ impl<'b> Key<'b> {
         let end = self.bytes.len();
         self.parts.push((part, start, end));
         self.bytes.push(part as u8);
-        self.bytes.extend_from_slice(&((end - start) as u32).to_le_bytes());
+        self.bytes.extend_from_slice_copy(&((end - start) as u32).to_le_bytes());
     }
 
     /// Adds text.
     pub(crate) fn text(&mut self, part: Part, text: &str) {
-        self.add(part, |out| out.extend_from_slice(text.as_bytes()));
+        self.add(part, |out| out.extend_from_slice_copy(text.as_bytes()));
     }
 
     /// The hash of all of it.

@@ -73,6 +73,15 @@ impl Strategy {
     }
 }
 
+/// How many frames are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// As many as the fingerprint needs.
+    AsNeeded,
+    /// All, to show them.
+    All,
+}
+
 /// All that is known of an error before its id is.
 pub(crate) struct Case<'b> {
     pub(crate) trace: Option<Trace<'b>>,
@@ -138,7 +147,7 @@ impl Grouper {
         input: &ErrorInput<'b>,
         lookup: Lookup<'_, 'b>,
     ) -> Grouped<'b> {
-        let case = self.decide(arena, input, lookup);
+        let case = self.decide(arena, input, lookup, Depth::AsNeeded);
         let rule = match case.strategy {
             Strategy::Rule(index) => self.rules.fingerprint.get(index),
             _ => None,
@@ -164,6 +173,7 @@ impl Grouper {
         arena: &'b Bump,
         input: &ErrorInput<'b>,
         lookup: Lookup<'_, 'b>,
+        depth: Depth,
     ) -> Case<'b> {
         let text = if input.stack.is_empty() && stack::may_be_in(input.message) {
             input.message
@@ -174,7 +184,7 @@ impl Grouper {
         let exceptions = trace.as_ref().map_or(&[][..], |trace| trace.exceptions.as_slice());
         let (kind, message) = said(input, exceptions);
         let facts = Facts { input, kind, message, exceptions, lookup };
-        let frames = self.frames(arena, &facts);
+        let frames = self.frames(arena, &facts, depth);
         let used = self.used(arena, &frames);
         let own = used.first().is_some_and(|at| frames[*at].in_app);
         let matched = self.rules.fingerprint.iter().position(|rule| rule.matches(&facts, &frames));
@@ -209,16 +219,33 @@ impl Grouper {
 
     /// The frames of the exception that counts: the nearest to the root cause with a frame of the
     /// user's own code, else the reported one.
-    fn frames<'b>(&self, arena: &'b Bump, facts: &Facts<'_, 'b>) -> BumpVec<'b, Prepared<'b>> {
+    fn frames<'b>(
+        &self,
+        arena: &'b Bump,
+        facts: &Facts<'_, 'b>,
+        depth: Depth,
+    ) -> BumpVec<'b, Prepared<'b>> {
+        // Rules may look at every frame; the default looks at the first of the user's own.
+        let all = depth == Depth::All
+            || !self.rules.stack.is_empty()
+            || !self.rules.fingerprint.is_empty();
         let mut reported = BumpVec::new_in(arena);
         for exception in facts.exceptions.iter().rev().filter(|e| !e.frames.is_empty()) {
             let mut frames = BumpVec::with_capacity_in(exception.frames.len(), arena);
-            frames.extend(exception.frames.iter().map(|frame| Prepared {
-                frame: *frame,
-                in_app: self.is_in_app(frame),
-                counts: normal::is_meaningful(frame),
-                rule: None,
-            }));
+            let mut own: Option<&Frame<'b>> = None;
+            let mut left = self.rules.frames;
+            for frame in &exception.frames {
+                let in_app = self.is_in_app(frame);
+                let counts = normal::is_meaningful(frame);
+                frames.push(Prepared { frame: *frame, in_app, counts, rule: None });
+                if in_app && counts && !own.is_some_and(|last| same(last, frame)) {
+                    (own, left) = (Some(frame), left - 1);
+                }
+                if left == 0 && !all {
+                    return frames;
+                }
+                left = left.max(1);
+            }
             for (index, rule) in self.rules.stack.iter().enumerate() {
                 rule.apply(index, facts, &mut frames);
             }
@@ -273,7 +300,7 @@ impl Grouper {
             key.add(Part::Rule, |out| {
                 for piece in value {
                     match piece {
-                        Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
+                        Piece::Text(text) => out.extend_from_slice_copy(text.as_bytes()),
                         Piece::Variable(variable) => variable.write(facts, frame, out),
                     }
                 }

@@ -20,6 +20,7 @@ mod grouper;
 mod input;
 mod issue_id;
 pub mod message;
+pub mod miner;
 pub mod rules;
 pub mod stack;
 

@@ -44,7 +44,10 @@ pub fn head(message: &str) -> &str {
 /// Appends the identity of `message` to `out`: words that end in [`WORD_END`], runs of values as
 /// [`VALUE_MARK`].
 pub fn identity(message: &str, out: &mut BumpVec<'_, u8>) {
-    scanner::scan(head(message), &mut Identity { out, words: 0, after_value: false });
+    scanner::scan(
+        head(message),
+        &mut Identity { out, words: 0, after_value: false, is_muted: false },
+    );
 }
 
 /// The template of `message`, for people.
@@ -59,14 +62,27 @@ struct Identity<'o, 'b> {
     out: &'o mut BumpVec<'b, u8>,
     words: usize,
     after_value: bool,
+    /// Within a remark.
+    is_muted: bool,
 }
 
 impl Sink for Identity<'_, '_> {
     fn gap(&mut self, _: &str) {}
 
+    fn begin_aside(&mut self) {
+        self.is_muted = true;
+    }
+
+    fn end_aside(&mut self) {
+        self.is_muted = false;
+    }
+
     fn word(&mut self, word: &str) {
+        if self.is_muted {
+            return;
+        }
         if self.words < MAX_TEMPLATE_WORDS {
-            self.out.extend_from_slice(word.as_bytes());
+            self.out.extend_from_slice_copy(word.as_bytes());
             self.out.push(WORD_END);
         }
         self.words += 1;
@@ -74,6 +90,9 @@ impl Sink for Identity<'_, '_> {
     }
 
     fn value(&mut self, _: &str, _: Option<Shape>) {
+        if self.is_muted {
+            return;
+        }
         if !self.after_value && self.words < MAX_TEMPLATE_WORDS {
             self.out.push(VALUE_MARK);
             self.words += 1;

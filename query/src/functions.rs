@@ -9,21 +9,32 @@ mod map_lookup;
 mod merge_sketch;
 mod percentile;
 mod quantile;
+mod search;
 mod sketch_quantile;
 mod sketch_state;
 mod tag;
 mod time_bucket;
 pub(crate) mod to_json;
 
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::execution::FunctionRegistry as _;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use datafusion::prelude::SessionContext;
 
+pub use self::search::search_rows;
+
 /// Adds every function to a session.
-pub(crate) fn register(context: &SessionContext) {
+pub(crate) fn register(context: &mut SessionContext) -> Result<()> {
+    context.register_function_rewrite(Arc::new(search::Rewrite))?;
+    // Shared from here on: the session's own methods, not those of the registry.
+    let context: &SessionContext = context;
     capped::register(context);
     context.register_udf(ScalarUDF::from(attr::Attr::new()));
     context.register_udf(ScalarUDF::from(attr_num::AttrNum::new()));
     context.register_udf(ScalarUDF::from(current_setting::CurrentSetting::new()));
+    context.register_udf(ScalarUDF::from(search::Search::new()));
     context.register_udf(ScalarUDF::from(tag::Tag::new()));
     context.register_udf(ScalarUDF::from(has_token::HasToken::new()));
     context.register_udf(ScalarUDF::from(sketch_quantile::SketchQuantile::new()));
@@ -34,4 +45,5 @@ pub(crate) fn register(context: &SessionContext) {
     }
     context.register_udaf(AggregateUDF::from(quantile::Quantile::new()));
     context.register_udaf(AggregateUDF::from(merge_sketch::MergeSketch::new()));
+    Ok(())
 }

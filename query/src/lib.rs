@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, Coverage};
 pub use error::{Code, QueryError};
+pub use functions::search_rows;
 
 use engine::{Engine, Options};
 

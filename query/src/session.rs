@@ -80,9 +80,9 @@ impl Template {
             .with_file_formats(Vec::new())
             .with_physical_optimizer_rule(Arc::new(YieldInJoins))
             .build();
-        let context = SessionContext::new_with_state(state);
+        let mut context = SessionContext::new_with_state(state);
         setup_pg_catalog(&context, CATALOG, EmptyContextProvider).map_err(|error| *error)?;
-        functions::register(&context);
+        functions::register(&mut context)?;
         let pg_catalog = catalog.schema(PG_CATALOG);
         Ok(Self { context, pg_catalog, tables })
     }

@@ -143,6 +143,17 @@ fn log_store(store: &Arc<TestStore>, table: Table) -> LogStoreRef {
 /// Appends rows as one Delta commit that says it contains the commit log up to `seq`. Columns left
 /// out are filled in; the table is made when it is not there.
 pub(crate) async fn append(store: &Arc<TestStore>, table: Table, rows: &[Value], seq: i64) {
+    append_without(store, table, rows, seq, &[]).await;
+}
+
+/// The same by a version that did not know these columns.
+pub(crate) async fn append_without(
+    store: &Arc<TestStore>,
+    table: Table,
+    rows: &[Value],
+    seq: i64,
+    unknown: &[&str],
+) {
     let log = log_store(store, table);
     let mut delta = DeltaTable::new(log.clone());
     if log.is_delta_table_location().await.unwrap() {
@@ -151,14 +162,40 @@ pub(crate) async fn append(store: &Arc<TestStore>, table: Table, rows: &[Value],
         let schema: StructType = table.schema().as_ref().try_into_kernel().unwrap();
         delta = CreateBuilder::new()
             .with_log_store(log)
-            .with_columns(schema.fields().cloned())
+            .with_columns(
+                schema.fields().filter(|f| !unknown.contains(&f.name().as_str())).cloned(),
+            )
             .with_partition_columns(PARTITION_COLUMNS)
             .await
             .unwrap();
     }
+    let rows = batch(table, rows);
+    let schema = rows.schema();
+    let known = schema.fields().iter().enumerate();
+    let known = known.filter(|(_, field)| !unknown.contains(&field.name().as_str()));
+    let rows = rows.project(&known.map(|(place, _)| place).collect::<Vec<_>>()).unwrap();
     delta
-        .write([batch(table, rows)])
+        .write([rows])
         .with_save_mode(SaveMode::Append)
+        .with_commit_properties(
+            CommitProperties::default()
+                .with_application_transaction(Transaction::new(app_id(LIVE_PIPELINE), seq)),
+        )
+        .await
+        .unwrap();
+}
+
+/// The table gains the columns it lacks.
+pub(crate) async fn gain_columns(store: &Arc<TestStore>, table: Table, seq: i64) {
+    let mut delta = DeltaTable::new(log_store(store, table));
+    delta.load().await.unwrap();
+    let schema: StructType = table.schema().as_ref().try_into_kernel().unwrap();
+    let there = delta.snapshot().unwrap().schema();
+    let missing: Vec<_> =
+        schema.fields().filter(|field| there.field(field.name()).is_none()).cloned().collect();
+    delta
+        .add_columns()
+        .with_fields(missing)
         .with_commit_properties(
             CommitProperties::default()
                 .with_application_transaction(Transaction::new(app_id(LIVE_PIPELINE), seq)),

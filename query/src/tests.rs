@@ -4,6 +4,7 @@ mod extended_protocol;
 mod golden;
 mod http_api;
 mod limits;
+mod older_tables;
 mod postgres_wire;
 mod pruning;
 mod read_only;

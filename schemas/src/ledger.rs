@@ -12,12 +12,13 @@ use crate::table::{required_text, timestamp};
 pub const TIMESTAMP: &str = "timestamp";
 /// `logs`, `spans` or `metrics`.
 pub const SIGNAL: &str = "signal";
-/// `decode`, `exclusion`, `index`, or `operator` for what a person did.
+/// `decode`, `exclusion`, `index`, `scan`, or `operator` for what a person did.
 pub const STAGE: &str = "stage";
 /// One of the [`Action`] names.
 pub const ACTION: &str = "action";
 /// The rule that acted: exclusion filter or index name, dead-letter reason; empty for `received`; a person's
-/// words for `gap`; dead-letter reason and index, as `reason#index`, for `redriven`.
+/// words for `gap`; scanner group and rule, as `group/rule`, for `sensitive`; dead-letter reason and index, as `reason#index`,
+/// for `redriven`; exclusion filter for `restored`.
 pub const RULE: &str = "rule";
 /// Unified service tag; empty for `received` and `dead_letter`.
 pub const SERVICE: &str = "service";
@@ -31,6 +32,9 @@ pub const FROM_OFFSET: &str = "from_offset";
 pub const TO_OFFSET: &str = "to_offset";
 /// Messages in the range: only on `received` rows, else 0.
 pub const MESSAGES: &str = "messages";
+/// What receiving (`received`) or keeping (`indexed`) the events costs by the configured prices, and what
+/// keeping them would have cost (`excluded`); null where there is no price.
+pub const COST: &str = "cost";
 
 /// What was done with events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,9 +49,15 @@ pub enum Action {
     DeadLetter,
     /// Lost before it was read, and accepted as lost by an operator: a range without messages.
     Gap,
+    /// Something sensitive was found in it by a scanner rule, and hidden if the rule says so. Counted beside
+    /// what became of the event.
+    Sensitive,
     /// A dead letter was sent through again; its range is the letter's one offset. The new message has
     /// rows of its own.
     Redriven,
+    /// Once excluded, and brought back into the index: these events are counted as `indexed` again, and here
+    /// beside it by the rule that had dropped them.
+    Restored,
 }
 
 impl Action {
@@ -59,7 +69,9 @@ impl Action {
             Action::Excluded => "excluded",
             Action::DeadLetter => "dead_letter",
             Action::Gap => "gap",
+            Action::Sensitive => "sensitive",
             Action::Redriven => "redriven",
+            Action::Restored => "restored",
         }
     }
 
@@ -69,7 +81,8 @@ impl Action {
             Action::Received | Action::DeadLetter => "decode",
             Action::Excluded => "exclusion",
             Action::Indexed => "index",
-            Action::Gap | Action::Redriven => "operator",
+            Action::Sensitive => "scan",
+            Action::Gap | Action::Redriven | Action::Restored => "operator",
         }
     }
 }
@@ -91,5 +104,6 @@ pub fn fields() -> Vec<Field> {
         required_text(crate::table::LINEAGE_TOPIC),
         Field::new(crate::table::LINEAGE_PARTITION, DataType::Int32, false),
         required_text(crate::table::LINEAGE_PIPELINE_VERSION),
+        Field::new(COST, DataType::Float64, true),
     ]
 }

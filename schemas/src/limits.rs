@@ -104,21 +104,85 @@ pub const MAX_DEAD_LETTER_PAYLOAD_BYTES: usize = 64 << 10;
 /// Bytes of a dead letter's detail.
 pub const MAX_DEAD_LETTER_DETAIL_BYTES: usize = 1_024;
 
+// ---- Inputs --------------------------------------------------------------------------------------
+
+/// Bytes of one line, row or JSON value of a file or a message of many lines; the rest of a longer one is
+/// dropped, and counted. Well above [`MAX_MESSAGE_TEXT_BYTES`], so that an envelope of JSON around a
+/// text of that size is still whole.
+pub const MAX_LINE_BYTES: usize = 4 * MIB;
+/// Lines joined into one log, by default; deep stack traces have a few hundred.
+pub const MAX_JOINED_LINES: usize = 1_000;
+/// Lines joined into one log that a configuration may ask for.
+pub const MAX_CONFIGURED_JOINED_LINES: usize = 100_000;
+/// Bytes of text joined into one log: no more than a message may have.
+pub const MAX_JOINED_BYTES: usize = MAX_MESSAGE_TEXT_BYTES;
+/// Lines of another stream (stdout, stderr) after which a log that got no line is over.
+pub const MAX_INTERLEAVED_LINES: usize = 100;
+/// Envelopes opened around one log: JSON of a shipper around CRI around syslog is three.
+pub const MAX_ENVELOPES: usize = 4;
+/// Columns of a CSV file: no more than a log has attributes.
+pub const MAX_CSV_COLUMNS: usize = MAX_ATTRIBUTES;
+/// Tags made of Kubernetes labels and names, per log.
+pub const MAX_ENVELOPE_TAGS: usize = 32;
+
 // ---- Pipeline ------------------------------------------------------------------------------------
 
 /// Series of one log-based metric per unit; further ones are added up in a series whose every
 /// group-by tag is [`OVERFLOW_VALUE`].
 pub const MAX_SERIES_PER_METRIC: usize = 10_000;
+/// Days of an index's daily limit that are counted apart, up to the latest. Records wait in Kafka for a
+/// week; what is older counts with the oldest.
+pub const MAX_QUOTA_DAYS: i64 = 8;
 /// The value that marks an overflow series or ledger row.
 pub const OVERFLOW_VALUE: &str = "__overflow__";
 /// Distinct services per unit and partition in the ledger.
 pub const MAX_LEDGER_SERVICES: usize = 1_000;
 /// Processors in a configuration.
 pub const MAX_PROCESSORS: usize = 1_000;
+/// Files of one pipeline configuration, those in directories included.
+pub const MAX_PIPELINE_FILES: usize = 1_000;
+/// Bytes of one line that `pipeline run` reads; longer ones are cut and say so.
+pub const MAX_RUN_LINE_BYTES: usize = 16 << 20;
+/// Values in all files of one pipeline configuration, what aliases repeat included; a real one has thousands.
+pub const MAX_CONFIG_VALUES: usize = 2_000_000;
+/// Nesting of a pipeline configuration; Datadog's own go twelve deep.
+pub const MAX_CONFIG_DEPTH: usize = 64;
 /// Grok rules in one grok parser, support rules included.
 pub const MAX_GROK_RULES: usize = 500;
 /// Steps one grok rule may take on one line, per byte of the line, before it counts as no match.
 pub const MAX_GROK_STEPS_PER_BYTE: usize = 64;
+/// Errors of the pipeline noted on one log; the last of them says that there were more.
+pub const MAX_PIPELINE_ERRORS: usize = 16;
+/// Attributes tried for one reserved field before the pipelines.
+pub const MAX_PREPROCESSING_NAMES: usize = 64;
+/// Characters a string builder makes; what is longer is cut. Datadog's limit.
+pub const MAX_BUILT_TEXT_CHARS: usize = 256;
+/// Operands an arithmetic expression holds at once: bounds its nesting.
+pub const MAX_ARITHMETIC_DEPTH: usize = 64;
+/// Elements of an array that an array-map processor works on; further ones are left. Datadog's limit.
+pub const MAX_MAPPED_ELEMENTS: usize = 50;
+/// Bytes of a URL that is taken apart: twice what servers commonly take in a request line.
+pub const MAX_URL_BYTES: usize = 16 << 10;
+/// Query parameters taken out of one URL.
+pub const MAX_QUERY_PARAMETERS: usize = 256;
+/// Bytes of a user agent that are looked at: real ones are a few hundred.
+pub const MAX_USER_AGENT_BYTES: usize = 2_048;
+/// User agents one thread remembers with their parts: a few hundred make up most traffic.
+pub const REMEMBERED_USER_AGENTS: usize = 1_024;
+/// Bytes of keys and values of all lookup and reference tables.
+pub const MAX_LOOKUP_BYTES: usize = 64 * MIB;
+/// Bytes of a file that a pipeline names; the largest GeoIP databases sold have a few hundred MB.
+pub const MAX_PIPELINE_FILE_BYTES: u64 = 512 << 20;
+/// Rules of the sensitive-data scanner.
+pub const MAX_SCANNER_RULES: usize = 500;
+/// Keywords of one scanner rule, its recommended ones not counted. Datadog's limit.
+pub const MAX_SCANNER_KEYWORDS: usize = 30;
+/// Places one scanner rule looks at in one text; what follows is hidden unread.
+pub const MAX_SCANNER_PLACES: usize = 1_000;
+/// The same, however long the line: some tenths of a second.
+pub const MAX_GROK_STEPS: usize = 16 << 20;
+/// Choices a grok rule may leave open on one line, 32 bytes each, before it counts as no match.
+pub const MAX_GROK_STACK: usize = 256 << 10;
 /// Bytes of a compiled regular expression.
 pub const MAX_REGEX_BYTES: usize = 4 * MIB;
 
@@ -225,6 +289,8 @@ pub const MAX_ISSUES_PER_SERVICE: usize = 10_000;
 pub const MAX_ERROR_SERVICES: usize = 10_000;
 /// Clusters of one template miner.
 pub const MAX_TEMPLATE_CLUSTERS: usize = 10_000;
+/// Clusters of one length and first word: each new template is compared with all of them.
+pub const MAX_TEMPLATE_CLUSTERS_PER_LEAF: usize = 256;
 /// Errors one span can report: its own, and exceptions recorded as its events.
 pub const MAX_ERRORS_PER_SPAN: usize = 8;
 
@@ -243,7 +309,7 @@ pub const MAX_UNIT_HOURS: usize = 256;
 /// Rows of a Parquet row group.
 pub const MAX_ROW_GROUP_ROWS: usize = 512 << 10;
 /// Bytes of one commit-log record, compressed.
-pub const MAX_RECORD_BYTES: usize = 8 * MIB;
+pub const MAX_RECORD_BYTES: usize = 16 * MIB;
 /// Attempts at one commit-log append before the worker halts with a named reason.
 pub const MAX_APPEND_ATTEMPTS: u32 = 20;
 /// Attempts at one Delta publication before it is reported and tried again with the next unit.
@@ -253,7 +319,7 @@ pub const CHECKPOINT_INTERVAL: u64 = 100;
 /// Commit-log records between snapshots of the folded head.
 pub const SNAPSHOT_INTERVAL: u64 = 100;
 /// Bytes of one commit-log record or snapshot before compression.
-pub const MAX_RECORD_CONTENT_BYTES: usize = 64 * MIB;
+pub const MAX_RECORD_CONTENT_BYTES: usize = 128 * MIB;
 /// Commit-log records read at once while recovering.
 pub const RECOVERY_CONCURRENT_READS: usize = 16;
 /// Seconds after which a writer reads the commit log's tail, and makes sure that it is the end, before it appends:
@@ -303,6 +369,12 @@ pub const MERGE_BATCH_ROWS: usize = 8_192;
 pub const MERGE_BATCH_BYTES: usize = 64 * MIB;
 /// Bytes of one batch read from one file.
 pub const MAX_READ_BATCH_BYTES: usize = 16 * MIB;
+/// Seconds after which a file that a local store has staged and not put in its place is a crash's: no write
+/// takes a day.
+pub const LEFTOVER_SECONDS: u64 = 24 * 3_600;
+/// Files of which upkeep remembers the indexes they have rows of, so that it need not read them again; above
+/// it all are forgotten. About 200 bytes each.
+pub const MAX_KNOWN_FILES: usize = 100_000;
 /// Files fetched at once to be merged.
 pub const MERGE_CONCURRENT_READS: usize = 8;
 /// Seconds between passes of upkeep.
@@ -320,6 +392,63 @@ pub const MIN_VACUUM_HORIZON_SECONDS: u64 = 24 * 3_600;
 /// Seconds commit-log records stay when nobody needs them any more. Deleting one makes its key
 /// free; nobody may be away for so long and still append.
 pub const LOG_HORIZON_SECONDS: u64 = 30 * 24 * 3_600;
+
+// ---- Archives ------------------------------------------------------------------------------------
+
+/// Files one archive may list: their names and sizes are held in memory, about 200 bytes each.
+pub const MAX_ARCHIVE_FILES: usize = 500_000;
+/// Bytes of a file looked at to learn what it holds.
+pub const ARCHIVE_HEAD_BYTES: u64 = 16 << 10;
+/// Bytes of a file taken from storage, or out of decompression, at once.
+pub const ARCHIVE_CHUNK_BYTES: usize = 64 << 10;
+/// Ratio of decompressed to compressed bytes of a file, judged above [`ARCHIVE_RATIO_FLOOR_BYTES`]. Logs
+/// repeat themselves and are read in a stream: the bound is against files made to never end, and
+/// just below what gzip can reach.
+pub const MAX_ARCHIVE_RATIO: u64 = 1_000;
+/// Decompressed bytes below which the ratio of a file is not judged.
+pub const ARCHIVE_RATIO_FLOOR_BYTES: u64 = 256 << 20;
+/// Records handed over at once.
+pub const MAX_ARCHIVE_BATCH_RECORDS: usize = 10_000;
+/// Rows of a Parquet file turned into records at once.
+pub const ARCHIVE_PARQUET_ROWS: usize = 1_024;
+/// Bytes of a Parquet row group, which is read whole; above it a file is not taken.
+pub const MAX_ARCHIVE_ROW_GROUP_BYTES: i64 = 512 << 20;
+/// Bytes of records an import sends at once, all acknowledged before the next.
+pub const MAX_IMPORT_BATCH_BYTES: usize = 4 * MIB;
+/// Findings one batch of an archive names; further ones are added up.
+pub const MAX_ARCHIVE_FINDINGS: usize = 100;
+// ---- Replay --------------------------------------------------------------------------------------
+
+/// Messages of one replay unit: large enough that an hour is a few files, small enough that a unit and those
+/// beside it fit in memory and a kill costs seconds.
+pub const REPLAY_UNIT_MESSAGES: usize = 200_000;
+/// Bytes of payload of one replay unit.
+pub const REPLAY_UNIT_BYTES: usize = 32 * MIB;
+/// Rows of one table and hour in a replay unit from which they become a file of their own. Fewer are kept with
+/// those of other hours until the end, so that years of history do not become millions of small files.
+pub const REPLAY_FILE_ROWS: usize = 16_384;
+/// Rows of a row group in the files a replay merges in the end: one of each file is in memory at once.
+pub const REPLAY_RUN_GROUP_ROWS: usize = 8_192;
+/// Files a replay merges at once.
+pub const REPLAY_MERGE_FILES: usize = 128;
+/// Bytes of records an archive hands over at once.
+pub const REPLAY_ARCHIVE_BATCH_BYTES: usize = 4 * MIB;
+/// Bytes of old rows that are sorted at once, to be compared with the new ones.
+pub const REPLAY_SORT_BYTES: usize = 64 * MIB;
+/// Files one swap lets go of and brings: about 80 MB of record, which every reader of the log decodes.
+pub const MAX_SWAP_FILES: usize = 40_000;
+/// Times a swap is planned again because upkeep has changed the tables meanwhile.
+pub const MAX_SWAP_ATTEMPTS: u32 = 20;
+/// Names of changed fields a plan tells apart; further ones are counted together.
+pub const MAX_CHANGED_FIELDS: usize = 1_000;
+/// Examples a plan shows of each changed field.
+pub const MAX_FIELD_SAMPLES: usize = 3;
+/// Bytes of a value shown as an example.
+pub const MAX_SAMPLE_BYTES: usize = 120;
+/// Metric series a plan compares; further ones are counted as not compared.
+pub const MAX_COMPARED_SERIES: usize = 200_000;
+/// Seconds a replay waits for the next message of a partition before it gives up.
+pub const REPLAY_SILENCE_SECONDS: u64 = 30;
 
 // ---- Query ---------------------------------------------------------------------------------------
 
@@ -387,6 +516,7 @@ const _: () = {
     assert!(SNAPSHOT_REFRESH_MILLIS < 1_000);
     assert!(MAX_DEPTH <= 100);
     assert!(MAX_STACK_TAIL_BYTES < MAX_STACK_BYTES && MAX_STACK_BYTES <= MAX_MESSAGE_TEXT_BYTES);
+    assert!(MAX_MESSAGE_TEXT_BYTES < MAX_LINE_BYTES);
     assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
     assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS);
 };

@@ -34,6 +34,13 @@ pub const ERROR_KIND: &str = "error_kind";
 pub const ERROR_MESSAGE: &str = "error_message";
 /// Stack trace.
 pub const ERROR_STACK: &str = "error_stack";
+/// Attributes that become [`ERROR_KIND`], the first present wins: Datadog's, then OpenTelemetry's. To
+/// a search they are one attribute.
+pub const ERROR_KIND_PATHS: &[&str] = &["error.kind", "error.type", "exception.type"];
+/// Attributes that become [`ERROR_MESSAGE`].
+pub const ERROR_MESSAGE_PATHS: &[&str] = &["error.message", "exception.message"];
+/// Attributes that become [`ERROR_STACK`].
+pub const ERROR_STACK_PATHS: &[&str] = &["error.stack", "exception.stacktrace"];
 /// Issue the error belongs to; null where the log is no error.
 pub const ISSUE_ID: &str = "issue_id";
 /// Name of the index that keeps it.

@@ -42,7 +42,9 @@ impl Status {
         }
     }
 
-    /// From any text: Datadog's case-insensitive prefixes, or a syslog severity digit.
+    /// From any text: Datadog's case-insensitive prefixes, or a syslog severity digit. Every other `e` than
+    /// `emerg` is an error, as Datadog's page had it for years: the newer `err` would make the lone `E` of glog and
+    /// logcat informational.
     pub fn from_text(text: &str) -> Self {
         let text = text.trim();
         let starts = |prefix: &str| {

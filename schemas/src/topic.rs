@@ -37,6 +37,12 @@ pub const DD_LANG: &str = "datadog-meta-lang";
 /// Header of a message that was a dead letter and was sent again: the run, and the letter's lineage, as
 /// `run/topic/partition/offset/index`.
 pub const REDRIVEN: &str = "tidemill-redriven";
+/// Header of a message that is the lines of one log as they came, and names their envelope
+/// (`stages::input::Envelope`).
+pub const FRAME: &str = "tidemill-frame";
+/// Header with the time that stands for when the records were collected, in nanoseconds since the epoch: for logs that
+/// do not say it.
+pub const OBSERVED: &str = "tidemill-observed";
 /// Header with the container id the tracer reported (`Datadog-Container-ID`).
 pub const DD_CONTAINER: &str = "datadog-container-id";
 

@@ -1,5 +1,7 @@
 //! The syntax tree of a query.
 
+use crate::cidr::Block;
+
 /// A query or a part of one. Build with [`Node::and`], [`Node::or`], [`Node::not`]: they keep the
 /// tree in normal form (no AND directly inside AND, no double negation).
 #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +126,8 @@ pub enum Test {
     },
     /// There is a value.
     Exists,
+    /// The value is an address of one of the blocks.
+    Cidr(Vec<Block>),
 }
 
 /// One end of a range.

@@ -43,6 +43,12 @@ impl fmt::Display for Term {
             f.write_str("_exists_:")?;
             return name(&self.field, f);
         }
+        if let Test::Cidr(blocks) = &self.test {
+            f.write_str("CIDR(")?;
+            name(&self.field, f)?;
+            blocks.iter().try_for_each(|block| write!(f, ", {block}"))?;
+            return f.write_char(')');
+        }
         if self.field != Field::Text || matches!(self.test, Test::Range { .. }) {
             name(&self.field, f)?;
             f.write_char(':')?;
@@ -51,7 +57,7 @@ impl fmt::Display for Term {
             Test::Equals(text) => value(text, f),
             Test::Like(pattern) => pattern.fmt(f),
             Test::Range { low, high } => range(low, high, f),
-            Test::Exists => Ok(()),
+            Test::Exists | Test::Cidr(_) => Ok(()),
         }
     }
 }

@@ -11,10 +11,12 @@
 //! | `team:shop` | tag |
 //! | `@a:(x OR y) -env:dev` | lists, AND (implicit), OR, NOT |
 //! | `_exists_:@a`, `_missing_:@a`, `@a:*` | presence |
+//! | `CIDR(@network.client.ip, 10.0.0.0/8)` | blocks of IP addresses |
 //!
 //! [`Query::matches`] allocates nothing and takes time linear in the record for a given query. No IO.
 
 mod ast;
+mod cidr;
 mod display;
 mod error;
 mod parser;
@@ -24,6 +26,7 @@ mod text;
 mod wildcard;
 
 pub use ast::{Bound, Field, Node, Part, Pattern, Position, Reserved, Term, Test};
+pub use cidr::Block;
 pub use error::ParseError;
 pub use record::{Record, Scalar};
 

@@ -143,6 +143,9 @@ impl<'a> Parser<'a> {
             return self.value(field);
         }
         let start = self.at;
+        if self.eat("CIDR(") {
+            return self.cidr(start);
+        }
         if self.peek() == Some('"') {
             let phrase = self.phrase()?;
             return self.term(Field::Text, Test::Equals(phrase), start);
@@ -173,6 +176,56 @@ impl<'a> Parser<'a> {
             return Err(ParseError::new(self.text, open, "`(` without its `)`"));
         }
         Ok(node)
+    }
+
+    /// `CIDR(field, block, ...)`, after the parenthesis.
+    fn cidr(&mut self, start: usize) -> Result<Node, ParseError> {
+        let example = "write CIDR(@attribute, 10.0.0.0/8)";
+        self.space();
+        let at = self.at;
+        let name = self.cidr_field();
+        let field = match name.as_str() {
+            "" => return Err(ParseError::new(self.text, start, example)),
+            name => self.field(name, at)?,
+        };
+        if matches!(field, Field::Everything | Field::Text) {
+            return Err(ParseError::new(self.text, start, example));
+        }
+        let mut blocks = Vec::new();
+        while self.eat(",") {
+            self.space();
+            let length = self.rest().find([',', ')']).unwrap_or(self.rest().len());
+            let block = self.rest().get(..length).unwrap_or_default().trim_end();
+            let block = block.parse().map_err(|reason: String| self.error(reason))?;
+            blocks.push(block);
+            self.at += length;
+        }
+        if !self.eat(")") {
+            return Err(ParseError::new(self.text, start, "`CIDR(` without its `)`"));
+        }
+        if blocks.is_empty() {
+            return Err(ParseError::new(
+                self.text,
+                start,
+                format!("CIDR needs a block: {example}"),
+            ));
+        }
+        self.term(field, Test::Cidr(blocks), start)
+    }
+
+    /// A name up to `,` or `)`.
+    fn cidr_field(&mut self) -> String {
+        let (mut name, mut kept) = (String::new(), 0);
+        while let Some(character) = self.peek().filter(|c| !matches!(c, ',' | ')')) {
+            self.at += character.len_utf8();
+            let escaped = character == '\\';
+            name.extend(if escaped { self.next() } else { Some(character) });
+            if escaped || !character.is_whitespace() {
+                kept = name.len();
+            }
+        }
+        name.truncate(kept);
+        name
     }
 
     /// A field's name has no wildcard, except that `*` alone is every field.
@@ -230,6 +283,11 @@ impl<'a> Parser<'a> {
         let start = self.at;
         match self.peek() {
             None => Err(self.error("a value must follow `:`")),
+            // `@severity: "#"`, as published pipelines write it.
+            Some(c) if c.is_whitespace() && self.rest().trim_start().starts_with('"') => {
+                self.space();
+                self.value(field)
+            }
             Some(c) if c.is_whitespace() => {
                 Err(self.error("a value must follow `:` without a space; as text, write `\\:`"))
             }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::Write;
 
 use crate::ast::{Bound, Field, Node, Reserved, Term, Test};
+use crate::cidr::Block;
 use crate::error::ParseError;
 use crate::record::{Record, Scalar};
 use crate::text::TextMatcher;
@@ -34,6 +35,7 @@ pub(crate) enum Check {
     Equals(Box<str>, Option<i64>),
     Like(Glob),
     Range(End, End),
+    Cidr(Box<[Block]>),
 }
 
 /// One end of a range: the text, its number if it is one, whether it is included.
@@ -68,10 +70,35 @@ fn compile_term(term: &Term) -> Result<Predicate, ParseError> {
             };
             Predicate::Reserved(*field, check(&test))
         }
-        Field::Attribute(path) => Predicate::Attribute(path.as_str().into(), check(&term.test)),
+        Field::Attribute(path) => attribute(path, &term.test),
         Field::Tag(key) => Predicate::Tag(key.as_str().into(), check(&term.test)),
         Field::Tags => Predicate::Tags(check(&term.test)),
     })
+}
+
+/// The paths of an error's kind, message and stack are each one attribute: the tables keep them in one
+/// column, whatever library named them.
+fn attribute(path: &str, test: &Test) -> Predicate {
+    let families = [
+        schemas::log::ERROR_KIND_PATHS,
+        schemas::log::ERROR_MESSAGE_PATHS,
+        schemas::log::ERROR_STACK_PATHS,
+    ];
+    let touches = |other: &&str| {
+        let below = other.strip_prefix(path);
+        below
+            .is_some_and(|rest| rest.is_empty() || (*test == Test::Exists && rest.starts_with('.')))
+    };
+    let mut paths = vec![path];
+    for family in families.into_iter().filter(|family| family.iter().any(|own| touches(&own))) {
+        paths.extend(family.iter().filter(|other| **other != path));
+    }
+    let check = check(test);
+    let one = |path: &str| Predicate::Attribute(path.into(), check.clone());
+    match paths.as_slice() {
+        [path] => one(path),
+        paths => Predicate::Or(paths.iter().map(|path| one(path)).collect()),
+    }
 }
 
 fn text_matcher(term: &Term) -> Result<Option<TextMatcher>, ParseError> {
@@ -88,7 +115,7 @@ fn text_matcher(term: &Term) -> Result<Option<TextMatcher>, ParseError> {
                 ),
             }),
         },
-        Test::Range { .. } | Test::Exists => Ok(None),
+        Test::Range { .. } | Test::Exists | Test::Cidr(_) => Ok(None),
     }
 }
 
@@ -102,6 +129,7 @@ fn check(test: &Test) -> Check {
     };
     match test {
         Test::Exists => Check::Exists,
+        Test::Cidr(blocks) => Check::Cidr(blocks.as_slice().into()),
         Test::Equals(text) => {
             let whole = text.parse::<i64>().ok().filter(|number| number.to_string() == *text);
             Check::Equals(text.as_str().into(), whole)
@@ -152,6 +180,7 @@ impl Check {
             Check::Exists => true,
             Check::Equals(text, _) => **text == *value,
             Check::Like(glob) => glob.matches(value),
+            Check::Cidr(blocks) => blocks.iter().any(|block| block.contains(value)),
             Check::Range(low, high) => {
                 let above = low.holds(|text, _| Some(value.cmp(text)), Ordering::Greater);
                 above && high.holds(|text, _| Some(value.cmp(text)), Ordering::Less)
@@ -163,6 +192,7 @@ impl Check {
         match (self, value) {
             (Check::Exists, _) => true,
             (Check::Equals(_, whole), Scalar::Int(number)) => *whole == Some(number),
+            (Check::Cidr(_), Scalar::Int(_) | Scalar::Float(_) | Scalar::Bool(_)) => false,
             (Check::Range(low, high), _) => {
                 let order = |text: &str, bound: Option<f64>| compare(value, text, bound);
                 low.holds(order, Ordering::Greater) && high.holds(order, Ordering::Less)

@@ -56,6 +56,9 @@ fn log() -> Log {
             ("flag", Scalar::Bool(true)),
             ("text_number", Scalar::Text("200")),
             ("temperature", Scalar::Int(-5)),
+            ("client.ip", Scalar::Text("10.1.2.3")),
+            ("client.v6", Scalar::Text("2001:db8::5")),
+            ("client.mapped", Scalar::Text("::ffff:10.1.2.3")),
         ],
         tags: vec!["env:prod", "version:1.2", "mytag", "a:2"],
     }
@@ -127,6 +130,14 @@ fn documented_queries_match_what_they_should() {
         "@http.url:https\\://*",
         "@http.url:*c?d*",
         "hello\n-nope",
+        "CIDR(@client.ip, 10.0.0.0/8)",
+        "CIDR(@client.ip,192.168.0.0/16, 10.1.2.0/24)",
+        "CIDR(@client.ip, 10.1.2.3)",
+        "CIDR(@client.mapped, 10.0.0.0/8)",
+        "CIDR(@client.v6, 2001:db8::/32) hello",
+        "NOT(CIDR(@client.ip, 10.2.0.0/16))",
+        "-CIDR(@client.v6, 10.0.0.0/8)",
+        "CIDR(@client.ip, 0.0.0.0/0)",
         "@spaced:(hello* -bye*)",
     ] {
         let parsed = Query::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
@@ -162,6 +173,11 @@ fn what_is_not_there_does_not_match() {
         "@spaced:\"hello*\"",
         "connection*at",
         "@flag:>z",
+        "CIDR(@client.ip, 10.1.2.4/32)",
+        "CIDR(@client.v6, 2001:db9::/32)",
+        "CIDR(@my_attribute, 0.0.0.0/0)",
+        "CIDR(@nope, 0.0.0.0/0)",
+        "CIDR(@temperature, 0.0.0.0/0)",
     ] {
         let parsed = Query::parse(query).unwrap_or_else(|error| panic!("{query}: {error}"));
         let expected = query.starts_with("hello OR");
@@ -187,6 +203,11 @@ fn errors_name_the_character_and_the_fix() {
         ("\"\"", 1, "empty"),
         ("a\\", 3, "backslash"),
         ("x[1]", 2, "quote"),
+        ("CIDR(@a, 10.0.0.0/33)", 10, "block"),
+        ("CIDR(@a, nope)", 10, "block"),
+        ("CIDR(@a)", 1, "needs a block"),
+        ("CIDR(@a, 10.0.0.0/8", 1, "without its `)`"),
+        ("CIDR(*, 10.0.0.0/8)", 1, "@attribute"),
     ] {
         let error = Query::parse(query).expect_err(query);
         assert_eq!(error.character, character, "{query}: {error}");
@@ -230,12 +251,17 @@ fn test() -> impl Strategy<Value = Test> {
             _ => Test::Range { low, high },
         }),
         Just(Test::Exists),
+        (any::<[u8; 4]>(), 0u8..=32).prop_map(|(ip, bits)| {
+            let text = format!("{}.{}.{}.{}/{bits}", ip[0], ip[1], ip[2], ip[3]);
+            Test::Cidr(vec![text.parse().expect("a block")])
+        }),
     ]
 }
 
 fn node() -> impl Strategy<Value = Node> {
     let term = (field(), test()).prop_map(|(field, test)| match (&field, &test) {
         (Field::Everything, Test::Range { .. } | Test::Exists) => Node::All,
+        (Field::Everything | Field::Text, Test::Cidr(_)) => Node::All,
         _ => Node::Term(Term { field, test, position: Position::default() }),
     });
     term.prop_recursive(4, 24, 4, |inner| {

@@ -4,6 +4,10 @@
 //! Datadog documents. A phrase is words in a row. A term with wildcards is matched character by
 //! character, starting and ending at the edge of a word where it starts or ends with a word's
 //! character; the automaton keeps its states in the bits of one integer, so time is linear.
+//!
+//! A text without the rarest letter of the term is put aside at once.
+
+use memchr::memmem::Finder;
 
 use crate::MAX_TEXT_PATTERN;
 use crate::ast::{Part, Pattern};
@@ -12,11 +16,41 @@ use crate::ast::{Part, Pattern};
 #[derive(Debug, Clone)]
 pub(crate) enum TextMatcher {
     /// These words in a row, in lower case.
-    Words(Vec<Box<str>>),
+    Words(Vec<Box<str>>, Option<Pivot>),
+    /// A word that starts like this, in lower case.
+    Prefix(Box<str>, Option<Pivot>),
     /// A phrase without a word: its characters as they are.
-    Symbols(Box<str>),
+    Symbols(Box<Finder<'static>>),
     /// A term with wildcards.
-    Like(Vec<Element>),
+    Like(Vec<Element>, Option<Pivot>),
+}
+
+/// The rarest letter of an ASCII text, and where it stands in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pivot {
+    byte: u8,
+    offset: usize,
+}
+
+/// Letters of English and of logs, the most frequent first; other bytes are rarer.
+const FREQUENT: &[u8] = b"etaoinsr lhdcumpfgwybv01k2.-_/:3";
+
+impl Pivot {
+    /// Of a text in lower case.
+    fn of(text: &str) -> Option<Self> {
+        let rank =
+            |byte: u8| FREQUENT.iter().position(|own| *own == byte).unwrap_or(FREQUENT.len());
+        let rarest = text.bytes().enumerate().max_by_key(|(_, byte)| rank(*byte));
+        let (offset, byte) = rarest.filter(|_| text.is_ascii())?;
+        Some(Self { byte, offset })
+    }
+
+    /// Where the text may start.
+    fn starts<'t>(self, text: &'t str) -> impl Iterator<Item = usize> + 't {
+        let found =
+            memchr::memchr2_iter(self.byte, self.byte.to_ascii_uppercase(), text.as_bytes());
+        found.filter_map(move |at| at.checked_sub(self.offset))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,9 +66,11 @@ impl TextMatcher {
             .map(|(start, end)| text[start..end].chars().map(fold).collect::<String>().into())
             .collect();
         if words.is_empty() {
-            return TextMatcher::Symbols(text.trim().into());
+            let finder = Finder::new(text.trim().as_bytes()).into_owned();
+            return TextMatcher::Symbols(Box::new(finder));
         }
-        TextMatcher::Words(words)
+        let pivot = words.first().and_then(|word| Pivot::of(word));
+        TextMatcher::Words(words, pivot)
     }
 
     /// `None` where the pattern is too long.
@@ -49,16 +85,31 @@ impl TextMatcher {
                 Part::One => elements.push(Element::One),
             }
         }
-        (elements.len() <= MAX_TEXT_PATTERN).then_some(TextMatcher::Like(elements))
+        if let [Part::Literal(word), Part::Any] = pattern.parts()
+            && word.chars().all(is_word)
+        {
+            let word: String = word.chars().map(fold).collect();
+            let pivot = Pivot::of(&word);
+            return Some(TextMatcher::Prefix(word.into(), pivot));
+        }
+        let literals = pattern.parts().iter().filter_map(|part| match part {
+            Part::Literal(text) => Some(text.chars().map(fold).collect::<String>()),
+            _ => None,
+        });
+        let longest = literals.max_by_key(String::len);
+        let pivot = longest.and_then(|text| Pivot::of(&text));
+        (elements.len() <= MAX_TEXT_PATTERN).then_some(TextMatcher::Like(elements, pivot))
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {
         match self {
-            TextMatcher::Words(words) => contains_words(words, text),
-            TextMatcher::Symbols(symbols) => {
-                memchr::memmem::find(text.as_bytes(), symbols.as_bytes()).is_some()
+            TextMatcher::Words(words, pivot) => contains_words(words, *pivot, text),
+            TextMatcher::Prefix(word, pivot) => contains_prefix(word, *pivot, text),
+            TextMatcher::Symbols(finder) => finder.find(text.as_bytes()).is_some(),
+            TextMatcher::Like(elements, pivot) => {
+                pivot.is_none_or(|pivot| pivot.starts(text).next().is_some())
+                    && contains_like(elements, text)
             }
-            TextMatcher::Like(elements) => contains_like(elements, text),
         }
     }
 }
@@ -98,7 +149,17 @@ fn same_word(word: &str, text: &str) -> bool {
     text.chars().map(fold).eq(word.chars())
 }
 
-fn contains_words(words: &[Box<str>], text: &str) -> bool {
+/// Whether no word's character stands before `at`.
+fn is_free(text: &str, at: usize) -> bool {
+    match at.checked_sub(1).and_then(|before| text.as_bytes().get(before)) {
+        None => true,
+        Some(byte) if byte.is_ascii() => !(byte.is_ascii_alphanumeric() || *byte == b'_'),
+        Some(_) => !text.get(..at).and_then(|head| head.chars().next_back()).is_some_and(is_word),
+    }
+}
+
+/// Whether the words stand in a row; the pivot is the first word's.
+fn contains_words(words: &[Box<str>], pivot: Option<Pivot>, text: &str) -> bool {
     let Some((first, others)) = words.split_first() else { return false };
     let follows = |at| {
         let mut after = Words { text, at };
@@ -106,17 +167,37 @@ fn contains_words(words: &[Box<str>], text: &str) -> bool {
             .iter()
             .all(|word| after.next().is_some_and(|(start, end)| same_word(word, &text[start..end])))
     };
-    let Some(byte) = first.bytes().next().filter(u8::is_ascii) else {
+    let Some(pivot) = pivot else {
         let mut all = Words { text, at: 0 };
         return all.any(|(start, end)| same_word(first, &text[start..end]) && follows(end));
     };
-    // An ASCII first byte: jump from one place where the word may begin to the next.
-    memchr::memchr2_iter(byte, byte.to_ascii_uppercase(), text.as_bytes()).any(|start| {
-        let free = !text[..start].chars().next_back().is_some_and(is_word);
-        free && Words { text, at: start }
-            .next()
-            .is_some_and(|(_, end)| same_word(first, &text[start..end]) && follows(end))
+    // From one place where the word may begin to the next.
+    pivot.starts(text).any(|start| {
+        let end = start + first.len();
+        starts_with(text, start, first)
+            && is_free(text, start)
+            && !text.get(end..).and_then(|rest| rest.chars().next()).is_some_and(is_word)
+            && follows(end)
     })
+}
+
+/// Whether some word starts like `word`.
+fn contains_prefix(word: &str, pivot: Option<Pivot>, text: &str) -> bool {
+    match pivot {
+        Some(pivot) => {
+            pivot.starts(text).any(|start| starts_with(text, start, word) && is_free(text, start))
+        }
+        None => Words { text, at: 0 }.any(|(start, end)| {
+            let mut own = text[start..end].chars().map(fold);
+            word.chars().all(|character| own.next() == Some(character))
+        }),
+    }
+}
+
+/// Whether `word`, ASCII in lower case, stands at `at` in any case.
+fn starts_with(text: &str, at: usize, word: &str) -> bool {
+    let found = text.as_bytes().get(at..at + word.len());
+    found.is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn contains_like(elements: &[Element], text: &str) -> bool {

@@ -1,5 +1,7 @@
 //! Whole-value wildcard matching, case-sensitive: for attributes, tags and reserved fields.
 
+use memchr::memmem::Finder;
+
 use crate::ast::{Part, Pattern};
 
 /// A pattern cut at its `*`: the first piece stands at the start, the last at the end, those
@@ -12,7 +14,7 @@ pub(crate) struct Glob {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Literal(Box<str>),
+    Literal(Box<str>, Box<Finder<'static>>),
     One,
 }
 
@@ -25,7 +27,10 @@ impl Glob {
                     pieces.push(Vec::new());
                     continue;
                 }
-                Part::Literal(text) => Step::Literal(text.as_str().into()),
+                Part::Literal(text) => {
+                    let finder = Finder::new(text.as_bytes()).into_owned();
+                    Step::Literal(text.as_str().into(), Box::new(finder))
+                }
                 Part::One => Step::One,
             };
             if let Some(piece) = pieces.last_mut() {
@@ -52,7 +57,7 @@ impl Glob {
 /// What follows `piece` at the start of `text`.
 fn strip<'t>(piece: &[Step], text: &'t str) -> Option<&'t str> {
     piece.iter().try_fold(text, |rest, step| match step {
-        Step::Literal(literal) => rest.strip_prefix(&**literal),
+        Step::Literal(literal, _) => rest.strip_prefix(&**literal),
         Step::One => {
             let mut characters = rest.chars();
             characters.next().map(|_| characters.as_str())
@@ -64,8 +69,8 @@ fn strip<'t>(piece: &[Step], text: &'t str) -> Option<&'t str> {
 fn find<'t>(piece: &[Step], text: &'t str) -> Option<&'t str> {
     let mut from = text;
     loop {
-        if let Some(Step::Literal(literal)) = piece.first() {
-            from = from.get(from.find(&**literal)?..)?;
+        if let Some(Step::Literal(_, finder)) = piece.first() {
+            from = from.get(finder.find(from.as_bytes())?..)?;
         }
         if let Some(after) = strip(piece, from) {
             return Some(after);
@@ -81,7 +86,7 @@ fn ends_with(piece: &[Step], text: &str) -> bool {
         .iter()
         .rev()
         .try_fold(text, |rest, step| match step {
-            Step::Literal(literal) => rest.strip_suffix(&**literal),
+            Step::Literal(literal, _) => rest.strip_suffix(&**literal),
             Step::One => {
                 let mut characters = rest.chars();
                 characters.next_back().map(|_| characters.as_str())

@@ -32,6 +32,7 @@ pub(super) fn render(report: &Report) -> String {
         sharing(&mut text, status);
         upkeep(&mut text, status);
         partitions(&mut text, status);
+        quotas(&mut text, status);
     }
     text.0
 }
@@ -162,6 +163,18 @@ fn partitions(text: &mut Text, status: &Status) {
     }
 }
 
+fn quotas(text: &mut Text, status: &Status) {
+    let help = "Logs an index kept of the latest day of its daily limit.";
+    text.family("tidemill_index_daily_kept", "gauge", help);
+    for quota in &status.quotas {
+        text.sample(&[("index", &quota.index)], quota.kept);
+    }
+    text.family("tidemill_index_daily_limit", "gauge", "Logs an index may keep a day.");
+    for quota in &status.quotas {
+        text.sample(&[("index", &quota.index)], quota.limit);
+    }
+}
+
 /// The document so far, and the name of the family that is being written.
 #[derive(Default)]
 struct Text(String, String);
@@ -187,7 +200,7 @@ impl Text {
 
 #[cfg(test)]
 mod tests {
-    use stream::worker::PartitionStatus;
+    use stream::worker::{PartitionStatus, QuotaStatus};
 
     use super::*;
     use crate::admin::Phase;
@@ -219,9 +232,13 @@ mod tests {
                 group: Some("g".to_owned()),
                 publisher: Some("other".to_owned()),
                 rejected_units: 3,
+                quotas: vec![QuotaStatus { index: "main".to_owned(), kept: 7, limit: 9 }],
                 ..Status::default()
             }),
             halted: Some("gone".to_owned()),
+            issues: None,
+            monitors: None,
+            pipeline: None,
         };
         let text = render(&report);
         let mut family = "";
@@ -244,6 +261,8 @@ mod tests {
             r#"tidemill_worker_publishes{owner="me",group="g",publisher="other"} 0"#,
             "tidemill_worker_rejected_units_total 3",
             "tidemill_worker_partitions 1",
+            r#"tidemill_index_daily_kept{index="main"} 7"#,
+            r#"tidemill_index_daily_limit{index="main"} 9"#,
         ] {
             assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
         }

@@ -72,7 +72,8 @@ pub(crate) fn engine(config: &Config, store: Arc<dyn ObjectStore>) -> Result<Eng
 /// Without `--from`, where tables have a retention: what is younger than the shortest of them. Older rows are
 /// gone by intention, and the ledger does not tell which.
 pub(crate) fn retained(config: &Config, mut scope: Scope, now: DateTime<Utc>) -> Scope {
-    let shortest = config.upkeep.retention.values().min();
+    let upkeep = &config.upkeep;
+    let shortest = upkeep.retention.values().chain(upkeep.index_retention.values()).min();
     let shortest = shortest.and_then(|shortest| Duration::from_std(*shortest).ok());
     if let (None, Some(shortest)) = (&scope.from, shortest) {
         let from = now.checked_sub_signed(shortest - MARGIN).map(|from| from.to_rfc3339());
@@ -99,7 +100,7 @@ fn scope(args: &AuditArgs, now: DateTime<Utc>) -> Result<Scope, String> {
 }
 
 /// RFC 3339, a day, or an age such as `6h`, `2d`, `30m`; as RFC 3339.
-fn moment(text: &str, now: DateTime<Utc>) -> Option<String> {
+pub(super) fn moment(text: &str, now: DateTime<Utc>) -> Option<String> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.with_timezone(&Utc).to_rfc3339());
     }

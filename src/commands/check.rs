@@ -13,7 +13,7 @@ pub(super) fn run(file: &Path) -> u8 {
             println!("  data       {}", config.data_dir.display());
             println!("  storage    {}", config.storage.url);
             for topic in config.worker_topics() {
-                println!("  topic      {} ({}, {})", topic.name, topic.signal, topic.format);
+                println!("  topic      {} ({}, {})", topic.name, topic.signal, topic.input.format);
             }
             for (setting, address) in config.listeners() {
                 println!("  listen     {address} ({setting})");

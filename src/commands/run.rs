@@ -2,7 +2,7 @@
 
 use crate::cli::RunArgs;
 use crate::config::{self, Config, Overrides};
-use crate::engine::{Engine, Failure, Roles, Signals, StartError};
+use crate::engine::{Asked, Engine, Failure, Roles, Signals, Source, StartError};
 use crate::exit;
 
 /// Runs until told to stop.
@@ -15,7 +15,7 @@ pub(super) async fn run(args: &RunArgs, roles: Roles) -> u8 {
             return exit::USAGE;
         }
     };
-    let mut signals = match Signals::listen() {
+    let mut signals = match Signals::listen().and_then(Signals::with_reload) {
         Ok(signals) => signals,
         Err(error) => {
             eprintln!("tidemill: cannot listen for signals: {error}");
@@ -31,7 +31,8 @@ pub(super) async fn run(args: &RunArgs, roles: Roles) -> u8 {
         }
     };
     match started {
-        Ok(engine) => {
+        Ok(mut engine) => {
+            engine.reload_from(Source { file: args.config.clone(), overrides });
             tracing::info!(health = %config.health, "ready");
             until_stopped(engine, &mut signals).await
         }
@@ -47,13 +48,7 @@ pub(super) async fn run(args: &RunArgs, roles: Roles) -> u8 {
 
 /// Waits for a signal or a failure, then drains; a second signal cuts the drain short.
 pub(crate) async fn until_stopped(mut engine: Engine, signals: &mut Signals) -> u8 {
-    let failure = tokio::select! {
-        failure = engine.failed() => Some(failure),
-        signal = signals.next() => {
-            tracing::info!("{signal}: draining; once more to stop at once");
-            None
-        }
-    };
+    let failure = until_asked_to_end(&mut engine, signals).await;
     if let Some(failure) = &failure {
         tracing::error!("{failure}; draining the rest");
     }
@@ -78,6 +73,33 @@ pub(crate) async fn until_stopped(mut engine: Engine, signals: &mut Signals) -> 
             report(incomplete);
             exit::FAILED
         }
+    }
+}
+
+/// Reloads as often as it is asked to; ends with a failure, or with none when a signal says so.
+async fn until_asked_to_end(engine: &mut Engine, signals: &mut Signals) -> Option<Failure> {
+    let mut requests = engine.reload_requests();
+    loop {
+        let request = async {
+            match &mut requests {
+                Some(requests) => requests.recv().await,
+                None => None,
+            }
+        };
+        let answer = tokio::select! {
+            failure = engine.failed() => return Some(failure),
+            asked = signals.any() => match asked {
+                Asked::End(signal) => {
+                    tracing::info!("{signal}: draining; once more to stop at once");
+                    return None;
+                }
+                Asked::Reload => None,
+            },
+            Some(answer) = request => Some(answer),
+        };
+        let reloaded = engine.reload().await;
+        // Whoever asked may have gone.
+        drop(answer.map(|answer| answer.send(reloaded)));
     }
 }
 

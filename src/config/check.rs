@@ -45,10 +45,16 @@ impl<'a> Checker<'a> {
         self.problems.push(Problem {
             file: self.file.map(Path::to_owned),
             line: locate::line_of(self.text, rule),
+            column: None,
             rule: rule.to_owned(),
             reason: reason.into(),
             hint: hint.into(),
         });
+    }
+
+    /// The whole text, for what is read from it by itself.
+    pub(super) fn whole(&self) -> (PathBuf, &'a str) {
+        (self.file.map(Path::to_owned).unwrap_or_default(), self.text)
     }
 
     /// Notes a problem as it is: of a flag, or of another file.

@@ -21,7 +21,7 @@ pub struct Overrides {
 /// Everything that is wrong with it, at once.
 pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Problems> {
     let text = match file {
-        Some(path) => read(path).map_err(|problem| Problems(vec![problem]))?,
+        Some(path) => crate::pipeline::text(path).map_err(|problem| Problems(vec![problem]))?,
         None => String::new(),
     };
     parse(&text, file, overrides, &|name| std::env::var(name).ok())
@@ -50,9 +50,7 @@ pub(super) fn parse(
 }
 
 /// A document without any content means "all defaults".
-pub(super) fn yaml<T: Default + serde::de::DeserializeOwned>(
-    text: &str,
-) -> Result<T, serde_yaml_ng::Error> {
+fn yaml<T: Default + serde::de::DeserializeOwned>(text: &str) -> Result<T, serde_yaml_ng::Error> {
     let blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
     if text.lines().all(blank) {
         return Ok(T::default());
@@ -60,27 +58,8 @@ pub(super) fn yaml<T: Default + serde::de::DeserializeOwned>(
     serde_yaml_ng::from_str(text)
 }
 
-/// Reads a file within its limit.
-pub(super) fn read(path: &Path) -> Result<String, Problem> {
-    let problem = |reason: String, hint: &str| Problem {
-        file: Some(path.to_owned()),
-        line: None,
-        rule: String::new(),
-        reason,
-        hint: hint.to_owned(),
-    };
-    let size = std::fs::metadata(path).map(|meta| meta.len());
-    if size.is_ok_and(|size| size > schemas::limits::MAX_CONFIG_BYTES) {
-        let reason = format!("larger than {} bytes", schemas::limits::MAX_CONFIG_BYTES);
-        return Err(problem(reason, "is this really a configuration file?"));
-    }
-    std::fs::read_to_string(path).map_err(|error| {
-        problem(format!("cannot read it: {error}"), "check the path and its rights")
-    })
-}
-
 /// What the YAML reader refused: it knows field and line itself.
-pub(super) fn syntax_problem(file: Option<&Path>, error: &serde_yaml_ng::Error) -> Problem {
+fn syntax_problem(file: Option<&Path>, error: &serde_yaml_ng::Error) -> Problem {
     let text = error.to_string();
     let line = error.location().map(|location| location.line());
     let text = text.split(" at line ").next().unwrap_or_default();
@@ -97,6 +76,7 @@ pub(super) fn syntax_problem(file: Option<&Path>, error: &serde_yaml_ng::Error) 
     Problem {
         file: file.map(Path::to_owned),
         line,
+        column: None,
         rule: rule.to_owned(),
         reason: reason.to_owned(),
         hint: hint.to_owned(),

@@ -36,7 +36,8 @@ pub(super) struct RawConfig {
     pub(super) monitors: Vec<RawMonitor>,
     #[serde(deserialize_with = "section")]
     pub(super) health: RawHealth,
-    pub(super) pipeline: Option<stages::pipeline::config::Config>,
+    /// Read by itself, from the whole text, in any of its forms.
+    pub(super) pipeline: Option<de::IgnoredAny>,
     pub(super) pipeline_file: Option<Scalar>,
 }
 
@@ -80,6 +81,16 @@ pub(super) struct RawSource {
     pub(super) topic: Scalar,
     pub(super) signal: Scalar,
     pub(super) format: Scalar,
+    #[serde(default)]
+    pub(super) envelope: Option<Scalar>,
+    #[serde(default)]
+    pub(super) multiline: Option<stages::input::config::MultilineConfig>,
+    #[serde(default)]
+    pub(super) source: Option<Scalar>,
+    #[serde(default)]
+    pub(super) service: Option<Scalar>,
+    #[serde(default)]
+    pub(super) tags: Vec<Scalar>,
 }
 
 #[derive(Debug, Default, Derive)]

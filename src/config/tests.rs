@@ -92,6 +92,21 @@ fn a_source_must_fit_its_signal() {
 }
 
 #[test]
+fn a_source_says_how_its_lines_come() {
+    let text = "kafka:\n  sources:\n    - {topic: a, signal: logs, format: raw, envelope: cri, multiline: auto}\n";
+    let config = read(text).expect("good");
+    let input = &config.kafka.sources[0].input;
+    assert_eq!(input.envelope, stages::input::Envelope::Cri);
+    assert!(matches!(input.multiline, stages::input::Multiline::Join(_)));
+    let text = "kafka:\n  sources:\n    - topic: a\n      signal: logs\n      format: raw\n      \
+                envelope: podman\n      multiline: {start: '('}\n";
+    let said = refused(text);
+    assert!(said.contains("t.yaml:6: kafka.sources[0].envelope"), "{said}");
+    assert!(said.contains("known: none, auto, docker"), "{said}");
+    assert!(said.contains("t.yaml:7: kafka.sources[0].multiline"), "{said}");
+}
+
+#[test]
 fn all_problems_are_said_at_once() {
     let said = refused("worker: {epoch: x, threads: 0}\nquery: {timeout: 9}\n");
     for field in ["worker.epoch", "worker.threads", "query.timeout"] {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemas::limits;
 use schemas::table::Table;
+use stages::pipeline::config::IndexConfig;
 use stream::upkeep::Settings;
 
 use super::check::Checker;
@@ -43,7 +44,9 @@ pub(super) fn settings(
                 ..=seconds(limits::MAX_VACUUM_HORIZON_SECONDS),
         ),
         log_horizon: default.log_horizon,
+        delete_interval: default.delete_interval,
         retention: retention(tables, check),
+        index_retention: default.index_retention,
     }
 }
 
@@ -70,4 +73,28 @@ fn retention(
         }
     }
     retention
+}
+
+/// How long the logs of each index stay, where it says so.
+pub(super) fn index_retention(indexes: &[IndexConfig]) -> BTreeMap<String, Duration> {
+    let day = Duration::from_secs(24 * 3_600);
+    let kept = |index: &IndexConfig| Some((index.name.clone(), day * index.retention_days()?));
+    indexes.iter().filter_map(kept).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_keeps_its_logs_as_many_days_as_it_says() {
+        let index = |name: &str, days| IndexConfig {
+            name: name.to_owned(),
+            num_retention_days: days,
+            ..IndexConfig::default()
+        };
+        let kept = index_retention(&[index("main", None), index("noise", Some(3))]);
+        let expected = [("noise".to_owned(), Duration::from_secs(3 * 24 * 3_600))];
+        assert_eq!(kept, BTreeMap::from(expected));
+    }
 }

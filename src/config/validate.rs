@@ -1,5 +1,6 @@
 //! The meaning of the configuration: defaults, bounds, and what does not go together.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,12 +8,14 @@ use std::time::Duration;
 
 use schemas::limits;
 use schemas::topic::{Format, Signal};
+use stages::input::Labels;
+use stages::input::config::{InputConfig, compile};
 use stages::pipeline::Pipeline;
 use stream::worker::Topic;
 
 use super::check::Checker;
 use super::raw::{RawConfig, RawKafka, RawSource, RawStorage, RawWorker, Scalar};
-use super::{Brokers, Config, Intake, Kafka, Overrides, Problem, Query, Worker, load, units};
+use super::{Brokers, Config, Intake, Kafka, Overrides, Problem, Query, Worker, units};
 
 /// Where data goes when nothing else is said.
 const DEFAULT_DATA_DIR: &str = "tidemill-data";
@@ -36,6 +39,9 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
     let storage = storage(raw.storage.as_ref(), &data_dir, check);
     let remote = units::local_path(&storage.url).is_none();
     let health = check.address("health.listen", raw.health.listen.as_ref(), loopback(13_133));
+    let (pipeline, index_retention) =
+        pipeline(raw.pipeline.is_some(), raw.pipeline_file.as_ref(), check);
+    let upkeep = super::upkeep::settings(&raw.upkeep, &raw.tables, check);
     let config = Config {
         kafka: kafka(&raw.kafka, overrides, check),
         intake: Intake {
@@ -53,7 +59,7 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
         },
         query: query(&raw, check),
         worker: worker(&raw.worker, remote, health, check),
-        upkeep: super::upkeep::settings(&raw.upkeep, &raw.tables, check),
+        upkeep: stream::upkeep::Settings { index_retention, ..upkeep },
         tracking: super::tracking::tracking(&raw.issues, &raw.notifications, &raw.monitors, check),
         health,
         shutdown_deadline: check.duration(
@@ -62,7 +68,7 @@ pub(super) fn config(raw: RawConfig, overrides: &Overrides, check: &mut Checker<
             Duration::from_secs(limits::SHUTDOWN_DEADLINE_SECONDS),
             Duration::from_secs(1)..=Duration::from_secs(600),
         ),
-        pipeline: pipeline(raw.pipeline, raw.pipeline_file.as_ref(), check),
+        pipeline,
         data_dir,
         storage,
     };
@@ -157,6 +163,7 @@ fn brokers(raw: &RawKafka, overrides: &Overrides, check: &mut Checker<'_>) -> Br
             check.push(Problem {
                 file: None,
                 line: None,
+                column: None,
                 rule: "--kafka".to_owned(),
                 reason: format!("{bad:?} is no broker"),
                 hint: "HOST:PORT, several separated by commas".to_owned(),
@@ -236,7 +243,23 @@ fn source(rule: &str, raw: &RawSource, check: &mut Checker<'_>) -> Option<Topic>
         let hint = format!("formats for {signal}: {}", fits.join(", "));
         check.problem(&field, format!("{format} messages hold no {signal}"), hint);
     }
-    Some(Topic { name, signal, format })
+    let mut wrong = Vec::new();
+    let text = |value: &Option<Scalar>| value.as_ref().map(|value| value.0.clone());
+    let written = InputConfig {
+        envelope: text(&raw.envelope),
+        multiline: raw.multiline.clone(),
+        labels: Labels {
+            source: text(&raw.source).unwrap_or_default(),
+            service: text(&raw.service).unwrap_or_default(),
+            tags: raw.tags.iter().map(|tag| tag.0.clone()).collect(),
+        },
+    };
+    let input = compile(format, &written, &mut wrong);
+    for error in wrong {
+        let hint = "see kafka.sources in config/tidemill.yaml";
+        check.problem(&format!("{rule}.{}", error.path), error.reason, hint);
+    }
+    Some(Topic { name, signal, input })
 }
 
 fn query(raw: &RawConfig, check: &mut Checker<'_>) -> Query {
@@ -313,55 +336,41 @@ fn default_instance(health: SocketAddr) -> Option<String> {
     (!host.is_empty() && health.port() != 0).then(|| format!("{host}-{}", health.port()))
 }
 
-/// Compiles `pipeline`, or the file `pipeline_file` names (relative to the configuration's own).
+/// Compiles `pipeline`, or the file or directory `pipeline_file` names (relative to the configuration's own).
+/// The pipeline, and how long its indexes keep their logs.
 fn pipeline(
-    inline: Option<stages::pipeline::config::Config>,
+    inline: bool,
     file: Option<&Scalar>,
     check: &mut Checker<'_>,
-) -> Arc<Pipeline> {
+) -> (Arc<Pipeline>, BTreeMap<String, Duration>) {
     let rule = "pipeline_file";
-    let Some(path) = check.text(rule, file).map(|path| check.base().join(path)) else {
-        return compile(&inline.unwrap_or_default(), check, |check, path, reason| {
-            check.problem(&format!("pipeline.{path}"), reason, "");
-        });
-    };
-    if inline.is_some() {
-        check.problem(rule, "both pipeline and pipeline_file are set", "keep one of them");
-    }
-    let text = match load::read(&path) {
-        Ok(text) => text,
-        Err(problem) => {
-            check.problem(rule, problem.to_string(), problem.hint.clone());
-            return empty();
+    let loaded = match check.text(rule, file).map(|path| check.base().join(path)) {
+        Some(path) => {
+            if inline {
+                check.problem(rule, "both pipeline and pipeline_file are set", "keep one of them");
+            }
+            crate::pipeline::load(&[path])
         }
-    };
-    match load::yaml(&text) {
-        Ok(config) => compile(&config, check, |check, field, reason| {
-            check.push(Problem {
-                file: Some(path.clone()),
-                line: super::locate::line_of(&text, field),
-                rule: field.to_owned(),
-                reason,
-                hint: String::new(),
-            });
-        }),
-        Err(error) => {
-            check.push(load::syntax_problem(Some(&path), &error));
-            empty()
+        None if inline => {
+            let (file, text) = check.whole();
+            crate::pipeline::compile(&[(&file, text)])
         }
-    }
-}
-
-fn compile(
-    config: &stages::pipeline::config::Config,
-    check: &mut Checker<'_>,
-    note: impl Fn(&mut Checker<'_>, &str, String),
-) -> Arc<Pipeline> {
-    match Pipeline::compile(config) {
-        Ok(pipeline) => Arc::new(pipeline),
-        Err(errors) => {
-            errors.into_iter().for_each(|error| note(check, &error.path, error.reason));
-            empty()
+        None => crate::pipeline::load(&[]),
+    };
+    match loaded {
+        Ok(loaded) => {
+            let kept = super::upkeep::index_retention(&loaded.config.indexes);
+            (Arc::new(loaded.pipeline), kept)
+        }
+        Err(problems) => {
+            for problem in problems.0 {
+                match problem.line {
+                    Some(_) => check.push(problem),
+                    // A file that can not be read at all: where it is named is the place.
+                    None => check.problem(rule, problem.to_string(), problem.hint.clone()),
+                }
+            }
+            (empty(), BTreeMap::new())
         }
     }
 }

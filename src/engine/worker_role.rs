@@ -4,8 +4,10 @@
 //! intake and query down: Kafka keeps what comes, the tables answer. Health and the log say what is to be
 //! decided, and the worker is tried again every [`TRY_AGAIN`]: after the decision it goes on by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use stages::pipeline::Pipeline;
 use stream::worker::{Config, Error, Running, start};
 
 use crate::admin::Admin;
@@ -72,6 +74,17 @@ impl WorkerRole {
         }
     }
 
+    /// Goes on with another pipeline; without a running worker, from its next start.
+    pub(super) async fn reload(&mut self, pipeline: &Arc<Pipeline>) -> Result<(), Error> {
+        if let Some(running) = &self.running {
+            running.reloader().reload(Arc::clone(pipeline)).await?;
+        }
+        if let Some(again) = &mut self.again {
+            again.pipeline = Arc::clone(pipeline);
+        }
+        Ok(())
+    }
+
     /// The running worker, for its drain.
     pub(super) fn take(&mut self) -> Option<Running> {
         self.again = None;
@@ -82,6 +95,6 @@ impl WorkerRole {
 fn halted(error: &Error, admin: Option<&Admin>) {
     tracing::error!("{error}; intake and query go on, Kafka keeps what comes");
     if let Some(admin) = admin {
-        admin.show_halted(&error.0);
+        admin.show_halted(error.text());
     }
 }

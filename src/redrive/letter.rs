@@ -4,7 +4,8 @@ use bytes::Bytes;
 use ingest::sink::Message;
 use query::engine::Engine;
 use schemas::topic::{
-    DD_CONTAINER, DD_HOSTNAME, DD_LANG, DD_SERVICE, DD_SOURCE, DD_TAGS, Format, Signal,
+    DD_CONTAINER, DD_HOSTNAME, DD_LANG, DD_SERVICE, DD_SOURCE, DD_TAGS, FRAME, Format, OBSERVED,
+    Signal,
 };
 use stages::record::{Record, TopicPartition};
 
@@ -12,7 +13,8 @@ use crate::audit::AuditError;
 use crate::audit::ask::{self, quoted};
 
 /// Headers that the decoders read; the format has a header of its own.
-const HEADERS: [&str; 6] = [DD_SOURCE, DD_TAGS, DD_HOSTNAME, DD_SERVICE, DD_LANG, DD_CONTAINER];
+const HEADERS: [&str; 8] =
+    [DD_SOURCE, DD_TAGS, DD_HOSTNAME, DD_SERVICE, DD_LANG, DD_CONTAINER, FRAME, OBSERVED];
 
 /// What names a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

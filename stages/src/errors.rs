@@ -126,12 +126,11 @@ fn of_span<'b>(arena: &'b Bump, grouper: &Grouper, span: &Span<'b>) -> BumpVec<'
         let Some(input) = detect::span_event(&view, &lookup) else { continue };
         let both = |path: &str| lookup(path).or_else(|| text(arena, &span.attributes, path));
         let event = of_part(span, exception.time, grouped(arena, grouper, &input, &both));
-        let known = errors.iter_mut().find(|error| error.issue_id == event.issue_id);
-        match known {
+        if let Some(error) = errors.iter_mut().find(|error| error.issue_id == event.issue_id) {
             // The span's failure is this exception: it happened when the event says.
-            Some(error) => error.timestamp = event.timestamp,
-            None if errors.len() < MAX_ERRORS_PER_SPAN => errors.push(event),
-            None => {}
+            error.timestamp = event.timestamp;
+        } else if errors.len() < MAX_ERRORS_PER_SPAN {
+            errors.push(event);
         }
     }
     errors

@@ -3,11 +3,21 @@
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use schemas::id::{SpanId, TraceId};
+use schemas::limits::MAX_PIPELINE_ERRORS;
 use schemas::status::Status;
 use schemas::time::EventTime;
 
 use crate::errors::ErrorEvent;
 use crate::value::Attributes;
+
+/// What a stage could not do on a log, for its `pipeline_errors`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PipelineError<'b> {
+    /// Type and name of the processor.
+    pub processor: &'b str,
+    /// Why not.
+    pub reason: &'b str,
+}
 
 /// One log, borrowed from its payload and the batch's arena. Decoders fill what the format itself
 /// says; the pipeline's preprocessing and remappers fill the rest from the attributes.
@@ -45,6 +55,10 @@ pub struct LogEvent<'b> {
     pub tags: BumpVec<'b, &'b str>,
     /// Everything else.
     pub attributes: Attributes<'b>,
+    /// What stages could not do.
+    pub errors: BumpVec<'b, PipelineError<'b>>,
+    /// Numbers of the scanner rules that matched, each once.
+    pub sensitive: BumpVec<'b, u16>,
     /// The error it reports, once the pipeline has looked.
     pub error: Option<&'b ErrorEvent<'b>>,
 }
@@ -69,7 +83,19 @@ impl<'b> LogEvent<'b> {
             span_id: None,
             tags: BumpVec::new_in(arena),
             attributes: Attributes::new_in(arena),
+            errors: BumpVec::new_in(arena),
+            sensitive: BumpVec::new_in(arena),
             error: None,
+        }
+    }
+
+    /// Notes that `processor` could not do its work. Beyond [`MAX_PIPELINE_ERRORS`] it is only noted
+    /// that there was more.
+    pub fn fail(&mut self, arena: &'b Bump, processor: &str, reason: &'static str) {
+        if self.errors.len() < MAX_PIPELINE_ERRORS {
+            let last = self.errors.len() + 1 == MAX_PIPELINE_ERRORS;
+            let reason = if last { "further errors are left out" } else { reason };
+            self.errors.push(PipelineError { processor: arena.alloc_str(processor), reason });
         }
     }
 

@@ -5,10 +5,11 @@
 //! One record's way, in reading order:
 //!
 //! 1. [`record`]: a Kafka message as the stages see it.
-//! 2. [`decode`]: its payload becomes [`event`] logs, [`span`]s or metric [`point`]s, or a refusal.
-//! 3. [`pipeline`]: logs go through processors, log-based metrics, exclusion filters, indexes.
-//! 4. [`errors`]: logs and spans that are errors get their issue, before anything is excluded.
-//! 5. [`columns`]: rows become Arrow columns of the tables in `schemas`.
+//! 2. [`input`]: where logs come as bytes, in lines and envelopes, which of them are one record.
+//! 3. [`decode`]: its payload becomes [`event`] logs, [`span`]s or metric [`point`]s, or a refusal.
+//! 4. [`pipeline`]: logs go through processors, log-based metrics, exclusion filters, indexes.
+//! 5. [`errors`]: logs and spans that are errors get their issue, before anything is excluded.
+//! 6. [`columns`]: rows become Arrow columns of the tables in `schemas`.
 //!
 //! Every event is counted once in [`tally`]; [`value`] holds attributes, [`json`] reads them.
 
@@ -16,6 +17,7 @@ pub mod columns;
 pub mod decode;
 pub mod errors;
 pub mod event;
+pub mod input;
 pub mod json;
 pub mod pipeline;
 pub mod point;

@@ -217,6 +217,11 @@ impl<'b> Attributes<'b> {
         Some(self.pairs.remove(index).1)
     }
 
+    /// Removes `path` and everything below it.
+    pub fn remove_all(&mut self, path: &str) {
+        self.pairs.retain(|(key, _)| !is_within(key, path));
+    }
+
     /// All pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'b str, Value<'b>)> + '_ {
         self.pairs.iter().copied()
@@ -227,11 +232,14 @@ impl<'b> Attributes<'b> {
         self.pairs.iter_mut().map(|(_, value)| value)
     }
 
+    /// All pairs in order, to change their values in place.
+    pub fn pairs_mut(&mut self) -> impl Iterator<Item = (&'b str, &mut Value<'b>)> {
+        self.pairs.iter_mut().map(|(path, value)| (*path, value))
+    }
+
     /// Pairs below `path` (the members of the object there), with their full paths.
     pub fn below<'a>(&'a self, path: &'a str) -> impl Iterator<Item = (&'b str, Value<'b>)> + 'a {
-        self.iter().filter(move |(key, _)| {
-            key.len() > path.len() && key.starts_with(path) && key.as_bytes()[path.len()] == b'.'
-        })
+        self.iter().filter(move |(key, _)| key.len() > path.len() && is_within(key, path))
     }
 
     /// Number of pairs.
@@ -248,6 +256,11 @@ impl<'b> Attributes<'b> {
     pub fn dropped(&self) -> u32 {
         self.dropped
     }
+}
+
+/// Whether `path` is `root` or below it.
+pub(crate) fn is_within(path: &str, root: &str) -> bool {
+    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! _sys/<pipeline>/log/<seq, 20 digits>    records, created once, never overwritten
 //! _sys/<pipeline>/snap/<seq, 20 digits>   folded heads, immutable; snap/LATEST is a hint
 //! _sys/<pipeline>/probe/<nonce>           what the start-up probe leaves, removed at once
+//! _sys/<pipeline>/pipelines/<version>     texts of pipelines that units were made with
 //! _sys/<pipeline>/lease/publisher         which worker publishes to the tables; advice only
 //! _sys/<pipeline>/state/<nonce>           parts of the state that records refer to, where a pipeline has one
 //! ```
@@ -62,6 +63,16 @@ impl Layout {
     /// The key of the publisher's lease.
     pub fn publisher_lease(&self) -> Path {
         Path::from(format!("{}/lease/publisher", self.root))
+    }
+
+    /// The directory of the texts of pipelines.
+    pub fn pipelines(&self) -> Path {
+        Path::from(format!("{}/pipelines", self.root))
+    }
+
+    /// The text of one version of the pipeline.
+    pub fn pipeline(&self, version: &str) -> Path {
+        Path::from(format!("{}/pipelines/{version}", self.root))
     }
 
     /// The directory of the state's parts.

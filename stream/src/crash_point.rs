@@ -2,8 +2,8 @@
 //!
 //! Only builds with debug assertions look: `TIDEMILL_DIE_AT=record-appended:3` ends the process when
 //! it passes that place for the third time. In release builds [`pass`] is nothing. The places are the
-//! rows of the crash table in `docs/adr/0014-proof.md`; `tests/clients/test_crash_points.py` dies at
-//! each of them and counts.
+//! rows of the crash table in `docs/adr/0017-proof-continued.md`; `tests/it/kills.rs` dies at
+//! each of them and counts, `tests/clients/test_crash_points.py` at those that need no upkeep.
 
 #[cfg(debug_assertions)]
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A place, in the order a unit passes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CrashPoint {
     /// A unit is complete, none of its files is written.
     FilesBefore,
@@ -39,11 +39,31 @@ pub enum CrashPoint {
     Claimed,
     /// A unit is committed, Kafka was not told.
     HintBefore,
+    /// Partitions are to be given back; their last unit is cut, not committed.
+    RevokeBefore,
+    /// Their last unit is committed, the group does not have them back.
+    Revoked,
+    /// Files are put together into one that no record names.
+    CompactionWritten,
+    /// A compaction is in the log, the table does not show it.
+    CompactionRecorded,
+    /// A file without the rows of an index past its retention is written, no record names it.
+    RetentionWritten,
+    /// Rows past their retention are gone by the log, the table still shows them.
+    RetentionRecorded,
+    /// Files nobody names are found, none is deleted.
+    VacuumBefore,
+    /// Half of them are deleted.
+    VacuumHalf,
+    /// Log objects nobody needs are found, none is deleted.
+    CollectionBefore,
+    /// Half of them are deleted.
+    CollectionHalf,
 }
 
 impl CrashPoint {
     /// Every place.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 23] = [
         Self::FilesBefore,
         Self::FileWritten,
         Self::FilesWritten,
@@ -57,6 +77,16 @@ impl CrashPoint {
         Self::ClaimBefore,
         Self::Claimed,
         Self::HintBefore,
+        Self::RevokeBefore,
+        Self::Revoked,
+        Self::CompactionWritten,
+        Self::CompactionRecorded,
+        Self::RetentionWritten,
+        Self::RetentionRecorded,
+        Self::VacuumBefore,
+        Self::VacuumHalf,
+        Self::CollectionBefore,
+        Self::CollectionHalf,
     ];
 
     /// Its name in `TIDEMILL_DIE_AT`.
@@ -75,6 +105,16 @@ impl CrashPoint {
             Self::ClaimBefore => "claim-before",
             Self::Claimed => "claimed",
             Self::HintBefore => "hint-before",
+            Self::RevokeBefore => "revoke-before",
+            Self::Revoked => "revoked",
+            Self::CompactionWritten => "compaction-written",
+            Self::CompactionRecorded => "compaction-recorded",
+            Self::RetentionWritten => "retention-written",
+            Self::RetentionRecorded => "retention-recorded",
+            Self::VacuumBefore => "vacuum-before",
+            Self::VacuumHalf => "vacuum-half",
+            Self::CollectionBefore => "collection-before",
+            Self::CollectionHalf => "collection-half",
         }
     }
 }
@@ -94,6 +134,21 @@ pub fn pass(point: CrashPoint) {
     }
     #[cfg(not(debug_assertions))]
     let _ = point;
+}
+
+/// Reads a record; ends the process if it was told to die over such a one (`TIDEMILL_DIE_ON=payload`).
+#[inline]
+pub fn read(payload: &[u8]) {
+    #[cfg(debug_assertions)]
+    {
+        static POISON: OnceLock<Option<String>> = OnceLock::new();
+        let poison = POISON.get_or_init(|| std::env::var("TIDEMILL_DIE_ON").ok());
+        if poison.as_ref().is_some_and(|poison| poison.as_bytes() == payload) {
+            std::process::abort();
+        }
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = payload;
 }
 
 /// The place to die at and the passage that does it.

@@ -7,8 +7,9 @@ pub(crate) mod statistics;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::concat_batches;
+use arrow::datatypes::{Field, SchemaRef};
 use arrow::error::ArrowError;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
@@ -102,6 +103,30 @@ pub fn encode(plan: &FilePlan) -> Result<Encoded, FileError> {
     Ok(Encoded { bytes, rows: rows.num_rows(), stats })
 }
 
+/// Rows of a file as the table's columns: a column the file was written before reads as null.
+///
+/// # Errors
+/// The file has a column that the table, as this version knows it, has not: rewriting it would lose
+/// values. Or a column is of another type, or lacks values it must have.
+pub(crate) fn as_table(schema: &SchemaRef, rows: RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let (found, mut columns, count) = rows.into_parts();
+    if found.fields().len() != schema.fields().len()
+        || found.fields().iter().zip(schema.fields()).any(|(a, b)| a.name() != b.name())
+    {
+        if let Some(foreign) = found.fields().iter().find(|f| schema.index_of(f.name()).is_err()) {
+            let name = foreign.name();
+            return Err(ArrowError::SchemaError(format!("unknown column {name}")));
+        }
+        let column = |field: &Arc<Field>| match found.index_of(field.name()) {
+            Ok(place) => columns.get(place).cloned(),
+            Err(_) => Some(new_null_array(field.data_type(), count)),
+        };
+        columns = schema.fields().iter().filter_map(column).collect();
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(count));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+}
+
 /// How every file of a table is written.
 pub(crate) fn properties(table: Table, rows: usize) -> Result<WriterProperties, ParquetError> {
     let mut builder = WriterProperties::builder()
@@ -144,6 +169,18 @@ impl FileWriter {
             .await
     }
 
+    /// Writes bytes under a name that is ours alone; asks a store that fails again until it works. Overwriting,
+    /// not creating: writing it twice is harmless.
+    pub(crate) async fn put(&self, key: &Path, bytes: Vec<u8>) {
+        let bytes = bytes::Bytes::from(bytes);
+        let mut attempt = 0;
+        while let Err(error) = self.store.put(key, bytes.clone().into()).await {
+            tracing::warn!(%key, attempt, %error, "file not written, trying again");
+            self.backoff.pause(attempt, self.entropy.as_ref()).await;
+            attempt = attempt.saturating_add(1);
+        }
+    }
+
     async fn write_one(&self, unit: &str, plan: FilePlan) -> Result<FileAdd, FileError> {
         let (table, hour) = (plan.table, plan.hour);
         let encoded =
@@ -153,14 +190,7 @@ impl FileWriter {
         let path = relative_path(hour, unit, self.entropy.bits());
         let key = Path::from(format!("{}/{path}", table.path()));
         let size = i64::try_from(encoded.bytes.len()).unwrap_or(i64::MAX);
-        let bytes = bytes::Bytes::from(encoded.bytes);
-        let mut attempt = 0;
-        // Overwriting, not creating: the name is ours alone, so writing it twice is harmless.
-        while let Err(error) = self.store.put(&key, bytes.clone().into()).await {
-            tracing::warn!(%key, attempt, %error, "file not written, trying again");
-            self.backoff.pause(attempt, self.entropy.as_ref()).await;
-            attempt = attempt.saturating_add(1);
-        }
+        self.put(&key, encoded.bytes).await;
         pass(CrashPoint::FileWritten);
         Ok(FileAdd {
             table,

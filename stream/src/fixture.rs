@@ -78,7 +78,7 @@ pub(crate) fn ledger_balance(batches: &[HourBatch]) -> Balance {
                 "indexed" => balance.indexed += events,
                 "excluded" => balance.excluded += events,
                 "dead_letter" => balance.dead_letters += events,
-                "gap" | "redriven" => {}
+                "gap" | "redriven" | "restored" | "sensitive" => {}
                 other => panic!("unknown action {other}"),
             }
         }

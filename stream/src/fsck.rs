@@ -60,6 +60,8 @@ pub enum Fault {
     TableMissing,
     /// A table contains records the log does not have.
     LogBehindTable,
+    /// A table lacks a column that the log says it gained.
+    ColumnMissing,
 }
 
 /// Something wrong, and where.

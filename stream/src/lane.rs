@@ -5,6 +5,7 @@
 //! event of a message is counted as received once and as exactly one of the others once.
 
 mod message;
+pub mod quota_book;
 pub mod suspects;
 
 use std::collections::BTreeMap;
@@ -16,13 +17,16 @@ use bumpalo::Bump;
 use schemas::ledger::Action;
 use schemas::limits::{MAX_UNIT_BYTES, MAX_UNIT_HOURS, MAX_UNIT_ROWS};
 use schemas::time::EventTime;
-use schemas::topic::{Format, Signal};
+use schemas::topic::Signal;
 
 use crate::source::Batch;
 use crate::unit::{Columns, OffsetRange, Part};
+use quota_book::QuotaBook;
 use stages::columns::{LedgerEntry, Lineage};
+use stages::input::Input;
+use stages::pipeline::quota::Quotas;
 use stages::pipeline::{MetricWindows, Pipeline};
-use stages::record::TopicPartition;
+use stages::record::{Record, TopicPartition};
 use stages::tally::{Line, Tally};
 use suspects::{Crash, Suspects};
 
@@ -62,8 +66,8 @@ pub struct Assigned {
     pub partition: TopicPartition,
     /// What its topic carries.
     pub signal: Signal,
-    /// Format of messages without a `content-type` header.
-    pub format: Format,
+    /// How messages are read that do not say so in a `content-type` header.
+    pub input: Input,
     /// First offset to process.
     pub next_offset: i64,
     /// Its logical clock as the log has it; `None` for a partition nobody has read yet.
@@ -74,7 +78,7 @@ pub struct Assigned {
 #[derive(Debug)]
 struct PartitionState {
     signal: Signal,
-    format: Format,
+    input: Input,
     windows: MetricWindows,
     tally: Tally,
     from: i64,
@@ -98,11 +102,14 @@ pub struct Lane {
     missing: i64,
     suspects: Arc<Suspects>,
     crash: Option<Crash>,
+    quotas: Quotas,
+    book: Arc<QuotaBook>,
 }
 
 impl Lane {
     /// A lane without partitions.
     pub fn new(pipeline: Arc<Pipeline>, share: Share) -> Self {
+        let quotas = Quotas::new(&pipeline);
         Self {
             pipeline,
             share,
@@ -114,7 +121,15 @@ impl Lane {
             missing: 0,
             suspects: Arc::default(),
             crash: None,
+            quotas,
+            book: Arc::default(),
         }
+    }
+
+    /// Counts the daily limits of indexes together with other lanes.
+    pub fn with_quota_book(mut self, book: Arc<QuotaBook>) -> Self {
+        self.book = book;
+        self
     }
 
     /// Knows of records that crashed other lanes, or this one before.
@@ -132,7 +147,7 @@ impl Lane {
     pub fn assign(&mut self, assigned: Assigned) {
         let state = PartitionState {
             signal: assigned.signal,
-            format: assigned.format,
+            input: assigned.input,
             windows: MetricWindows::new(&self.pipeline),
             tally: Tally::default(),
             from: assigned.next_offset,
@@ -149,6 +164,16 @@ impl Lane {
         self.partitions.get(partition).map(|state| state.next)
     }
 
+    /// Goes on with another pipeline. Right after [`Self::cut`]: metrics of the old one that are still open would be
+    /// lost.
+    pub fn switch(&mut self, pipeline: &Arc<Pipeline>) {
+        self.pipeline = Arc::clone(pipeline);
+        self.quotas = Quotas::new(pipeline);
+        for state in self.partitions.values_mut() {
+            state.windows = MetricWindows::new(pipeline);
+        }
+    }
+
     /// Gives partitions up. Right after [`Self::cut`]: what came since would be lost.
     pub fn release(&mut self, partitions: &[TopicPartition]) {
         self.partitions.retain(|partition, _| !partitions.contains(partition));
@@ -161,6 +186,7 @@ impl Lane {
         self.columns = Columns::default();
         self.arena = Bump::new();
         self.crash = None;
+        self.quotas = Quotas::new(&self.pipeline);
         (self.unmeasured, self.full, self.missing) = (0, false, 0);
     }
 
@@ -168,15 +194,24 @@ impl Lane {
     /// skipped; offsets that never came are counted. Records of partitions the lane does not hold
     /// are ignored: their owner reads them.
     pub fn process(&mut self, batch: &Batch) {
+        self.process_some(&batch.partition, &batch.records);
+        self.measure();
+    }
+
+    /// Some records of a batch; [`Self::measure`] is due after the last of them.
+    pub(crate) fn process_some(&mut self, partition: &TopicPartition, records: &[Record]) {
         if self.crash.is_some() {
             return;
         }
-        let Self { pipeline, partitions, columns, arena, suspects, .. } = self;
-        let Some(state) = partitions.get_mut(&batch.partition) else {
-            tracing::debug!(partition = ?batch.partition, "records of a partition not held here");
+        let Self { pipeline, partitions, columns, arena, suspects, quotas, book, .. } = self;
+        if !quotas.is_empty() {
+            quotas.rebase(&book.kept());
+        }
+        let Some(state) = partitions.get_mut(partition) else {
+            tracing::debug!(?partition, "records of a partition not held here");
             return;
         };
-        for record in &batch.records {
+        for record in records {
             if record.offset < state.next {
                 continue;
             }
@@ -188,18 +223,19 @@ impl Lane {
             let mut message = message::Message {
                 pipeline,
                 signal: state.signal,
-                format: state.format,
+                input: &state.input,
                 windows: &mut state.windows,
                 tally: &mut state.tally,
+                quotas,
                 columns,
                 lineage: Lineage {
-                    topic: &batch.partition.topic,
-                    partition: batch.partition.partition,
+                    topic: &partition.topic,
+                    partition: partition.partition,
                     offset: record.offset,
                     pipeline_version: pipeline.version(),
                 },
             };
-            let reason = suspects.quarantined(&batch.partition, record.offset);
+            let reason = suspects.quarantined(partition, record.offset);
             // Decoder and stages have guards of their own. What panics outside of them leaves columns half
             // filled: the lane is of no use until it is reset.
             let done = catch_unwind(AssertUnwindSafe(|| match reason {
@@ -208,7 +244,7 @@ impl Lane {
             }));
             if let Err(panic) = done {
                 let text = message::panic_text(panic.as_ref());
-                self.crash = Some(suspects.crashed(&batch.partition, record.offset, text));
+                self.crash = Some(suspects.crashed(partition, record.offset, text));
                 self.full = false;
                 return;
             }
@@ -219,7 +255,14 @@ impl Lane {
             }
             self.unmeasured += record.payload.len();
         }
-        self.measure();
+    }
+
+    /// Everything up to this offset was read: what did not come is not there.
+    pub fn skip_to(&mut self, partition: &TopicPartition, offset: i64) {
+        if let Some(state) = self.partitions.get_mut(partition) {
+            self.missing += offset.saturating_sub(state.next).max(0);
+            state.next = state.next.max(offset);
+        }
     }
 
     /// Whether the lane's share of the unit is used up and a barrier is due. Judged after each
@@ -233,7 +276,11 @@ impl Lane {
         self.partitions.values().all(|state| state.from == state.next)
     }
 
-    fn measure(&mut self) {
+    /// Looks whether the share is used up.
+    pub(crate) fn measure(&mut self) {
+        if self.crash.is_some() {
+            return;
+        }
         let rows = self.columns.rows() >= self.share.rows;
         let hours = self.columns.hours() >= self.share.hours;
         self.full |= rows || hours;
@@ -274,14 +321,20 @@ impl Lane {
             };
             let latest = state.latest.unwrap_or(state.clock);
             for line in state.tally.take() {
-                columns.ledger(&entry(&line, state.signal, latest, &range), &lineage);
+                let mut entry = entry(&line, state.signal, latest, &range);
+                if state.signal == Signal::Logs {
+                    entry.cost = pipeline.cost(line.action, &line.rule, line.count);
+                }
+                columns.ledger(&entry, &lineage);
             }
             (state.from, state.messages, state.latest) = (state.next, 0, None);
             ranges.push(range);
         }
         (self.full, self.unmeasured) = (false, 0);
         let batches = self.columns.finish()?;
-        Ok(Part { batches, ranges, missing: std::mem::take(&mut self.missing) })
+        let kept = self.quotas.take();
+        self.book.hand_over(&kept);
+        Ok(Part { batches, ranges, kept, missing: std::mem::take(&mut self.missing) })
     }
 }
 
@@ -303,6 +356,7 @@ fn entry<'a>(
         messages: if received { range.messages } else { 0 },
         from_offset: range.from,
         to_offset: range.to,
+        cost: None,
     }
 }
 

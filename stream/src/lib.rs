@@ -10,11 +10,14 @@
 //! 6. [`table`]: committed files become visible in the Delta tables.
 //! 7. [`worker`]: the loop that drives all of it, and recovery.
 //! 8. [`upkeep`]: compaction, retention, and the deletion of what nothing refers to.
+//! 9. [`replay`]: history through the pipeline again, swapped in at once.
 //!
 //! 9. [`issues`]: the second pipeline, which keeps the state of issues; its source is the commit log.
 //!
-//! Beside it: [`watermark`] says how complete the tables are, [`fsck`] checks log, tables and files; [`operator`] records what a person decides.
+//! Beside it: [`archive`] reads records from files; [`watermark`] says how complete the tables are; [`fsck`] checks log,
+//! tables and files; [`operator`] records what a person decides.
 
+pub mod archive;
 pub mod backoff;
 pub mod clock;
 pub mod commit_log;
@@ -30,6 +33,7 @@ pub mod kafka;
 pub mod lane;
 mod mutant;
 pub mod operator;
+pub mod replay;
 #[cfg(test)]
 mod simulation;
 pub mod source;
@@ -37,5 +41,6 @@ pub mod store;
 pub mod table;
 pub mod unit;
 pub mod upkeep;
+pub mod versions;
 pub mod watermark;
 pub mod worker;

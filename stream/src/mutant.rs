@@ -30,6 +30,14 @@ pub(crate) enum Mutant {
     SnapshotAhead,
     /// Garbage collection deletes records after the snapshot too.
     CollectsTooMuch,
+    /// A store that ignores conditional creates is taken.
+    Probe,
+    /// The durable store does not fsync what it writes.
+    FileNotSynced,
+    /// The durable store does not fsync the directory of a new key.
+    DirectoryNotSynced,
+    /// The durable store writes a key in its place, and not beside it first.
+    WrittenInPlace,
 }
 
 #[cfg(test)]
@@ -58,8 +66,8 @@ pub(crate) fn plant(mutant: Option<Mutant>) {
 
 #[cfg(test)]
 impl Mutant {
-    /// Every bug.
-    pub(crate) const ALL: [Self; 13] = [
+    /// Every bug of the protocol: the simulation must notice them.
+    pub(crate) const PROTOCOL: [Self; 14] = [
         Self::Generation,
         Self::FromOffset,
         Self::Parent,
@@ -73,5 +81,10 @@ impl Mutant {
         Self::MaintenanceParent,
         Self::SnapshotAhead,
         Self::CollectsTooMuch,
+        Self::Probe,
     ];
+
+    /// Every bug of the durable store: its power cuts must notice them.
+    pub(crate) const DISK: [Self; 3] =
+        [Self::FileNotSynced, Self::DirectoryNotSynced, Self::WrittenInPlace];
 }

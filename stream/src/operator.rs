@@ -282,6 +282,7 @@ async fn ledger_file(
             messages: 0,
             from_offset: row.from_offset,
             to_offset: row.to_offset,
+            cost: None,
         };
         let TopicPartition { topic, partition } = row.partition;
         let (partition, offset) = (*partition, row.from_offset);

@@ -4,7 +4,11 @@
 //! success that survives a power cut. S3 gives both (conditional PUT); `object_store`'s local
 //! directory gives only the first, so [`durable`] adds the fsyncs.
 
+mod disk;
 mod durable;
+mod leftovers;
+#[cfg(test)]
+pub(crate) mod power;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,6 +18,8 @@ use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::prefix::PrefixStore;
 
 use durable::DurableStore;
+
+pub use leftovers::{Leftovers, remove_leftovers};
 
 /// Where tables and commit log live.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]

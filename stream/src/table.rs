@@ -1,6 +1,6 @@
 //! Delta tables: every change to a table goes through its one actor here.
 //!
-//! [`publication`] says what a commit-log record changes in a table, [`delta`] creates, opens and
+//! [`columns`] compares a table's columns with those this version writes, [`publication`] says what a commit-log record changes in a table, [`delta`] creates, opens and
 //! commits, [`inspect`] only reads; [`actor`] is the task that publishes commits in order;
 //! [`contents`] lists what a table is made of.
 //!
@@ -10,6 +10,7 @@
 //! the cursor are ever made, in the same Delta commit that moves the cursor: none twice.
 
 pub mod actor;
+pub(crate) mod columns;
 pub mod contents;
 pub mod delta;
 pub mod inspect;

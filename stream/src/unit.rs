@@ -2,6 +2,7 @@
 //! lanes put together.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -15,6 +16,7 @@ use stages::columns::{
 };
 use stages::errors::ErrorEvent;
 use stages::event::LogEvent;
+use stages::pipeline::quota::{DailyLimit, Kept};
 use stages::point::Point;
 use stages::record::TopicPartition;
 use stages::span::Span;
@@ -159,6 +161,8 @@ pub struct Part {
     pub batches: Vec<HourBatch>,
     /// Ranges of the partitions that moved.
     pub ranges: Vec<OffsetRange>,
+    /// Logs kept of the daily limits of indexes.
+    pub kept: Vec<Kept>,
     /// Offsets that never came.
     pub missing: i64,
 }
@@ -170,8 +174,14 @@ pub struct Unit {
     pub plans: Vec<FilePlan>,
     /// Ranges of the partitions that moved.
     pub ranges: Vec<OffsetRange>,
+    /// Logs kept of the daily limits of indexes.
+    pub kept: Vec<Kept>,
     /// Offsets that never came.
     pub missing: i64,
+    /// Version of the pipeline that made its rows.
+    pub pipeline: String,
+    /// Daily limits of that pipeline's indexes.
+    pub limits: Arc<[DailyLimit]>,
 }
 
 impl Unit {
@@ -182,6 +192,7 @@ impl Unit {
         for part in parts {
             unit.missing += part.missing;
             unit.ranges.extend(part.ranges);
+            unit.kept.extend(part.kept);
             for HourBatch { table, hour, rows } in part.batches {
                 if rows.num_rows() > 0 {
                     files.entry((table, hour)).or_default().push(rows);

@@ -8,18 +8,20 @@
 //! crash at any point leaves either the old files or the new ones in the table, and the others as
 //! garbage.
 //!
-//! In reading order: [`plan`] (pure: which files), [`merge`] and [`rewrite`] (many files into
+//! In reading order: [`plan`] (pure: which files), [`indexes`] (which rows of them are past the
+//! retention of their index), [`merge`] and [`rewrite`] (many files into
 //! one), [`fingerprint`] (the same rows?), [`pass`] (one round over all tables), [`vacuum`] and
 //! [`log_gc`] (what storage no longer needs), [`report`] (what was done).
 
 pub mod fingerprint;
+mod indexes;
 pub(crate) mod log_gc;
-mod merge;
+pub(crate) mod merge;
 pub mod pass;
 pub mod plan;
 pub mod report;
 pub mod rewrite;
-mod vacuum;
+pub(crate) mod vacuum;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -38,12 +40,16 @@ pub struct Settings {
     pub compact_after: Duration,
     /// How long rows stay, by event time. Tables not named keep them for ever.
     pub retention: BTreeMap<Table, Duration>,
+    /// How long the logs of an index stay, by event time. Indexes not named keep theirs as long as the table does.
+    pub index_retention: BTreeMap<String, Duration>,
     /// How long a file stays in storage after its table let go of it: at least as long as the
     /// slowest reader holds on to an old version. At most seven days, for which tables remember
     /// what was removed.
     pub horizon: Duration,
     /// How long commit-log records stay that nobody needs any more.
     pub log_horizon: Duration,
+    /// From one look for files and records to delete to the next: it lists all of storage.
+    pub delete_interval: Duration,
 }
 
 impl Default for Settings {
@@ -53,8 +59,10 @@ impl Default for Settings {
             interval: Duration::from_secs(limits::UPKEEP_INTERVAL_SECONDS),
             compact_after: Duration::from_secs(limits::COMPACT_AFTER_SECONDS),
             retention: BTreeMap::new(),
+            index_retention: BTreeMap::new(),
             horizon: Duration::from_secs(limits::MAX_VACUUM_HORIZON_SECONDS),
             log_horizon: Duration::from_secs(limits::LOG_HORIZON_SECONDS),
+            delete_interval: Duration::from_secs(limits::DELETE_INTERVAL_SECONDS),
         }
     }
 }

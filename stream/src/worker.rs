@@ -17,9 +17,12 @@
 
 mod committer;
 mod coordinator;
+mod error;
 mod lane_thread;
+mod marks;
 mod publisher;
 mod recovery;
+mod reload;
 mod status;
 mod upkeep;
 
@@ -32,7 +35,7 @@ use schemas::limits::{
     METADATA_REFRESH_SECONDS, PUBLISHER_LEASE_SECONDS, RECLAIM_MILLIS, REVOKE_BUDGET_SECONDS,
 };
 use schemas::publish::LIVE_PIPELINE;
-use schemas::topic::{Format, Signal};
+use schemas::topic::Signal;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -41,10 +44,15 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy, System};
 use crate::commit_log::log::BACKOFF;
 use crate::kafka::{self, KafkaSource, Membership};
+use crate::lane::quota_book::QuotaBook;
 use crate::source::Source;
+use stages::input::Input;
 use stages::pipeline::Pipeline;
+use stages::record::TopicPartition;
 
-pub use status::{PartitionStatus, Status};
+pub use error::Error;
+pub use reload::Reloader;
+pub use status::{PartitionStatus, QuotaStatus, Status};
 
 /// What to read, how to process it, where to write.
 #[derive(Debug, Clone)]
@@ -69,6 +77,9 @@ pub struct Config {
     pub sharing: Option<Sharing>,
     /// What is done with the tables while they grow.
     pub upkeep: crate::upkeep::Settings,
+    /// A directory of this worker alone that outlives the process: what it reads is noted there, so that
+    /// a record which ends the process twice is recognised. `None`: it is not.
+    pub notes: Option<std::path::PathBuf>,
 }
 
 /// How a worker belongs to the group that shares the topics.
@@ -99,25 +110,12 @@ pub struct Topic {
     pub name: String,
     /// Its signal.
     pub signal: Signal,
-    /// Format of messages without a `content-type` header.
-    pub format: Format,
+    /// How messages are read that do not say so in a `content-type` header.
+    pub input: Input,
 }
-
-/// Why the worker did not start or stopped by itself.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("worker: {0}")]
-pub struct Error(pub String);
 
 /// Begins every command that a person decides with when the worker can not go on by itself.
 pub(crate) const DECIDE: &str = "tidemill operator ";
-
-impl Error {
-    /// Whether a person has to decide before the worker can go on; the text then names the command. Intake
-    /// and query go on meanwhile: Kafka keeps what comes.
-    pub fn needs_decision(&self) -> bool {
-        self.0.contains(DECIDE)
-    }
-}
 
 /// The outside world as the worker sees it, apart from Kafka and the store.
 #[derive(Debug, Clone)]
@@ -160,6 +158,7 @@ pub struct Running {
     drain: CancellationToken,
     ended: watch::Receiver<Option<Result<(), Error>>>,
     status: Arc<status::Board>,
+    reloader: Reloader,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -192,8 +191,8 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         Box::pin(async move {
             let connect = move || KafkaSource::connect(&kafka, System::shared());
             let source = tokio::task::spawn_blocking(connect).await;
-            let source = source.map_err(|error| Error(error.to_string()))?;
-            let source = source.map_err(|error| Error(error.to_string()))?;
+            let source = source.map_err(|error| Error::new(error.to_string()))?;
+            let source = source.map_err(|error| Error::new(error.to_string()))?;
             let source: Box<dyn Source> = Box::new(source);
             Ok(source)
         })
@@ -225,6 +224,13 @@ async fn start_connecting(
     let (work, waiting) = tokio::sync::mpsc::channel(1);
     let (rejected, appended) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (published, publishing) = watch::channel(0);
+    let quotas = Arc::new(QuotaBook::default());
+    quotas.reset(&recovered.log.head().kept);
+    let (reload, reloads) = tokio::sync::mpsc::channel(1);
+    let next = |partition: &TopicPartition| {
+        recovered.log.head().partitions.get(partition).map(|known| known.next_offset)
+    };
+    let marks = marks::Marks::open(config.notes.as_deref(), next);
     let coordinator = coordinator::Coordinator::start(
         &world,
         &config,
@@ -234,7 +240,10 @@ async fn start_connecting(
             work,
             rejected: Arc::clone(&rejected),
             board: Arc::clone(&board),
+            quotas: Arc::clone(&quotas),
+            reloads,
         },
+        &marks,
         recovered.held(),
     )?;
     let lease_name = recovered.shares.then(|| {
@@ -250,6 +259,7 @@ async fn start_connecting(
         rejected,
         appended,
         published: publishing,
+        quotas,
     };
     let committer = committer::Committer::new(&world, &config, recovered, links);
     let committed = CancellationToken::new();
@@ -271,7 +281,7 @@ async fn start_connecting(
         drop(report.send(coordinator.run(token).await));
     });
     let tasks = [AbortOnDropHandle::new(supervisor), AbortOnDropHandle::new(coordinating)];
-    Ok(Running { drain, ended, status: board, _tasks: tasks })
+    Ok(Running { drain, ended, status: board, reloader: Reloader(reload), _tasks: tasks })
 }
 
 /// What the supervisor waits for.
@@ -290,18 +300,18 @@ impl Tasks {
         tokio::select! {
             biased;
             committed = &mut self.committing => {
-                committed.map_err(|error| Error(format!("committer: {error}")))??;
+                committed.map_err(|error| Error::new(format!("committer: {error}")))??;
                 self.committed.cancel();
                 let published = (&mut self.publishing).await;
-                let published = published.map_err(|error| Error(format!("publisher: {error}")))?;
+                let published = published.map_err(|error| Error::new(format!("publisher: {error}")))?;
                 let coordinated = self.reported.await;
-                let ended = || Err(Error("the coordinator has ended".to_owned()));
+                let ended = || Err(Error::new("the coordinator has ended".to_owned()));
                 published.and(coordinated.unwrap_or_else(|_| ended()))
             }
             // Before the committer it ends only by a failure.
             published = &mut self.publishing => {
-                published.map_err(|error| Error(format!("publisher: {error}")))??;
-                Err(Error("the publisher has ended".to_owned()))
+                published.map_err(|error| Error::new(format!("publisher: {error}")))??;
+                Err(Error::new("the publisher has ended".to_owned()))
             }
         }
     }
@@ -313,10 +323,10 @@ impl Running {
         match self.ended.wait_for(|end| matches!(end, Some(Err(_)))).await {
             Ok(end) => match &*end {
                 Some(Err(error)) => error.clone(),
-                _ => Error("ended".to_owned()),
+                _ => Error::new("ended".to_owned()),
             },
             Err(_) if self.drain.is_cancelled() => std::future::pending().await,
-            Err(_) => Error("the supervisor has ended".to_owned()),
+            Err(_) => Error::new("the supervisor has ended".to_owned()),
         }
     }
 
@@ -336,8 +346,8 @@ impl Running {
         let ended = self.ended.wait_for(Option::is_some);
         match tokio::time::timeout(deadline, ended).await {
             Ok(Ok(end)) => end.clone().unwrap_or(Ok(())),
-            Ok(Err(_)) => Err(Error("the supervisor has ended".to_owned())),
-            Err(_) => Err(Error(format!(
+            Ok(Err(_)) => Err(Error::new("the supervisor has ended".to_owned())),
+            Err(_) => Err(Error::new(format!(
                 "not drained within {} s; what was not committed is read again at the next start",
                 deadline.as_secs()
             ))),

@@ -10,12 +10,21 @@ use super::value::Shape;
 /// Longest quoted text that counts as one value, in bytes: a lone quote must not swallow the rest.
 const MAX_QUOTED: usize = 512;
 
+/// What a request line begins with.
+const METHODS: [&str; 7] = ["GET ", "POST ", "PUT ", "DELETE ", "PATCH ", "HEAD ", "OPTIONS "];
+/// Longest remark in brackets that is beside the point.
+const MAX_ASIDE: usize = 32;
+
 /// Takes the parts in order; together they are the text.
 pub(super) trait Sink {
     /// White space and punctuation.
     fn gap(&mut self, gap: &str);
     /// A word, which stays.
     fn word(&mut self, word: &str);
+    /// What comes until [`Sink::end_aside`] is beside the point.
+    fn begin_aside(&mut self) {}
+    /// See [`Sink::begin_aside`].
+    fn end_aside(&mut self) {}
     /// A value; without a shape it is worked out from the text.
     fn value(&mut self, raw: &str, shape: Option<Shape>);
 }
@@ -30,12 +39,45 @@ pub(super) fn scan(text: &str, sink: &mut impl Sink) {
             chunk(text, at, sink)
         } else if class == QUOTE {
             quoted(text, at, sink)
+        } else if bytes[at] == b'(' {
+            match aside(bytes, at) {
+                Some(end) => {
+                    sink.begin_aside();
+                    sink.gap(&text[at..=at]);
+                    scan(&text[at + 1..end], sink);
+                    sink.end_aside();
+                    end
+                }
+                None => gap(text, at, sink),
+            }
         } else {
-            let end = run(bytes, at, SPACE | BREAK).0;
-            sink.gap(&text[at..end]);
-            end
+            gap(text, at, sink)
         };
     }
+}
+
+/// White space and punctuation, up to the next bracket.
+fn gap(text: &str, at: usize, sink: &mut impl Sink) -> usize {
+    let bytes = text.as_bytes();
+    let mut end = at + 1;
+    while end < bytes.len() && bytes[end] != b'(' && of(bytes[end]) & (SPACE | BREAK) != 0 {
+        end += 1;
+    }
+    sink.gap(&text[at..end]);
+    end
+}
+
+/// The end of a short remark in brackets that holds a number: ` (87.5 KB)`, ` (attempt 3 of 5)`. It
+/// comes and goes with its value. A call's arguments follow their function without a space.
+fn aside(bytes: &[u8], at: usize) -> Option<usize> {
+    if at > 0 && of(bytes[at - 1]) != SPACE {
+        return None;
+    }
+    let limit = bytes.len().min(at + 1 + MAX_ASIDE);
+    let inside = &bytes[at + 1..limit];
+    let end = inside.iter().position(|byte| matches!(byte, b'(' | b')' | b'\n'))?;
+    let numbers = inside[..end].iter().any(u8::is_ascii_digit) || end == 0;
+    (inside[end] == b')' && numbers).then_some(at + 1 + end)
 }
 
 /// The end of the run of `classes` at `at`, and all classes in it.
@@ -89,8 +131,11 @@ fn plain(text: &str, at: usize, end: usize, sink: &mut impl Sink) {
         && bytes.get(end) == Some(&b' ')
         && bytes.get(end + 1).is_some_and(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
         && token::is_calendar_name(word);
+    let after_number = at >= 2 && bytes[at - 1] == b' ' && bytes[at - 2].is_ascii_digit();
     if dated {
         sink.value(word, Some(Shape::Date));
+    } else if after_number && token::is_unit(word) {
+        sink.value(word, Some(Shape::Unit));
     } else if word.bytes().any(|byte| byte.is_ascii_alphanumeric() || byte >= 0x80) {
         sink.word(word);
     } else {
@@ -152,6 +197,14 @@ fn quoted(text: &str, at: usize, sink: &mut impl Sink) -> usize {
         return at + 1;
     };
     let (start, end) = (at + 1, at + 1 + length);
+    let inner = &text[start..end];
+    if METHODS.iter().any(|method| inner.starts_with(method)) {
+        // A request line: what was asked for matters.
+        sink.gap(&text[at..start]);
+        scan(inner, sink);
+        sink.gap(&text[end..=end]);
+        return end + 1;
+    }
     let is_key = bytes.get(end + 1) == Some(&b':')
         && inside[..length].iter().all(|byte| *byte == b'_' || byte.is_ascii_alphabetic());
     if is_key && length > 0 {

@@ -8,6 +8,8 @@ use super::value::Shape;
 const MAX_UNIT_LETTERS: usize = 5;
 /// Changes between letter and digit from which a token is a random id: `a8f3kx`.
 const RANDOM_CHANGES: usize = 3;
+/// Letters of a part beside a number that say nothing: `B8`, `an14`, `_m_`.
+const MAX_SHORT: usize = 2;
 /// Length from which hex digits are an id rather than a short name with a number: `add1`.
 const MIN_HEX: usize = 6;
 
@@ -103,16 +105,23 @@ fn at_sign(name: &str, rest: &str, token: &str, sink: &mut impl Sink) {
     }
 }
 
-/// Whether a dotted name ends as host names do, port or not, and does not begin as packages do.
+/// Whether a dotted name has a port, or ends as host names do and does not begin as packages do.
 fn is_host(token: &str) -> bool {
     let (name, port) = token.rsplit_once(':').unwrap_or((token, ""));
-    let name = if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { return false };
+    if !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
     let Some((before, last)) = name.rsplit_once('.') else {
-        // `mail:25`, `localhost:8080`; a word before a number alone is no host: `line:12`.
+        // A word before a number alone is no host: `line:12`.
         return name == "localhost";
     };
     let first = before.split('.').next().unwrap_or_default();
-    HOST_ENDINGS.contains(&last) && !HOST_ENDINGS.contains(&first) && first != "java"
+    if HOST_ENDINGS.contains(&first) || first == "java" || first == "javax" {
+        return false;
+    }
+    let country =
+        last.len() == 2 && last.bytes().all(|b| b.is_ascii_lowercase()) && before.contains('.');
+    !port.is_empty() || country || HOST_ENDINGS.contains(&last)
 }
 
 /// Whether a token with digits and letters is a value as a whole.
@@ -140,7 +149,7 @@ fn is_value(token: &str, seen: u16) -> bool {
     changes.count() >= RANDOM_CHANGES
 }
 
-/// Words with numbers in them: the words stay.
+/// Words with numbers in them: the words stay, but for those too short to say anything.
 fn mixed(token: &str, sink: &mut impl Sink) {
     let bytes = token.as_bytes();
     let mut at = 0;
@@ -155,13 +164,34 @@ fn mixed(token: &str, sink: &mut impl Sink) {
         let part = &token[at..end];
         if digits {
             sink.value(part, Some(Shape::Number));
-        } else if part.bytes().any(|byte| of(byte) & (LETTER | HEX) != 0) {
-            sink.word(part);
         } else {
-            sink.gap(part);
+            between(part, end < bytes.len(), sink);
         }
         at = end;
     }
+}
+
+/// What stands between two numbers of a token, or before the first: `blk_-`, `_m_`, `Thunderbird_B`.
+/// Of parts that `_`, `-` and the like separate, the last belongs to the number if it is short.
+fn between(part: &str, before_number: bool, sink: &mut impl Sink) {
+    let letter = |byte: &u8| of(*byte) & (LETTER | HEX) != 0;
+    let bytes = part.as_bytes();
+    let Some(last) = bytes.iter().rposition(letter) else { return sink.gap(part) };
+    let start = bytes.iter().position(letter).unwrap_or(last);
+    let mut end = last + 1;
+    if before_number && end == bytes.len() {
+        let short = bytes[..end].iter().rposition(|byte| !letter(byte)).map_or(0, |at| at + 1);
+        if end - short <= MAX_SHORT && bytes[short].is_ascii() {
+            end = bytes[..short].iter().rposition(letter).map_or(start, |at| at + 1);
+        }
+    }
+    let word = &part[start..end];
+    if word.len() <= MAX_SHORT && word.is_ascii() {
+        return sink.gap(part);
+    }
+    sink.gap(&part[..start]);
+    sink.word(word);
+    sink.gap(&part[end..]);
 }
 
 /// A mark between two digits belongs to the number: `1.2.3`, `12-7`, `10:30`.
@@ -178,4 +208,13 @@ pub(super) fn is_calendar_name(word: &str) -> bool {
         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];
     NAMES.contains(&word)
+}
+
+/// Symbols of units: they change with the size of a number. Words like `bytes` do not.
+pub(super) fn is_unit(word: &str) -> bool {
+    const UNITS: [&str; 20] = [
+        "B", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB", "kB", "k", "M", "G", "ns", "us",
+        "ms", "s", "sec", "secs", "min",
+    ];
+    UNITS.contains(&word)
 }

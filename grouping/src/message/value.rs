@@ -25,6 +25,8 @@ pub enum Shape {
     Duration,
     /// A number with a unit of bytes.
     Size,
+    /// The unit of the number before it.
+    Unit,
     /// Hex digits.
     Hex,
     /// A number.
@@ -50,6 +52,7 @@ impl Shape {
             Shape::Date => "<date>",
             Shape::Duration => "<duration>",
             Shape::Size => "<size>",
+            Shape::Unit => "<unit>",
             Shape::Hex => "<hex>",
             Shape::Number => "<num>",
             Shape::Base64 => "<base64>",

@@ -88,7 +88,7 @@ impl Variable {
             Variable::Status => facts.input.status.map_or("", |status| status.as_str()),
             Variable::Attribute(path) => (facts.lookup)(path).unwrap_or_default(),
         };
-        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice_copy(text.as_bytes());
     }
 }
 

@@ -93,7 +93,12 @@ impl<'b> Parser<'b> {
         } else if self.mode == Mode::Causes {
             let message = body.split_once(": ").filter(|(n, _)| n.parse::<u16>().is_ok());
             self.cause(Header { kind: "", message: message.map_or(body, |(_, text)| text) });
-        } else if !self.control(body, is_indented) && !self.frame(body, is_indented) {
+        } else if (is_frame_like(body) && self.frame(body, is_indented))
+            || self.control(body, is_indented)
+            || self.frame(body, is_indented)
+        {
+            // Taken.
+        } else {
             self.text(body, is_indented);
             self.previous = body;
         }
@@ -438,6 +443,11 @@ impl<'b> Parser<'b> {
         let is_trace = known && !self.exceptions.is_empty();
         is_trace.then_some(Trace { exceptions: self.exceptions, is_cut: self.is_cut })
     }
+}
+
+/// Whether a line begins as most frames do: none of the other lines does.
+fn is_frame_like(body: &str) -> bool {
+    body.starts_with("at ") || body.starts_with("File \"") || body.starts_with('#')
 }
 
 /// PHP's files are those of the calls: each moves one frame outward, see [`php`].

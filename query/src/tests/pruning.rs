@@ -1,7 +1,10 @@
 //! A filter on event time reads the files of its hours and no others.
 
 use super::{engine, show};
-use crate::testing::shop;
+use schemas::table::Table;
+use serde_json::json;
+
+use crate::testing::{TestStore, append, shop};
 
 /// Hours whose `logs` files a statement reads.
 async fn hours(sql: &str) -> Vec<String> {
@@ -48,6 +51,44 @@ async fn the_exact_last_microsecond_of_a_file_is_found() {
              AND timestamp <= '2026-03-01T08:50:00.000005Z'"
         );
         assert!(show(&engine, &sql).await.unwrap().contains("| 1 |"), "{filter}");
+    }
+}
+
+/// Files that a search reads, by the service whose rows they hold.
+async fn services(query: &str) -> Vec<String> {
+    let store = TestStore::new();
+    for (seq, service) in (1..).zip(["cart", "checkout", "web"]) {
+        let row = json!({
+            "timestamp": format!("2026-03-01T{:02}:00:00Z", seq), "service": service,
+            "status": "info", "message": "hello",
+        });
+        append(&store, Table::Logs, &[row], seq).await;
+    }
+    let engine = engine(&store);
+    show(&engine, "SELECT 1").await.unwrap();
+    store.taken();
+    show(&engine, &format!("SELECT message FROM logs WHERE search('{query}')")).await.unwrap();
+    let (files, _) = store.taken();
+    let hours = files.iter().filter_map(|file| file.split("hour=").nth(1)?.split('/').next());
+    hours
+        .map(|hour| ["", "cart", "checkout", "web"][hour.parse::<usize>().unwrap()].to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_reads_only_files_whose_statistics_allow_it() {
+    for (query, expected) in [
+        ("service:cart hello", vec!["cart"]),
+        ("service:(cart OR web)", vec!["cart", "web"]),
+        ("service:check*", vec!["checkout"]),
+        ("service:[d TO z]", vec!["web"]),
+        ("service:cart -hello", vec!["cart"]),
+        ("status:error", vec![]),
+        ("hello", vec!["cart", "checkout", "web"]),
+        ("service:cart OR hello", vec!["cart", "checkout", "web"]),
+        ("-service:cart", vec!["cart", "checkout", "web"]),
+    ] {
+        assert_eq!(services(query).await, expected, "{query}");
     }
 }
 

@@ -176,7 +176,7 @@ fn worker_config(store: &Arc<dyn ObjectStore>) -> worker::Config {
     let topic = worker::Topic {
         name: schemas::topic::LOGS.to_owned(),
         signal: Signal::Logs,
-        format: Format::Raw,
+        input: Format::Raw.into(),
     };
     worker::Config {
         brokers: String::new(),
@@ -189,5 +189,6 @@ fn worker_config(store: &Arc<dyn ObjectStore>) -> worker::Config {
         threads: 2,
         sharing: None,
         upkeep: stream::upkeep::Settings::default(),
+        notes: None,
     }
 }

@@ -1,7 +1,8 @@
 //! Table `ledger`.
 
 use arrow::array::{
-    Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+    Float64Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
 use arrow::error::ArrowError;
 use schemas::ledger::Action;
@@ -35,6 +36,8 @@ pub struct LedgerEntry<'a> {
     pub from_offset: i64,
     /// One past the last.
     pub to_offset: i64,
+    /// What it costs, or would have.
+    pub cost: Option<f64>,
 }
 
 /// Builder of table `ledger`.
@@ -48,6 +51,7 @@ pub struct LedgerColumns {
     topic: StringBuilder,
     partition: Int32Builder,
     version: StringBuilder,
+    cost: Float64Builder,
 }
 
 impl LedgerColumns {
@@ -67,6 +71,7 @@ impl LedgerColumns {
         self.topic.append_value(lineage.topic);
         self.partition.append_value(lineage.partition);
         self.version.append_value(lineage.pipeline_version);
+        self.cost.append_option(entry.cost);
     }
 }
 
@@ -81,7 +86,7 @@ impl TableColumns for LedgerColumns {
         self.texts.iter().map(Held::held).sum::<usize>()
             + self.topic.held()
             + self.version.held()
-            + self.rows() * 52
+            + self.rows() * 60
     }
 
     fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
@@ -91,6 +96,7 @@ impl TableColumns for LedgerColumns {
         columns.push(array(self.topic.finish()));
         columns.push(array(self.partition.finish()));
         columns.push(array(self.version.finish()));
+        columns.push(array(self.cost.finish()));
         parts::batch(Self::TABLE, columns)
     }
 }

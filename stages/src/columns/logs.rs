@@ -4,6 +4,7 @@ use arrow::array::{Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecon
 use arrow::error::ArrowError;
 use schemas::id::{SpanId, TraceId};
 use schemas::limits::{MAX_MESSAGE_TEXT_BYTES, MAX_TAGS};
+use schemas::log::{ERROR_KIND_PATHS, ERROR_MESSAGE_PATHS, ERROR_STACK_PATHS};
 use schemas::status::Status;
 use schemas::table::Table;
 
@@ -12,13 +13,6 @@ use super::parts::{self, Held, TextList, TextMap, array, head, id_or_null, text_
 use super::{Lineage, TableColumns};
 use crate::event::LogEvent;
 use crate::value::{Attributes, Value};
-
-/// Attributes that become `error_kind`, the first present wins: Datadog's, then OpenTelemetry's.
-const ERROR_KIND: &[&str] = &["error.kind", "error.type", "exception.type"];
-/// Attributes that become `error_message`.
-const ERROR_MESSAGE: &[&str] = &["error.message", "exception.message"];
-/// Attributes that become `error_stack`.
-const ERROR_STACK: &[&str] = &["error.stack", "exception.stacktrace"];
 
 /// Builder of table `logs`.
 #[derive(Debug, Default)]
@@ -73,7 +67,7 @@ impl LogColumns {
         let attributes = &event.attributes;
         // Most logs have no such attribute: one look at the first letters saves eight searches.
         let any = attributes.iter().any(|(key, _)| key.starts_with('e'));
-        let paths = [ERROR_KIND, ERROR_MESSAGE, ERROR_STACK];
+        let paths = [ERROR_KIND_PATHS, ERROR_MESSAGE_PATHS, ERROR_STACK_PATHS];
         let moved = paths.map(|paths| if any { chosen(attributes, paths) } else { None });
         for (column, found) in self.errors.iter_mut().zip(moved) {
             match found {

@@ -253,6 +253,7 @@ fn a_ledger_row_names_stage_and_action() {
         messages: 0,
         from_offset: 4,
         to_offset: 6,
+        cost: None,
     };
     columns.push(&entry, &LINEAGE);
     let batch = columns.finish().expect("a row");

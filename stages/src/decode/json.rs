@@ -60,7 +60,7 @@ fn finish<'b>(batch: Batch<'b, LogEvent<'b>>, payload: &[u8]) -> Decoded<'b> {
 }
 
 /// Lines without their newline.
-fn lines(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(super) fn lines(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(payload);
     std::iter::from_fn(move || {
         let bytes = rest?;

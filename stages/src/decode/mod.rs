@@ -17,6 +17,7 @@ mod datadog_meta;
 mod datadog_span;
 mod datadog_v04;
 mod datadog_v05;
+mod framed;
 mod json;
 mod msgpack;
 mod normalize;
@@ -35,9 +36,11 @@ mod wire;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
-use schemas::topic::{CONTENT_TYPE, Format, Signal};
+use schemas::time::EventTime;
+use schemas::topic::{CONTENT_TYPE, Format, OBSERVED, Signal};
 
 use crate::event::LogEvent;
+use crate::input::Input;
 use crate::point::Point;
 use crate::record::Record;
 use crate::span::Span;
@@ -112,7 +115,44 @@ pub fn decode<'b>(
     signal: Signal,
     topic_format: Format,
 ) -> Result<Decoded<'b>, Refusal<'b>> {
-    let format = format_of(arena, record, signal, topic_format)?;
+    decode_input(arena, record, signal, &Input::from(topic_format))
+}
+
+/// Decodes one message of an input whose logs come in lines or envelopes. These are looked for in
+/// messages of the formats `raw` and `json`; a message whose header names another format has neither.
+pub fn decode_input<'b>(
+    arena: &'b Bump,
+    record: &'b Record,
+    signal: Signal,
+    input: &Input,
+) -> Result<Decoded<'b>, Refusal<'b>> {
+    let framed = Input::of_frame(record, input);
+    let input = framed.as_ref().unwrap_or(input);
+    let mut decoded = read(arena, record, signal, input)?;
+    if let Items::Logs(logs) = &mut decoded.items {
+        if !input.labels.is_empty() {
+            input.labels.put(arena, logs);
+        }
+        let observed = record.header(OBSERVED).and_then(|nanos| nanos.parse().ok());
+        if let Some(observed) = observed.map(EventTime::from_nanos) {
+            for log in logs {
+                log.observed.get_or_insert(observed);
+            }
+        }
+    }
+    Ok(decoded)
+}
+
+fn read<'b>(
+    arena: &'b Bump,
+    record: &'b Record,
+    signal: Signal,
+    input: &Input,
+) -> Result<Decoded<'b>, Refusal<'b>> {
+    let format = format_of(arena, record, signal, input.format)?;
+    if matches!(format, Format::Raw | Format::Json) && !input.is_plain() {
+        return framed::decode(arena, record, format, input);
+    }
     let payload = record.payload.as_slice();
     match (format, signal) {
         (Format::Json, _) => json::decode(arena, record),

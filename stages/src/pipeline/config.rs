@@ -2,12 +2,16 @@
 //! spellings (API `v1/logs/config/pipelines`, `.../indexes`, `v2/logs/config/metrics`), so that what
 //! people know from there reads the same here. One deviation: `is_enabled` is true unless written.
 
+mod indexes;
 mod preprocessing;
+mod prices;
 mod processors;
 mod scanner;
 mod schema;
 
+pub use indexes::*;
 pub use preprocessing::*;
+pub use prices::*;
 pub use processors::*;
 pub use scanner::*;
 pub use schema::*;
@@ -38,16 +42,15 @@ pub struct Config {
     pub error_tracking: grouping::RulesConfig,
     /// The first index whose filter matches takes the log.
     pub indexes: Vec<IndexConfig>,
+    /// What keeping costs, for the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices: Option<PriceConfig>,
 }
 
 /// No pipelines, no metrics, one index `main` that takes everything.
 impl Default for Config {
     fn default() -> Self {
-        let main = IndexConfig {
-            name: "main".to_owned(),
-            filter: Filter::default(),
-            exclusion_filters: Vec::new(),
-        };
+        let main = IndexConfig { name: "main".to_owned(), ..IndexConfig::default() };
         Self {
             preprocessing: PreprocessingConfig::default(),
             geo_ip_database: None,
@@ -57,6 +60,7 @@ impl Default for Config {
             metrics: Vec::new(),
             error_tracking: grouping::RulesConfig::default(),
             indexes: vec![main],
+            prices: None,
         }
     }
 }
@@ -123,7 +127,7 @@ pub struct PipelineConfig {
     #[serde(default)]
     pub id: Option<String>,
     /// `pipeline`, where the API writes it.
-    #[serde(default, rename = "type")]
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Skipped when false.
     #[serde(default = "yes")]
@@ -160,6 +164,10 @@ pub struct MetricConfig {
     /// By what it is split.
     #[serde(default)]
     pub group_by: Vec<GroupByConfig>,
+    /// Series per unit and topic partition, beyond which measurements go to the overflow series
+    /// `__overflow__`. [`schemas::limits::MAX_SERIES_PER_METRIC`] without, and at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_series: Option<usize>,
 }
 
 /// What a metric computes.
@@ -195,50 +203,4 @@ pub struct GroupByConfig {
     /// Name of the metric's tag; the path without `@` if absent.
     #[serde(default)]
     pub tag_name: Option<String>,
-}
-
-/// An index.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IndexConfig {
-    /// Its name.
-    pub name: String,
-    /// Which logs it takes.
-    #[serde(default)]
-    pub filter: Filter,
-    /// What it does not keep; the first active one that matches decides.
-    #[serde(default)]
-    pub exclusion_filters: Vec<ExclusionConfig>,
-}
-
-/// An exclusion filter.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExclusionConfig {
-    /// Its name, as the ledger shows it.
-    pub name: String,
-    /// Skipped when false.
-    #[serde(default = "yes")]
-    pub is_enabled: bool,
-    /// What it excludes, and how much of it.
-    pub filter: ExclusionFilterConfig,
-}
-
-/// Query and rate of an exclusion filter.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExclusionFilterConfig {
-    /// Which logs.
-    #[serde(default)]
-    pub query: String,
-    /// The share that is excluded, 0.0 to 1.0: 1.0 excludes all, 0.9 keeps one in ten.
-    #[serde(default = "all")]
-    pub sample_rate: f64,
-    /// Logs with the same value of this attribute share one fate; logs without it are kept.
-    #[serde(default)]
-    pub sample_attribute: Option<String>,
-}
-
-fn all() -> f64 {
-    1.0
 }

@@ -12,7 +12,7 @@ use super::grok::date::{Civil, Reader};
 use crate::value::Value;
 
 /// Event time from an attribute.
-pub(super) fn from_value(value: &Value<'_>, received: EventTime) -> Option<EventTime> {
+pub(crate) fn from_value(value: &Value<'_>, received: EventTime) -> Option<EventTime> {
     match value {
         Value::Int(number) => from_number(*number),
         Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
@@ -94,7 +94,7 @@ mod tests {
     use crate::pipeline::grok::date::DatePattern;
 
     fn with_pattern(pattern: &str, zone: Option<&str>, text: &str) -> Option<i64> {
-        let pattern = DatePattern::compile(pattern, zone).expect("a pattern");
+        let pattern = DatePattern::compile(pattern, zone, None).expect("a pattern");
         let (end, time) = pattern.parse(text, EventTime::default())?;
         (end == text.len()).then_some(time.nanos().div_euclid(1_000_000))
     }

@@ -1,8 +1,12 @@
 //! A log as the search syntax sees it.
 
+use schemas::status::Status;
 use search::{Record, Reserved, Scalar};
 
+use bumpalo::Bump;
+
 use crate::event::LogEvent;
+use crate::json;
 use crate::value::Value;
 
 impl Record for LogEvent<'_> {
@@ -17,20 +21,25 @@ impl Record for LogEvent<'_> {
             Reserved::Version => one(self.version, test) || self.tag("version").is_some_and(test),
             Reserved::Host => one(self.host, test),
             Reserved::Source => one(self.source, test),
-            Reserved::Status => self.status.is_some_and(|status| test(status.as_str())),
+            // As the table has it.
+            Reserved::Status => test(self.status.unwrap_or(Status::Info).as_str()),
             Reserved::TraceId => self.trace_id.is_some_and(|id| test(id.hex().as_str())),
             Reserved::SpanId => self.span_id.is_some_and(|id| test(id.hex().as_str())),
         }
     }
 
     fn attribute(&self, path: &str, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
-        self.attributes.iter().any(|(key, value)| match path.strip_prefix(key) {
-            Some("") => visit(&value, test),
-            Some(rest) => match (rest.strip_prefix('.'), value) {
-                (Some(rest), Value::Array(_)) => visit_at(&value, rest, test),
-                _ => false,
-            },
-            None => false,
+        if self.attributes.get(path).is_some_and(|value| visit_whole(&value, test)) {
+            return true;
+        }
+        // Members of the objects in an array that stands at a shorter path.
+        let mut dots = memchr::memchr_iter(b'.', path.as_bytes());
+        dots.any(|dot| match self.attributes.get(&path[..dot]) {
+            Some(Value::Str(text)) => {
+                with_array(text, |array| visit_at(array, &path[dot + 1..], test)).unwrap_or(false)
+            }
+            Some(array @ Value::Array(_)) => visit_at(&array, &path[dot + 1..], test),
+            _ => false,
         })
     }
 
@@ -54,7 +63,7 @@ impl Record for LogEvent<'_> {
     }
 
     fn everything(&self, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
-        self.attributes.iter().any(|(_, value)| visit(&value, test))
+        self.attributes.iter().any(|(_, value)| visit_whole(&value, test))
     }
 }
 
@@ -62,8 +71,31 @@ fn one(text: &str, test: &mut dyn FnMut(&str) -> bool) -> bool {
     !text.is_empty() && test(text)
 }
 
+/// An attribute as the tables have it, where everything is text: a text that is a JSON array stands
+/// for the array, a number that is none for its JSON text.
+fn visit_whole(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
+    match value {
+        Value::Str(text) => match with_array(text, |array| visit(array, test)) {
+            Some(found) => found,
+            None => test(Scalar::Text(text)),
+        },
+        Value::Float(number) if !number.is_finite() => test(Scalar::Text(&value.to_string())),
+        other => visit(other, test),
+    }
+}
+
+/// Reads a text that looks like an array; `None` if it is none.
+fn with_array<T>(text: &str, look: impl FnOnce(&Value<'_>) -> T) -> Option<T> {
+    if !(text.starts_with('[') && text.ends_with(']')) {
+        return None;
+    }
+    let arena = Bump::new();
+    let value = json::read_value(&arena, text.as_bytes()).ok()?;
+    Some(look(&value))
+}
+
 /// Every scalar in `value`; nesting is bounded by the JSON reader.
-fn visit(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
+pub(super) fn visit(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(flag) => test(Scalar::Bool(*flag)),
@@ -76,7 +108,11 @@ fn visit(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
 }
 
 /// The scalars at a dotted path inside the objects of an array.
-fn visit_at(value: &Value<'_>, path: &str, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
+pub(super) fn visit_at(
+    value: &Value<'_>,
+    path: &str,
+    test: &mut dyn FnMut(Scalar<'_>) -> bool,
+) -> bool {
     match value {
         Value::Array(items) => items.iter().any(|item| visit_at(item, path, test)),
         Value::Object(fields) => fields.iter().any(|(key, item)| match path.strip_prefix(key) {

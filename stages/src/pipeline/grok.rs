@@ -1,19 +1,22 @@
 //! Grok: Datadog's parsing rules, compiled at load (documentation, "Parsing").
 //!
 //! Reading order: [`rules`] (text to pieces, references inlined), [`token`] (`%{...}`),
-//! [`matchers`], [`filters`], [`straight`] (pieces to a program), [`program`] (how it runs),
-//! [`fallback`] (the rest, with the `regex` crate). No regular expression is compiled while data
-//! flows.
+//! [`matchers`], [`filters`], [`reader`] (pieces to a tree), [`program`] (tree to operations),
+//! [`machine`] (how they run), [`dispatch`] (which rules are tried), [`fallback`] (the rest, with the
+//! `regex` crate). No regular expression is compiled while data flows.
 
 pub(crate) mod class;
 pub(crate) mod date;
+mod dispatch;
 mod fallback;
 pub(crate) mod filters;
+mod machine;
 mod matchers;
 mod program;
+mod reader;
 mod rules;
-mod straight;
 mod token;
+mod tree;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,31 +26,48 @@ use schemas::time::EventTime;
 
 use crate::json::join;
 use crate::value::{Attributes, Value};
-use filters::Filtered;
+use dispatch::Dispatch;
+use filters::{Filter, Filtered, Object};
 use matchers::Convert;
 use program::{Outcome, UNSET};
-use rules::Capture;
+use rules::{Capture, Expanded};
 
 /// What is wrong with a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("rule `{rule}`, line {line}, column {column}: {reason}")]
-pub(crate) struct GrokError {
-    pub(crate) rule: String,
+pub struct GrokError {
+    /// Its name.
+    pub rule: String,
     /// From 1.
-    pub(crate) line: usize,
+    pub line: usize,
     /// From 1.
-    pub(crate) column: usize,
+    pub column: usize,
     /// Whether it is a support rule's.
-    pub(crate) support: bool,
-    pub(crate) reason: String,
+    pub support: bool,
+    /// What is wrong, and how to write it.
+    pub reason: String,
+}
+
+/// What became of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parsed {
+    /// A rule matched, and its attributes are set.
+    Matched,
+    /// No rule matches.
+    Unmatched,
+    /// No rule matches, but one ran out of steps.
+    OutOfSteps,
 }
 
 /// Compiled rules, tried in order.
 #[derive(Debug)]
-pub(crate) struct Grok {
+pub struct Grok {
     rules: Vec<Rule>,
-    /// Captures of the rule with the most.
+    dispatch: Dispatch,
+    /// Slots of the rule with the most.
     slots: usize,
+    /// Operations of the rule with the most.
+    longest: usize,
     /// Lines on which a rule ran out of steps.
     gave_up: AtomicU64,
 }
@@ -56,61 +76,86 @@ pub(crate) struct Grok {
 struct Rule {
     body: Body,
     captures: Vec<Capture>,
+    /// Whether two captures write the same attribute, which makes it an array.
+    repeats: bool,
 }
 
 #[derive(Debug)]
 enum Body {
-    Straight(Box<program::Program>),
+    Program(Box<program::Program>),
     Regex(fallback::Fallback),
 }
 
+/// Steps of one rule that all rules together may take on one line.
+const LINE_ALLOWANCE: usize = 4;
+
 impl Grok {
-    /// Compiles rules, or says everything that is wrong with them.
-    pub(crate) fn compile(match_rules: &str, support_rules: &str) -> Result<Self, Vec<GrokError>> {
-        let mut compiled = Vec::new();
+    /// Compiles rules, one a line as `name pattern`, or says everything that is wrong with them.
+    /// Support rules are only referred to.
+    ///
+    /// # Errors
+    /// Each with the place and the fix.
+    pub fn compile(match_rules: &str, support_rules: &str) -> Result<Self, Vec<GrokError>> {
+        let mut compiled: Vec<Rule> = Vec::new();
         let mut errors = Vec::new();
+        let mut takes_all: Option<(String, usize)> = None;
         for rule in rules::expand(match_rules, support_rules)? {
-            let body = match straight::compile(&rule.pieces) {
-                Ok(program) => Ok(Body::Straight(Box::new(program))),
-                Err(straight::Unsupported) => fallback::compile(&rule.pieces).map(Body::Regex),
-            };
-            match body {
-                Ok(body) => compiled.push(Rule { body, captures: rule.captures }),
-                Err(reason) => errors.push(GrokError {
-                    rule: rule.name,
-                    line: rule.line,
-                    column: 1,
-                    support: false,
-                    reason,
-                }),
+            if let Some((name, line)) = &takes_all {
+                let reason = format!(
+                    "impossible: rule `{name}` (line {line}) takes every text and comes first"
+                );
+                errors.push(rule.error(0, reason));
+                continue;
+            }
+            let place = (rule.name.clone(), rule.line);
+            match Rule::compile(rule) {
+                Ok((rule, all)) => {
+                    takes_all = all.then_some(place);
+                    compiled.push(rule);
+                }
+                Err(error) => errors.push(error),
             }
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        let slots = compiled.iter().map(|rule| rule.captures.len()).max().unwrap_or(0);
-        Ok(Self { rules: compiled, slots, gave_up: AtomicU64::new(0) })
+        let known: Vec<_> = compiled.iter().map(Rule::program).collect();
+        let dispatch = Dispatch::new(&known);
+        let slots = compiled.iter().map(Rule::slots).max().unwrap_or(0);
+        let longest = known.iter().flatten().map(|program| program.ops.len()).max().unwrap_or(0);
+        Ok(Self { rules: compiled, dispatch, slots, longest, gave_up: AtomicU64::new(0) })
     }
 
     /// Lines on which a rule ran out of steps and counted as no match.
-    pub(crate) fn gave_up(&self) -> u64 {
+    pub fn gave_up(&self) -> u64 {
         self.gave_up.load(Ordering::Relaxed)
     }
 
-    /// Sets what the first matching rule extracts; `false` where none matches.
-    pub(crate) fn parse<'b>(
+    /// Sets what the first matching rule extracts. `received` finds the year of dates without one.
+    pub fn parse<'b>(
         &self,
         arena: &'b Bump,
         text: &'b str,
         received: EventTime,
         attributes: &mut Attributes<'b>,
-    ) -> bool {
+    ) -> Parsed {
+        let mut parsed = Parsed::Unmatched;
         let mut slots = BumpVec::with_capacity_in(self.slots, arena);
         slots.resize(self.slots, UNSET);
-        for rule in &self.rules {
-            let Some(slots) = slots.get_mut(..rule.captures.len()) else { continue };
+        let candidates = self.dispatch.candidates(text);
+        let alone = machine::allowance(self.longest, text.len());
+        let mut all = alone.saturating_mul(LINE_ALLOWANCE);
+        for rule in dispatch::each(&candidates).filter_map(|index| self.rules.get(index)) {
+            let Some(slots) = slots.get_mut(..rule.slots()) else { continue };
             let outcome = match &rule.body {
-                Body::Straight(program) => program.matches(text, received, slots),
+                Body::Program(program) => {
+                    // Rules behind a greedy one still get their share.
+                    let own = alone.min(all).max(alone / LINE_ALLOWANCE);
+                    let mut steps = own;
+                    let outcome = program.matches(arena, text, slots, &mut steps);
+                    all = all.saturating_sub(own - steps);
+                    outcome
+                }
                 Body::Regex(regex) => regex.matches(text, slots, &mut |name, (start, end)| {
                     if let Some(value) = text.get(start..end).filter(|value| !value.is_empty()) {
                         attributes.set(arena.alloc_str(name), Value::Str(value));
@@ -121,21 +166,72 @@ impl Grok {
                 Outcome::NoMatch => continue,
                 Outcome::GaveUp => {
                     self.gave_up.fetch_add(1, Ordering::Relaxed);
+                    parsed = Parsed::OutOfSteps;
                     continue;
                 }
                 Outcome::Match => {}
             }
-            let mut output =
-                Output { arena, received, attributes, written: BumpVec::new_in(arena) };
+            let repeats = rule.repeats;
+            let written = BumpVec::new_in(arena);
+            let mut output = Output { arena, received, attributes, written, repeats };
             for (capture, (start, end)) in rule.captures.iter().zip(slots.iter()) {
                 // An unset end is no valid range.
                 if let Some(found) = text.get(*start..*end).filter(|found| !found.is_empty()) {
                     output.capture(capture, found);
                 }
             }
-            return true;
+            return Parsed::Matched;
         }
-        false
+        parsed
+    }
+}
+
+impl Rule {
+    /// The rule, and whether it takes every text.
+    fn compile(mut rule: Expanded) -> Result<(Self, bool), GrokError> {
+        let own = rule.captures.len();
+        let (body, all) = match reader::read(&rule.pieces, &mut rule.captures) {
+            Ok(node) if !node.is_possible() => {
+                let reason =
+                    "impossible: no text matches it; `^` stands first and `$` last, and a \
+                              set needs a character"
+                        .to_owned();
+                return Err(rule.error(0, reason));
+            }
+            Ok(node) => match program::emit::emit(&node, rule.captures.len()) {
+                Ok(program) => (Body::Program(Box::new(program)), node.takes_all()),
+                Err(reason) => return Err(rule.error(0, reason)),
+            },
+            Err(problem) if problem.elsewhere => {
+                rule.captures.truncate(own);
+                match fallback::compile(&rule.pieces) {
+                    Ok(regex) => (Body::Regex(regex), false),
+                    Err(reason) => {
+                        let reason = format!("{}; {reason}", problem.reason);
+                        return Err(rule.error(problem.at, reason));
+                    }
+                }
+            }
+            Err(problem) => return Err(rule.error(problem.at, problem.reason)),
+        };
+        let captures = rule.captures;
+        let repeats = captures.iter().enumerate().any(|(index, capture)| {
+            let object = capture.filter.as_ref().is_some_and(Filter::gives_object);
+            object || captures[..index].iter().any(|o| o.path == capture.path)
+        });
+        Ok((Self { body, captures, repeats }, all))
+    }
+
+    fn program(&self) -> Option<&program::Program> {
+        match &self.body {
+            Body::Program(program) => Some(program),
+            Body::Regex(_) => None,
+        }
+    }
+
+    /// Slots it needs.
+    fn slots(&self) -> usize {
+        self.program().map_or(self.captures.len(), |program| program.slots)
     }
 }
 
@@ -145,11 +241,14 @@ struct Output<'a, 'b> {
     received: EventTime,
     attributes: &'a mut Attributes<'b>,
     written: BumpVec<'b, &'b str>,
+    repeats: bool,
 }
 
 impl<'b> Output<'_, 'b> {
     fn capture(&mut self, capture: &Capture, text: &'b str) {
-        let Some(value) = convert(&capture.convert, text, self.received) else { return };
+        let Some(value) = convert(self.arena, &capture.convert, text, self.received) else {
+            return;
+        };
         let filtered = match &capture.filter {
             None => Filtered::Value(value),
             Some(filter) => filter.apply(self.arena, value),
@@ -162,7 +261,8 @@ impl<'b> Output<'_, 'b> {
                 let path = self.arena.alloc_str(&capture.path);
                 self.set(path, value);
             }
-            Filtered::Object(fields) => {
+            Filtered::Object(Object { fields, dropped }) => {
+                self.attributes.count_dropped(dropped);
                 let prefix: &'b str = self.arena.alloc_str(&capture.path);
                 for (key, value) in fields {
                     self.set(join(self.arena, prefix, key), value);
@@ -174,6 +274,9 @@ impl<'b> Output<'_, 'b> {
     fn set(&mut self, path: &'b str, value: Value<'b>) {
         if matches!(value, Value::Null | Value::Str("")) {
             return;
+        }
+        if !self.repeats {
+            return self.attributes.set(path, value);
         }
         if !self.written.contains(&path) {
             self.written.push(path);
@@ -192,12 +295,18 @@ impl<'b> Output<'_, 'b> {
 }
 
 /// The matcher's own conversion; `None` drops the field, not the match.
-fn convert<'b>(convert: &Convert, text: &'b str, received: EventTime) -> Option<Value<'b>> {
+fn convert<'b>(
+    arena: &'b Bump,
+    convert: &Convert,
+    text: &'b str,
+    received: EventTime,
+) -> Option<Value<'b>> {
     match convert {
         Convert::Text => Some(Value::Str(text)),
         Convert::Number => filters::number(text),
         Convert::Integer => filters::integer(text),
         Convert::Boolean { truth } => Some(Value::Bool(text.eq_ignore_ascii_case(truth))),
+        Convert::BooleanLike(truth) => Some(Value::Bool(truth.is(arena, text))),
         Convert::Date(pattern) => {
             let (_, time) = pattern.parse(text, received)?;
             Some(Value::Int(time.nanos().div_euclid(1_000_000)))

@@ -29,6 +29,8 @@ pub(super) struct Metric {
     /// What a distribution measures; a count measures nothing.
     measure: Option<Path>,
     group_by: Vec<(Path, Box<str>)>,
+    /// Series beyond which measurements go to the overflow series.
+    max_series: usize,
 }
 
 /// `@attribute`, or a reserved attribute or tag.
@@ -88,6 +90,10 @@ pub(super) fn compile(configs: &[MetricConfig], errors: &mut Vec<ConfigError>) -
         if metrics.iter().any(|metric| *metric.name == *config.name) {
             refuse("name", "used by a metric above: names are unique");
         }
+        let max_series = config.max_series.unwrap_or(MAX_SERIES_PER_METRIC);
+        if !(1..=MAX_SERIES_PER_METRIC).contains(&max_series) {
+            refuse("max_series", &format!("must be 1 to {MAX_SERIES_PER_METRIC}"));
+        }
         let measure = match (config.compute.aggregation_type, &config.compute.path) {
             (Aggregation::Count, None) => None,
             (Aggregation::Distribution, Some(path)) => Some(Path::new(path)),
@@ -113,7 +119,8 @@ pub(super) fn compile(configs: &[MetricConfig], errors: &mut Vec<ConfigError>) -
         });
         let group_by = group_by.collect();
         if let Some(filter) = compile_query(&config.filter.query, &path, errors) {
-            metrics.push(Metric { name: config.name.as_str().into(), filter, measure, group_by });
+            let name = config.name.as_str().into();
+            metrics.push(Metric { name, filter, measure, group_by, max_series });
         }
     }
     metrics.into()
@@ -217,7 +224,8 @@ impl MetricWindows {
             return *found;
         }
         let overflow = vec![OVERFLOW_VALUE; values.len()];
-        let full = self.counts.get(metric).is_some_and(|count| *count >= MAX_SERIES_PER_METRIC);
+        let max = self.metrics.get(metric).map_or(0, |metric| metric.max_series);
+        let full = self.counts.get(metric).is_some_and(|count| *count >= max);
         if full && values != overflow.as_slice() {
             return self.series(metric, &overflow);
         }
@@ -365,3 +373,6 @@ fn hash_bucket(series: usize, bucket: EventTime) -> u64 {
     tail.copy_from_slice(&bucket.nanos().to_le_bytes());
     xxh3_64(&bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,28 +6,14 @@
 //! `syslog.severity`, `@timestamp`, ...) also stays an attribute, since users search by it.
 
 use bumpalo::Bump;
+use schemas::limits::MAX_PREPROCESSING_NAMES;
+use schemas::status::Status;
 
+use super::config::{ConfigError, PreprocessingConfig};
 use super::{dates, ids};
 use crate::event::LogEvent;
 use crate::json;
 use crate::value::{Attributes, Value};
-use schemas::status::Status;
-
-const HOST: [&str; 3] = ["host", "hostname", "syslog.hostname"];
-const TIMESTAMP: [&str; 8] = [
-    "@timestamp",
-    "timestamp",
-    "_timestamp",
-    "Timestamp",
-    "eventTime",
-    "date",
-    "published_date",
-    "syslog.timestamp",
-];
-const STATUS: [&str; 4] = ["status", "severity", "level", "syslog.severity"];
-const SERVICE: [&str; 3] = ["service", "dd.service", "syslog.appname"];
-const TRACE_ID: [&str; 3] = ["dd.trace_id", "contextMap.dd.trace_id", "trace_id"];
-const SPAN_ID: [&str; 3] = ["dd.span_id", "contextMap.dd.span_id", "span_id"];
 
 /// Attributes that leave once they are read: the reserved names and what tracers inject.
 const MOVED: [&str; 12] = [
@@ -45,89 +31,159 @@ const MOVED: [&str; 12] = [
     "dd.version",
 ];
 
-/// Fills the reserved fields.
-pub(super) fn run<'b>(arena: &'b Bump, event: &mut LogEvent<'b>) {
-    message(arena, event);
-    if !event.attributes.is_empty() {
-        from_attributes(arena, event);
-    }
-    if event.env.is_empty() {
-        event.env = event.tag("env").unwrap_or("");
-    }
-    if event.version.is_empty() {
-        event.version = event.tag("version").unwrap_or("");
-    }
-    if event.service.is_empty() {
-        event.service = event.tag("service").unwrap_or("");
-    }
+/// The attributes tried for each field, compiled.
+#[derive(Debug)]
+pub(super) struct Preprocess {
+    source: Names,
+    host: Names,
+    date: Names,
+    message: Names,
+    status: Names,
+    service: Names,
+    trace_id: Names,
+    span_id: Names,
+    env: Names,
+    version: Names,
 }
 
-/// The message: the attribute `message`, and, where the text is a JSON object, its members.
-fn message<'b>(arena: &'b Bump, event: &mut LogEvent<'b>) {
-    if event.message.is_empty() {
-        take_message(arena, event);
-    }
-    let text = event.message.trim();
-    if !(text.starts_with('{') && text.ends_with('}')) {
-        return;
-    }
-    let mut parsed = Attributes::new_in(arena);
-    if json::read_object(arena, text.as_bytes(), &mut parsed).is_err() {
-        return;
-    }
-    if event.attributes.is_empty() {
-        event.attributes = parsed;
-    } else {
-        parsed.iter().for_each(|(path, value)| event.attributes.set(path, value));
-    }
-    take_message(arena, event);
+/// Attributes in order.
+type Names = Vec<Name>;
+
+#[derive(Debug)]
+struct Name {
+    path: Box<str>,
+    shape: u64,
+    /// Whether it leaves once it is read.
+    moves: bool,
 }
 
-fn take_message<'b>(arena: &'b Bump, event: &mut LogEvent<'b>) {
-    match event.attributes.get("message") {
-        None | Some(Value::Null | Value::Str("")) => {}
-        Some(value) => {
-            event.message = value.text(arena);
-            event.attributes.remove("message");
+impl Preprocess {
+    /// Compiles the lists.
+    pub(super) fn compile(config: &PreprocessingConfig, errors: &mut Vec<ConfigError>) -> Self {
+        let mut names = |names: &[String], field: &str| -> Names {
+            let bad = names.iter().any(|name| name.trim().is_empty());
+            if bad || names.len() > MAX_PREPROCESSING_NAMES {
+                errors.push(ConfigError {
+                    path: format!("preprocessing.{field}"),
+                    reason: format!(
+                        "must be at most {MAX_PREPROCESSING_NAMES} names of attributes"
+                    ),
+                });
+            }
+            names.iter().map(|name| Name::new(name)).collect()
+        };
+        Self {
+            source: names(&config.source, "source"),
+            host: names(&config.host, "host"),
+            date: names(&config.date, "date"),
+            message: names(&config.message, "message"),
+            status: names(&config.status, "status"),
+            service: names(&config.service, "service"),
+            trace_id: names(&config.trace_id, "trace_id"),
+            span_id: names(&config.span_id, "span_id"),
+            env: vec![Name::new("dd.env")],
+            version: vec![Name::new("dd.version")],
+        }
+    }
+
+    /// Fills the reserved fields.
+    pub(super) fn run<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        self.message(arena, event);
+        if !event.attributes.is_empty() {
+            self.reserved(arena, event);
+        }
+        if event.env.is_empty() {
+            event.env = event.tag("env").unwrap_or("");
+        }
+        if event.version.is_empty() {
+            event.version = event.tag("version").unwrap_or("");
+        }
+        if event.service.is_empty() {
+            event.service = event.tag("service").unwrap_or("");
+        }
+    }
+
+    /// The message: the attribute `message`, and, where the text is a JSON object, its members.
+    fn message<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        if event.message.is_empty() {
+            self.take_message(arena, event);
+        }
+        let text = event.message.trim();
+        if !(text.starts_with('{') && text.ends_with('}')) {
+            return;
+        }
+        let mut parsed = Attributes::new_in(arena);
+        if let Err(error) = json::read_object(arena, text.as_bytes(), &mut parsed) {
+            // Well-formed so far, and refused by a limit of ours.
+            if error.is_data() {
+                event.fail(arena, "json", "nested deeper than 64: the message stays text");
+            }
+            return;
+        }
+        if event.attributes.is_empty() {
+            event.attributes = parsed;
+        } else {
+            parsed.iter().for_each(|(path, value)| event.attributes.set(path, value));
+        }
+        self.take_message(arena, event);
+    }
+
+    fn take_message<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        for name in &self.message {
+            match event.attributes.get(&name.path) {
+                None | Some(Value::Null | Value::Str("")) => {}
+                Some(value) => {
+                    event.message = value.text(arena);
+                    event.attributes.remove(&name.path);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn reserved<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        let received = event.received;
+        let there = event.attributes.iter().fold(0, |there, (path, _)| there | shape(path));
+        if event.timestamp.is_none() {
+            event.timestamp =
+                first(event, there, &self.date, |value| dates::from_value(&value, received));
+        }
+        if event.status.is_none() {
+            event.status = first(event, there, &self.status, |value| status(&value));
+        }
+        if event.trace_id.is_none() {
+            event.trace_id = first(event, there, &self.trace_id, |value| ids::trace(&value));
+        }
+        if event.span_id.is_none() {
+            event.span_id = first(event, there, &self.span_id, |value| ids::span(&value));
+        }
+        let text = |value: Value<'b>| match value {
+            Value::Array(_) | Value::Object(_) | Value::Null => None,
+            value => Some(value.text(arena)).filter(|text| !text.is_empty()),
+        };
+        let mut fill = |field: for<'e> fn(&'e mut LogEvent<'b>) -> &'e mut &'b str,
+                        names: &[Name]| {
+            if field(event).is_empty()
+                && let Some(found) = first(event, there, names, text)
+            {
+                *field(event) = found;
+            }
+        };
+        fill(|event| &mut event.source, &self.source);
+        fill(|event| &mut event.host, &self.host);
+        fill(|event| &mut event.service, &self.service);
+        fill(|event| &mut event.env, &self.env);
+        fill(|event| &mut event.version, &self.version);
+        // Decoders take the source out of the envelope; one inside the text is no attribute either.
+        if event.attributes.get_str("ddsource").is_some_and(|source| source == event.source) {
+            event.attributes.remove("ddsource");
         }
     }
 }
 
-fn from_attributes<'b>(arena: &'b Bump, event: &mut LogEvent<'b>) {
-    let received = event.received;
-    let there = event.attributes.iter().fold(0, |there, (path, _)| there | shape(path));
-    if event.timestamp.is_none() {
-        event.timestamp =
-            first(event, there, &TIMESTAMP, |value| dates::from_value(&value, received));
-    }
-    if event.status.is_none() {
-        event.status = first(event, there, &STATUS, |value| status(&value));
-    }
-    if event.trace_id.is_none() {
-        event.trace_id = first(event, there, &TRACE_ID, |value| ids::trace(&value));
-    }
-    if event.span_id.is_none() {
-        event.span_id = first(event, there, &SPAN_ID, |value| ids::span(&value));
-    }
-    let text = |value: Value<'b>| match value {
-        Value::Array(_) | Value::Object(_) | Value::Null => None,
-        value => Some(value.text(arena)).filter(|text| !text.is_empty()),
-    };
-    let mut fill = |field: for<'e> fn(&'e mut LogEvent<'b>) -> &'e mut &'b str, names: &[&str]| {
-        if field(event).is_empty()
-            && let Some(found) = first(event, there, names, text)
-        {
-            *field(event) = found;
-        }
-    };
-    fill(|event| &mut event.source, &["ddsource"]);
-    fill(|event| &mut event.host, &HOST);
-    fill(|event| &mut event.service, &SERVICE);
-    fill(|event| &mut event.env, &["dd.env"]);
-    fill(|event| &mut event.version, &["dd.version"]);
-    // Decoders take the source out of the envelope; one inside the text is no attribute either.
-    if event.attributes.get_str("ddsource").is_some_and(|source| source == event.source) {
-        event.attributes.remove("ddsource");
+impl Name {
+    fn new(path: &str) -> Self {
+        Self { path: path.into(), shape: shape(path), moves: MOVED.contains(&path) }
     }
 }
 
@@ -135,6 +191,7 @@ fn from_attributes<'b>(arena: &'b Bump, event: &mut LogEvent<'b>) {
 pub(super) fn status(value: &Value<'_>) -> Option<Status> {
     match value {
         Value::Int(number) => Some(Status::from_syslog(*number)),
+        Value::Float(number) if number.fract() == 0.0 => Some(Status::from_syslog(*number as i64)),
         Value::Str(text) if !text.is_empty() => Some(Status::from_text(text)),
         _ => None,
     }
@@ -152,13 +209,13 @@ fn shape(path: &str) -> u64 {
 fn first<'b, T>(
     event: &mut LogEvent<'b>,
     there: u64,
-    names: &[&str],
+    names: &[Name],
     read: impl Fn(Value<'b>) -> Option<T>,
 ) -> Option<T> {
-    for name in names.iter().filter(|name| there & shape(name) != 0) {
-        if let Some(found) = event.attributes.get(name).and_then(&read) {
-            if MOVED.contains(name) {
-                event.attributes.remove(name);
+    for name in names.iter().filter(|name| there & name.shape != 0) {
+        if let Some(found) = event.attributes.get(&name.path).and_then(&read) {
+            if name.moves {
+                event.attributes.remove(&name.path);
             }
             return Some(found);
         }

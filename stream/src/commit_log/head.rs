@@ -3,16 +3,18 @@
 
 mod maintenance;
 mod operator;
+mod schema;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemas::table::Table;
 
 use super::record::{
-    Bits, Body, Claim, Commit, FileAdd, MaintenanceKind, Record, StateRef, TableChange, Unit,
-    UnitPartition,
+    Bits, Body, Claim, Column, Commit, FileAdd, MaintenanceKind, Record, StateRef, TableChange,
+    Unit, UnitPartition,
 };
 use crate::mutant::{Mutant, planted};
+use stages::pipeline::quota::{self, KeptByDay};
 use stages::record::TopicPartition;
 
 /// Where one partition stands.
@@ -43,6 +45,9 @@ pub struct TableHead {
     /// Last valid maintenance of it.
     #[serde(default)]
     pub last_maintenance_seq: Option<u64>,
+    /// Columns it has gained since it was made, and their Delta fields.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, String>,
 }
 
 /// The fold's state.
@@ -60,8 +65,11 @@ pub struct Head {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateRef>,
     /// Partitions.
-    #[serde(with = "partition_list")]
+    #[serde(with = "pairs")]
     pub partitions: BTreeMap<TopicPartition, PartitionHead>,
+    /// Logs kept by index and day, where an index has a daily limit.
+    #[serde(default, with = "pairs")]
+    pub kept: KeptByDay,
 }
 
 /// Why a claim, a unit or a maintenance is not valid on a head.
@@ -138,6 +146,20 @@ pub enum Rejection {
         /// The plan's.
         given: Option<u64>,
     },
+    /// A table has gained a column of this name and another type.
+    #[error(
+        "column {column} of table {table} is {expected}, this version writes {found}: run the version that added it"
+    )]
+    Column {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: String,
+        /// The head's field.
+        expected: String,
+        /// The record's.
+        found: String,
+    },
 }
 
 /// The record does not belong where it stands: the log is not one chain.
@@ -179,6 +201,8 @@ pub enum FilesChange<'r> {
     Append(Vec<&'r FileAdd>),
     /// Files go and others come, at once.
     Replace(&'r MaintenanceKind, &'r TableChange),
+    /// New columns; no file changes.
+    Columns(&'r [Column]),
 }
 
 impl Folded {
@@ -187,6 +211,7 @@ impl Folded {
         self.changes(record).into_values().flat_map(|change| match change {
             FilesChange::Append(adds) => adds,
             FilesChange::Replace(_, change) => change.adds.iter().collect(),
+            FilesChange::Columns(_) => Vec::new(),
         })
     }
 
@@ -213,7 +238,13 @@ impl Folded {
                 let adds = operator.adds.iter().collect();
                 BTreeMap::from([(Table::Ledger, FilesChange::Append(adds))])
             }
-            Body::Claim(_) | Body::Maintenance(_) | Body::Operator(_) => BTreeMap::new(),
+            Body::Schema(schema) if !rejected(0) => {
+                let columns = |gain| FilesChange::Columns(gain);
+                schema.tables.iter().map(|gain| (gain.table, columns(&gain.columns))).collect()
+            }
+            Body::Claim(_) | Body::Maintenance(_) | Body::Operator(_) | Body::Schema(_) => {
+                BTreeMap::new()
+            }
         }
     }
 }
@@ -231,6 +262,15 @@ impl Head {
         })
     }
 
+    /// A table that contains a record this log does not have, and the record: the log was emptied or
+    /// replaced.
+    pub fn is_behind(&self, cursors: &BTreeMap<Table, Option<u64>>) -> Option<(Table, u64)> {
+        cursors.iter().find_map(|(table, cursor)| {
+            let seq = cursor.filter(|cursor| *cursor >= self.next_seq)?;
+            Some((*table, seq))
+        })
+    }
+
     /// Whether `body` would take full effect as the next record.
     pub fn check(&self, body: &Body) -> Result<(), Rejection> {
         match body {
@@ -245,6 +285,7 @@ impl Head {
             }
             Body::Maintenance(maintenance) => self.check_maintenance(maintenance),
             Body::Operator(operator) => self.check_operator(operator),
+            Body::Schema(schema) => self.check_schema(schema),
         }
     }
 
@@ -263,6 +304,7 @@ impl Head {
             Body::Commit(commit) => self.fold_commit(record.seq, commit),
             Body::Maintenance(maintenance) => self.fold_maintenance(record.seq, maintenance),
             Body::Operator(operator) => self.fold_operator(record.seq, operator),
+            Body::Schema(schema) => self.fold_schema(record.seq, schema),
         };
         self.next_seq = self.next_seq.saturating_add(1);
         self.last_hash = stored;
@@ -310,6 +352,9 @@ impl Head {
                 head.last_seq = seq;
                 head.clock_ns = head.clock_ns.max(Some(part.clock_ns));
             }
+        }
+        if !unit.kept.is_empty() {
+            quota::add_kept(&mut self.kept, &unit.kept);
         }
         for add in &unit.adds {
             self.tables.entry(add.table).or_default().last_add_seq = Some(seq);
@@ -412,22 +457,28 @@ fn not_next(
 }
 
 /// JSON has text keys only, so the partitions are a list of pairs.
-mod partition_list {
+/// Maps whose keys are no text, as lists of pairs.
+mod pairs {
     use std::collections::BTreeMap;
 
-    use serde::{Deserialize as _, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    use super::{PartitionHead, TopicPartition};
-
-    type Partitions = BTreeMap<TopicPartition, PartitionHead>;
-
-    pub(super) fn serialize<S: Serializer>(map: &Partitions, out: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<K, V, S>(map: &BTreeMap<K, V>, out: S) -> Result<S::Ok, S::Error>
+    where
+        K: Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
         out.collect_seq(map)
     }
 
-    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Partitions, D::Error> {
-        let pairs = Vec::<(TopicPartition, PartitionHead)>::deserialize(from)?;
-        Ok(pairs.into_iter().collect())
+    pub(super) fn deserialize<'d, K, V, D>(from: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'d> + Ord,
+        V: Deserialize<'d>,
+        D: Deserializer<'d>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(from)?.into_iter().collect())
     }
 }
 

@@ -110,6 +110,8 @@ pub struct CommitLog {
     head: Head,
     /// When `head` was last known to be the log's end, by the monotonic clock.
     current: Duration,
+    /// Whether a store that does not answer is asked until it does.
+    patient: bool,
 }
 
 /// What a create came to.
@@ -131,13 +133,49 @@ impl CommitLog {
         backoff: Backoff,
         usable: impl Fn(&Head) -> bool,
     ) -> Result<(Self, Vec<Entry>), LogError> {
-        let head = snapshot::newest(store.as_ref(), &layout, usable).await.unwrap_or_default();
         let current = clock.monotonic();
-        let mut log = Self { store, layout, clock, entropy, backoff, head, current };
+        let head = Head::default();
+        let patient = false;
+        let mut log = Self { store, layout, clock, entropy, backoff, head, current, patient };
+        log.head = log.newest_snapshot(usable).await?.unwrap_or_default();
         let mut entries = Vec::new();
         log.read_listed(&mut entries).await?;
         log.read_tail(&mut entries).await?;
         Ok((log, entries))
+    }
+
+    /// From now on a store that fails, or is full, is asked until it answers. Until then the same bytes
+    /// go to the same key: waiting is the one thing that is safe and needs nobody.
+    pub fn patiently(mut self) -> Self {
+        self.patient = true;
+        self
+    }
+
+    /// Whether a store that failed so often is given up.
+    fn gives_up(&self, attempt: u32) -> bool {
+        !self.patient && attempt >= MAX_APPEND_ATTEMPTS
+    }
+
+    /// The snapshot to start from, asking a store that fails again for a while.
+    async fn newest_snapshot(
+        &self,
+        usable: impl Fn(&Head) -> bool,
+    ) -> Result<Option<Head>, LogError> {
+        let mut attempt = 1;
+        loop {
+            match snapshot::newest(self.store.as_ref(), &self.layout, &usable).await {
+                Ok(found) => return Ok(found),
+                Err(source) if attempt >= MAX_APPEND_ATTEMPTS => {
+                    let key = self.layout.snapshots().to_string();
+                    return Err(LogError::Read { key, source });
+                }
+                Err(error) => {
+                    tracing::warn!(attempt, %error, "commit log: no snapshot read, again");
+                    self.backoff.pause(attempt, self.entropy.as_ref()).await;
+                    attempt += 1;
+                }
+            }
+        }
     }
 
     /// What all records so far add up to.
@@ -204,6 +242,8 @@ impl CommitLog {
         }
         if unseen > Duration::from_secs(LOG_STALENESS_SECONDS) {
             let latest = snapshot::hint(self.store.as_ref(), &self.layout).await;
+            let key = self.layout.latest_snapshot().to_string();
+            let latest = latest.map_err(|source| LogError::Read { key, source })?;
             if latest.is_some_and(|latest| latest > self.head.next_seq) {
                 // Another writer may have come between the two reads.
                 self.read_tail(&mut entries).await?;
@@ -219,9 +259,9 @@ impl CommitLog {
 
     /// Creates `key`, and finds out whose bytes stand there in the end.
     async fn settle(&self, key: &Path, bytes: &[u8], nonce: Bits) -> Result<Settled, LogError> {
-        let mut last = String::new();
+        let (mut last, mut attempt) = (String::new(), 0);
         pass(CrashPoint::RecordBefore);
-        for attempt in 0..MAX_APPEND_ATTEMPTS {
+        while !self.gives_up(attempt) {
             let options = PutOptions { mode: PutMode::Create, ..Default::default() };
             match self.store.put_opts(key, bytes.to_vec().into(), options).await {
                 Ok(_) => return Ok(Settled::Ours),
@@ -244,6 +284,7 @@ impl CommitLog {
             }
             tracing::warn!(%key, attempt, error = last, "commit log: append not settled, again");
             self.backoff.pause(attempt, self.entropy.as_ref()).await;
+            attempt = attempt.saturating_add(1);
         }
         Err(LogError::Unsettled { key: key.to_string(), attempts: MAX_APPEND_ATTEMPTS, last })
     }
@@ -258,17 +299,20 @@ impl CommitLog {
 
     /// Like [`Self::read`], trying again for a while.
     async fn read_patiently(&self, key: &Path) -> Result<Option<Vec<u8>>, LogError> {
-        for attempt in 1..MAX_APPEND_ATTEMPTS {
+        let mut attempt = 1_u32;
+        loop {
             match self.read(key).await {
                 Ok(found) => return Ok(found),
+                Err(source) if self.gives_up(attempt) => {
+                    return Err(LogError::Read { key: key.to_string(), source });
+                }
                 Err(error) => {
                     tracing::warn!(%key, attempt, %error, "commit log: read failed, again");
                     self.backoff.pause(attempt, self.entropy.as_ref()).await;
+                    attempt = attempt.saturating_add(1);
                 }
             }
         }
-        let wrap = |source| LogError::Read { key: key.to_string(), source };
-        self.read(key).await.map_err(wrap)
     }
 
     fn fold_bytes(&mut self, key: &Path, bytes: &[u8]) -> Result<Entry, LogError> {

@@ -7,6 +7,7 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMod
 use super::Layout;
 use crate::backoff::Backoff;
 use crate::clock::Entropy;
+use crate::mutant::{Mutant, planted};
 
 /// Attempts at each of the two creates.
 const ATTEMPTS: u32 = 5;
@@ -31,6 +32,9 @@ pub async fn probe(
     entropy: &dyn Entropy,
     backoff: Backoff,
 ) -> Result<(), ProbeError> {
+    if planted(Mutant::Probe) {
+        return Ok(());
+    }
     let key = layout.probe(entropy.bits());
     let first = create(store, &key, "first", entropy, backoff).await;
     let verdict = match first {

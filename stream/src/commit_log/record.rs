@@ -7,6 +7,7 @@ use schemas::table::Table;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::frame::{self, FrameError, Kind};
+use stages::pipeline::quota::Kept;
 use stages::record::TopicPartition;
 
 /// 128 bits written as 32 hex characters: JSON numbers do not hold them.
@@ -68,6 +69,8 @@ pub enum Body {
     Maintenance(Maintenance),
     /// A person decided something.
     Operator(Operator),
+    /// Tables gain columns.
+    Schema(Schema),
 }
 
 /// A worker takes partitions: from here on only units of these generations are valid.
@@ -115,6 +118,12 @@ pub struct Unit {
     pub partitions: Vec<UnitPartition>,
     /// The files.
     pub adds: Vec<FileAdd>,
+    /// Logs kept of the daily limits of indexes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
+    /// Version of the pipeline that made its rows; none before there were versions here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
     /// What the pipeline knows after it, for pipelines that keep a state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<StateRef>,
@@ -244,6 +253,37 @@ pub struct FileRemove {
     pub rows: i64,
 }
 
+/// Tables gain columns: a newer version writes what an older one did not. Appended before the first
+/// file that has them; files written before read as null there.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schema {
+    /// The worker's incarnation. Informational.
+    pub author: String,
+    /// Per table, each table once.
+    pub tables: Vec<TableColumns>,
+}
+
+/// Columns one table gains.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableColumns {
+    /// The table.
+    pub table: Table,
+    /// The columns.
+    pub columns: Vec<Column>,
+}
+
+/// A column that comes to a table.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its field in a Delta schema, JSON.
+    pub field: String,
+}
+
 /// A person's decision, recorded for good.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -324,7 +364,7 @@ pub fn hash(stored: &[u8]) -> Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit_log::head::tests::{claim, gap, maintenance, unit};
+    use crate::commit_log::head::tests::{claim, gap, maintenance, schema, unit};
     use proptest::prelude::*;
 
     fn record(seq: u64, nonce: u128, offsets: i64) -> Record {
@@ -365,6 +405,7 @@ mod tests {
                 maintenance(MaintenanceKind::Compact, &[Table::Logs, Table::Spans], Some(seq), &["a"]),
                 maintenance(MaintenanceKind::Swap { replay: "r".to_owned() }, &[Table::Logs], None, &[]),
                 gap(3, 0, offsets),
+                schema(Table::Logs, "colour", "string"),
             ];
             for body in bodies {
                 let record = Record { body, ..record(seq, nonce, offsets) };

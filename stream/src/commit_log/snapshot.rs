@@ -1,6 +1,7 @@
 //! Snapshots of the head: recovery starts from one instead of from record 0. They are immutable
 //! and may be missing or damaged; the log alone is the truth.
 
+use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
@@ -34,7 +35,7 @@ pub async fn save(
     let options = PutOptions { mode: PutMode::Create, ..Default::default() };
     match store.put_opts(&layout.snapshot(head.next_seq), bytes.into(), options).await {
         // The fold is deterministic: whoever wrote it wrote the same.
-        Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
+        Ok(_) | Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {}
         Err(error) => return Err(error.into()),
     }
     pass(CrashPoint::SnapshotWritten);
@@ -44,47 +45,66 @@ pub async fn save(
 
 /// The newest readable snapshot that `usable` accepts. The hint only saves listing all of them: a
 /// writer that was away may have pointed it back at a snapshot whose records are gone by now.
+///
+/// # Errors
+/// The store failed. That is not the same as "there is none": whoever took it for that would begin
+/// a log anew whose old records were collected.
 pub async fn newest(
     store: &dyn ObjectStore,
     layout: &Layout,
     usable: impl Fn(&Head) -> bool,
-) -> Option<Head> {
-    if let Some(seq) = hint(store, layout).await {
-        for newer in listed(store, layout, Some(seq)).await {
-            if let Some(head) = load(store, layout, newer).await.filter(&usable) {
-                return Some(head);
+) -> Result<Option<Head>, StoreError> {
+    let hint = hint(store, layout).await?;
+    let newer = listed(store, layout, hint).await?;
+    // A stale listing may lack even the one that the hint names.
+    for seq in newer.into_iter().chain(hint) {
+        if let Some(head) = load(store, layout, seq).await?.filter(&usable) {
+            return Ok(Some(head));
+        }
+    }
+    if hint.is_some() {
+        for seq in listed(store, layout, None).await? {
+            if let Some(head) = load(store, layout, seq).await?.filter(&usable) {
+                return Ok(Some(head));
             }
         }
-        if let Some(head) = load(store, layout, seq).await.filter(&usable) {
-            return Some(head);
-        }
     }
-    for seq in listed(store, layout, None).await {
-        if let Some(head) = load(store, layout, seq).await.filter(&usable) {
-            return Some(head);
-        }
-    }
-    None
+    Ok(None)
 }
 
 /// The snapshots there are, newest first; those after `after` only.
-async fn listed(store: &dyn ObjectStore, layout: &Layout, after: Option<u64>) -> Vec<u64> {
+async fn listed(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+    after: Option<u64>,
+) -> Result<Vec<u64>, StoreError> {
     let directory = layout.snapshots();
     let found = match after {
         None => store.list(Some(&directory)),
         Some(seq) => store.list_with_offset(Some(&directory), &layout.snapshot(seq)),
     };
-    let keys: Result<Vec<Path>, StoreError> =
-        found.map_ok(|meta| meta.location).try_collect().await;
-    let mut seqs: Vec<u64> = keys.unwrap_or_default().iter().filter_map(Layout::seq).collect();
+    let keys: Vec<Path> = found.map_ok(|meta| meta.location).try_collect().await?;
+    let mut seqs: Vec<u64> = keys.iter().filter_map(Layout::seq).collect();
     seqs.sort_unstable_by(|a, b| b.cmp(a));
-    seqs
+    Ok(seqs)
 }
 
-/// The seq the hint names; none when it is missing or unreadable.
-pub(super) async fn hint(store: &dyn ObjectStore, layout: &Layout) -> Option<u64> {
-    let bytes = store.get(&layout.latest_snapshot()).await.ok()?.bytes().await.ok()?;
-    std::str::from_utf8(&bytes).ok()?.trim().parse().ok()
+/// The bytes at a key; none where there is nothing.
+async fn stored(store: &dyn ObjectStore, key: &Path) -> Result<Option<Bytes>, StoreError> {
+    match store.get(key).await {
+        Ok(found) => found.bytes().await.map(Some),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The seq the hint names; none where it is missing or is no number.
+pub(super) async fn hint(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+) -> Result<Option<u64>, StoreError> {
+    let bytes = stored(store, &layout.latest_snapshot()).await?;
+    Ok(bytes.and_then(|bytes| std::str::from_utf8(&bytes).ok()?.trim().parse().ok()))
 }
 
 /// One snapshot, or why it can not be read.
@@ -101,19 +121,23 @@ pub(crate) async fn read(
 }
 
 /// One snapshot; a damaged one counts as missing.
-async fn load(store: &dyn ObjectStore, layout: &Layout, seq: u64) -> Option<Head> {
+async fn load(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+    seq: u64,
+) -> Result<Option<Head>, StoreError> {
     let key = layout.snapshot(seq);
-    let bytes = store.get(&key).await.ok()?.bytes().await.ok()?;
+    let Some(bytes) = stored(store, &key).await? else { return Ok(None) };
     let read = || {
         let json = frame::open(Kind::Snapshot, &bytes).map_err(|error| error.to_string())?;
         serde_json::from_slice::<Head>(&json).map_err(|error| error.to_string())
     };
-    match read() {
+    Ok(match read() {
         Ok(head) if head.next_seq == seq => Some(head),
         Ok(_) => None,
         Err(error) => {
             tracing::warn!(%key, error, "commit log: snapshot unreadable, an older one is used");
             None
         }
-    }
+    })
 }

@@ -21,6 +21,8 @@ pub struct Known {
     pub named: BTreeSet<String>,
     /// Whether older records are collected, so that the table may contain files of theirs.
     pub is_partial: bool,
+    /// Columns it must have gained by its cursor.
+    pub columns: BTreeSet<String>,
     /// Where the log ends.
     pub next_seq: u64,
 }
@@ -161,6 +163,11 @@ impl Chain {
                 }
                 self.adds(key, table, done, change.adds.iter().collect());
             }
+            FilesChange::Columns(columns) if done => {
+                let known = self.known.entry(table).or_default();
+                known.columns.extend(columns.iter().map(|column| column.name.clone()));
+            }
+            FilesChange::Columns(_) => {}
         }
     }
 

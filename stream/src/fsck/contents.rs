@@ -95,6 +95,9 @@ pub fn check(
                 );
                 problem(Fault::LogBehindTable, detail);
             }
+            for column in known.columns.difference(&found.columns) {
+                problem(Fault::ColumnMissing, column.clone());
+            }
             for path in known.contents.keys().filter(|path| !files.contains_key(*path)) {
                 problem(Fault::NotInTable, path.clone());
             }

@@ -24,7 +24,7 @@ async fn written() -> Arc<dyn ObjectStore> {
         let topic = worker::Topic {
             name: schemas::topic::LOGS.to_owned(),
             signal: Signal::Logs,
-            format: Format::Raw,
+            input: Format::Raw.into(),
         };
         let config = worker::Config {
             brokers: String::new(),
@@ -37,6 +37,7 @@ async fn written() -> Arc<dyn ObjectStore> {
             threads: 1,
             sharing: None,
             upkeep: crate::upkeep::Settings::default(),
+            notes: None,
         };
         let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
         running.drain(Duration::from_secs(20)).await.expect("drains");

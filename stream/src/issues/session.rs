@@ -272,6 +272,8 @@ impl Session {
                 clock_ns: self.tracker.clock().saturating_mul(1_000),
             }],
             adds,
+            kept: Vec::new(),
+            pipeline: None,
             state: Some(state.clone()),
         };
         let body = Body::Commit(Commit { units: vec![unit] });

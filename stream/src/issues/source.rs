@@ -83,7 +83,7 @@ pub(super) async fn read(store: &Arc<dyn ObjectStore>, entry: &Entry) -> Result<
             added: change.adds.iter().map(|file| file.path.clone()).collect(),
         },
         // The same rows in other files, or rows that went because they are old: they were counted.
-        Some(FilesChange::Replace(..)) => Files::None,
+        Some(FilesChange::Replace(..) | FilesChange::Columns(_)) => Files::None,
     };
     match files {
         Files::None => Ok(News::None),

@@ -74,6 +74,7 @@ fn start(store: &Arc<dyn ObjectStore>, heard: &Arc<Heard>) -> super::Running {
         lease: None,
         epoch: Duration::from_millis(20),
         upkeep: crate::upkeep::Settings::default(),
+        notes: None,
     };
     runner::start_in(world, config)
 }
@@ -85,7 +86,7 @@ async fn worker(store: &Arc<dyn ObjectStore>, log: &MemoryLog) -> worker::Runnin
         topics: vec![worker::Topic {
             name: schemas::topic::LOGS.to_owned(),
             signal: Signal::Logs,
-            format: PayloadFormat::Json,
+            input: PayloadFormat::Json.into(),
         }],
         store: Arc::clone(store),
         store_name: "test store".to_owned(),
@@ -94,6 +95,7 @@ async fn worker(store: &Arc<dyn ObjectStore>, log: &MemoryLog) -> worker::Runnin
         threads: 2,
         sharing: None,
         upkeep: crate::upkeep::Settings::default(),
+        notes: None,
     };
     worker::start_from(config, Box::new(log.open())).await.expect("the worker starts")
 }

@@ -5,12 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bumpalo::Bump;
 use schemas::ledger::Action;
-use schemas::topic::{CONTENT_TYPE, Format, Signal};
+use schemas::topic::{CONTENT_TYPE, Signal};
 
+use crate::crash_point;
 use crate::unit::Columns;
 use stages::columns::{DeadLetter, Lineage};
 use stages::decode::{self, Decoded, Items, Refusal};
 use stages::event::LogEvent;
+use stages::input::Input;
+use stages::pipeline::quota::Quotas;
 use stages::pipeline::{Fate, MetricWindows, Pipeline};
 use stages::record::Record;
 use stages::tally::Tally;
@@ -32,9 +35,10 @@ pub(super) const TRAP: &[u8] = b"crash the lane";
 pub(super) struct Message<'l> {
     pub(super) pipeline: &'l Pipeline,
     pub(super) signal: Signal,
-    pub(super) format: Format,
+    pub(super) input: &'l Input,
     pub(super) windows: &'l mut MetricWindows,
     pub(super) tally: &'l mut Tally,
+    pub(super) quotas: &'l mut Quotas,
     pub(super) columns: &'l mut Columns,
     pub(super) lineage: Lineage<'l>,
 }
@@ -45,11 +49,12 @@ impl Message<'_> {
     pub(super) fn process(&mut self, arena: &Bump, record: &Record) {
         #[cfg(test)]
         assert!(record.payload != TRAP, "trapped");
+        crash_point::read(&record.payload);
         if record.payload.is_empty() {
             return self.refuse_whole(record, EMPTY_PAYLOAD, "the message has no bytes");
         }
         let decoded = catch_unwind(AssertUnwindSafe(|| {
-            decode::decode(arena, record, self.signal, self.format)
+            decode::decode_input(arena, record, self.signal, self.input)
         }));
         match decoded {
             Ok(Ok(decoded)) => self.accept(arena, record, decoded),
@@ -127,11 +132,19 @@ impl Message<'_> {
         if let (Ok(_), Some(error)) = (&fate, log.error) {
             self.columns.error_event(error, &log.attributes, &log.tags, &self.lineage);
         }
-        match fate {
-            Ok(Fate::Indexed { index }) => {
-                self.columns.log(log, index, &self.lineage);
-                self.tally.add(Action::Indexed, index, log.service, 1, bytes);
+        if fate.is_ok() {
+            for rule in self.pipeline.sensitive(log) {
+                self.tally.add(Action::Sensitive, rule, log.service, 1, bytes);
             }
+        }
+        match fate {
+            Ok(Fate::Indexed { index }) => match self.quotas.admit(index, record.timestamp) {
+                Ok(()) => {
+                    self.columns.log(log, index, &self.lineage);
+                    self.tally.add(Action::Indexed, index, log.service, 1, bytes);
+                }
+                Err(rule) => self.tally.add(Action::Excluded, rule, log.service, 1, bytes),
+            },
             Ok(Fate::Excluded { rule }) => {
                 self.tally.add(Action::Excluded, rule, log.service, 1, bytes);
             }
@@ -163,7 +176,7 @@ impl Message<'_> {
         let letter = DeadLetter {
             timestamp: record.timestamp,
             signal: self.signal,
-            format: record.header(CONTENT_TYPE).unwrap_or(self.format.as_str()),
+            format: record.header(CONTENT_TYPE).unwrap_or(self.input.format.as_str()),
             reason,
             detail,
             index,

@@ -69,8 +69,15 @@ impl Suspects {
         Crash { partition: partition.clone(), offset, times, panic: panic.to_owned() }
     }
 
+    /// Notes a record that is not to be read any more.
+    pub(crate) fn convict(&self, partition: &TopicPartition, offset: i64, why: &str) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert((partition.clone(), offset), (QUARANTINED_AFTER, why.to_owned()));
+        self.count.store(known.len(), Ordering::Release);
+    }
+
     /// What the panic said, of a record that is not to be read any more.
-    pub(super) fn quarantined(&self, partition: &TopicPartition, offset: i64) -> Option<String> {
+    pub(crate) fn quarantined(&self, partition: &TopicPartition, offset: i64) -> Option<String> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }

@@ -1,6 +1,7 @@
 //! Everything a schedule draws, from one seed; and a clock that goes when it is told.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use crate::clock::{Clock, Entropy};
@@ -8,14 +9,14 @@ use crate::fault_store::Rule;
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, and the same on every machine.
 #[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    pub(super) fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -23,26 +24,31 @@ impl Chance {
     }
 
     /// A number below `limit`.
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.bits() % limit.max(1)
     }
 
     /// Which writes of one life go wrong, and how.
-    pub(super) fn faults(&mut self) -> Vec<Rule> {
+    pub(crate) fn faults(&mut self) -> Vec<Rule> {
         let mut rules = Vec::new();
-        for _ in 0..self.below(5) {
+        for _ in 0..self.below(6) {
             let write = self.below(25);
-            rules.push(match self.below(6) {
+            rules.push(match self.below(11) {
                 0 | 1 => Rule::FailBefore(write),
                 2 | 3 => Rule::FailAfter(write),
                 4 => Rule::FalseExists(write),
-                _ if self.below(2) == 0 => Rule::Delay(write, u64::MAX),
-                _ => Rule::Delay(write, write + 1 + self.below(3)),
+                5 => Rule::Delay(write, u64::MAX),
+                6 => Rule::Delay(write, write + 1 + self.below(3)),
+                7 => Rule::Full(write, 1 + self.below(4)),
+                8 => Rule::FailRead(self.below(60)),
+                _ => Rule::StaleList(self.below(12), 1 + self.below(3) as usize),
             });
         }
         match self.below(6) {
             0 => rules.push(Rule::DieAt(self.below(30))),
             1 => rules.push(Rule::DieAfter(self.below(30))),
+            2 => rules.push(Rule::Precondition),
+            3 if self.below(3) == 0 => rules.push(Rule::IgnoreCreate),
             _ => {}
         }
         rules
@@ -51,10 +57,10 @@ impl Chance {
 
 /// Names and nonces of a schedule.
 #[derive(Debug)]
-pub(super) struct SeededEntropy(Mutex<Chance>);
+pub(crate) struct SeededEntropy(Mutex<Chance>);
 
 impl SeededEntropy {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Mutex::new(Chance::new(!seed)))
     }
 }
@@ -68,21 +74,31 @@ impl Entropy for SeededEntropy {
 
 /// Stands still until told otherwise.
 #[derive(Debug, Default)]
-pub(super) struct ToldClock(Mutex<Duration>);
+pub(crate) struct ToldClock {
+    passed: Mutex<Duration>,
+    /// How far the wall clock is off, milliseconds.
+    wrong: AtomicI64,
+}
 
 impl ToldClock {
     /// Lets time pass.
-    pub(super) fn pass(&self, time: Duration) {
-        *self.0.lock().expect("not poisoned") += time;
+    pub(crate) fn pass(&self, time: Duration) {
+        *self.passed.lock().expect("not poisoned") += time;
+    }
+
+    /// Sets the wall clock forth or back.
+    pub(crate) fn jump(&self, millis: i64) {
+        self.wrong.fetch_add(millis, Ordering::SeqCst);
     }
 }
 
 impl Clock for ToldClock {
     fn monotonic(&self) -> Duration {
-        *self.0.lock().expect("not poisoned")
+        *self.passed.lock().expect("not poisoned")
     }
 
     fn unix_millis(&self) -> i64 {
-        1_714_219_200_000 + self.monotonic().as_millis() as i64
+        let wrong = self.wrong.load(Ordering::SeqCst);
+        1_714_219_200_000 + self.monotonic().as_millis() as i64 + wrong
     }
 }

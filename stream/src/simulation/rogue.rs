@@ -53,6 +53,8 @@ pub(super) async fn append(world: &mut World) {
             owner: known.owner.clone(),
             partitions: vec![unit_partition(&range, generation, parent)],
             adds: vec![add(&path, 2)],
+            kept: Vec::new(),
+            pipeline: None,
             state: None,
         };
         Body::Commit(Commit { units: vec![unit] })

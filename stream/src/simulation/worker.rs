@@ -12,6 +12,7 @@ use crate::commit_log::Layout;
 use crate::commit_log::head::Head;
 use crate::commit_log::head::tests::topic_partition;
 use crate::commit_log::log::{CommitLog, Entry, LogError, TEST_BACKOFF};
+use crate::commit_log::probe::{self, ProbeError};
 use crate::commit_log::record::{
     Body, Claim, ClaimedPartition, Commit, FileAdd, FileRemove, Maintenance, MaintenanceKind,
     TableChange, Unit, UnitPartition,
@@ -31,8 +32,6 @@ struct Position {
 /// One life.
 pub(super) struct Worker {
     owner: String,
-    store: Arc<FaultStore>,
-    rules: usize,
     log: CommitLog,
     table: PublishedTable,
     /// What the table has not been told yet.
@@ -46,10 +45,16 @@ impl Worker {
     /// Recovers, as a process that starts does; says why the store did not let it.
     pub(super) async fn start(world: &mut World, faulty: bool) -> Result<Self, String> {
         let rules: Vec<Rule> = if faulty { world.chance.faults() } else { Vec::new() };
-        let count = rules.len();
         let store = Arc::new(FaultStore::new(world.store.clone(), rules));
         world.stores.push(store.clone());
-        let shared: Arc<dyn ObjectStore> = store.clone();
+        let shared: Arc<dyn ObjectStore> = store;
+        let layout = Layout::new("live");
+        let probed =
+            probe::probe(shared.as_ref(), &layout, world.entropy.as_ref(), TEST_BACKOFF).await;
+        if let Err(error) = probed {
+            world.tally.refused += u64::from(matches!(error, ProbeError::IgnoresCreate(_)));
+            return Err(error.to_string());
+        }
         let open = PublishedTable::open(
             shared.clone(),
             Table::Logs,
@@ -62,27 +67,22 @@ impl Worker {
         let cursors = BTreeMap::from([(Table::Logs, table.cursor())]);
         let recovered = CommitLog::recover(
             shared,
-            Layout::new("live"),
+            layout,
             world.clock.clone(),
             world.entropy.clone(),
             TEST_BACKOFF,
             |head| head.is_published_at(&cursors),
         );
         let (log, entries) = recovered.await.map_err(|error| error.to_string())?;
+        if let Some((_, seq)) = log.head().is_behind(&cursors) {
+            return Err(format!("the log ends before seq {seq}, which the table contains"));
+        }
+        world.tally.lives += 1;
         let owner = format!("{:016x}", world.chance.bits());
         let (waiting, held) = (Vec::new(), BTreeMap::new());
-        let mut worker = Self { owner, store, rules: count, log, table, waiting, held, plan: None };
+        let mut worker = Self { owner, log, table, waiting, held, plan: None };
         worker.take(&entries);
         Ok(worker)
-    }
-
-    /// Faults this life has met since it was last asked.
-    pub(super) fn faults_taken(&mut self) -> u64 {
-        let met = u64::from(self.rules > 0 && self.store.writes() > 4);
-        if met > 0 {
-            self.rules -= 1;
-        }
-        met
     }
 
     pub(super) fn head(&self) -> &Head {
@@ -197,6 +197,8 @@ impl Worker {
             owner: self.owner.clone(),
             partitions: partitions.collect(),
             adds: vec![add(&path, world.oracle.rows(&path))],
+            kept: Vec::new(),
+            pipeline: None,
             state: None,
         };
         let body = Body::Commit(Commit { units: vec![unit] });
@@ -249,7 +251,6 @@ impl Worker {
             parent_seq,
             removes: files.iter().map(remove).collect(),
             adds: vec![add(&path, world.oracle.rows(&path))],
-            state: None,
         };
         self.plan = Some(Maintenance {
             author: self.owner.clone(),

@@ -8,7 +8,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{fmt, ops::Range};
@@ -23,6 +23,11 @@ use object_store::{
     PutResult, RenameOptions, Result, UploadPart,
 };
 
+use super::disk::Disk;
+use crate::mutant::{Mutant, planted};
+
+/// Keys deleted before their directories are fsynced.
+const DELETED_TOGETHER: usize = 256;
 /// Directories remembered as durable; above it they are forgotten and fsynced again.
 const MAX_KNOWN_DIRECTORIES: usize = 1 << 16;
 /// Staged files one target may have at once, leftovers of crashes included.
@@ -38,10 +43,20 @@ pub(super) struct DurableStore {
 impl DurableStore {
     /// Opens an existing directory.
     pub(super) fn open(root: &FsPath) -> Result<Self> {
+        Self::open_on(root, Disk::default())
+    }
+
+    /// The same, on this disk.
+    pub(super) fn open_on(root: &FsPath, disk: Disk) -> Result<Self> {
         let root = std::fs::canonicalize(root).map_err(|error| failed(root, error))?;
         let inner = LocalFileSystem::new_with_prefix(&root)?;
-        let directories = Directories { root, known: Mutex::new(HashSet::new()) };
+        let directories = Directories { root, disk, known: Mutex::new(HashSet::new()) };
         Ok(Self { inner, directories: Arc::new(directories) })
+    }
+
+    /// Keys -> paths.
+    fn paths(&self) -> LocalFileSystem {
+        self.inner.clone()
     }
 
     /// Fsyncs what a finished copy or rename left at `to`.
@@ -50,7 +65,7 @@ impl DurableStore {
         let directories = Arc::clone(&self.directories);
         blocking(move || {
             let sync = || {
-                File::open(&path)?.sync_all()?;
+                directories.disk.sync(&path, &File::open(&path)?)?;
                 directories.sync_parent(&path)
             };
             sync().map_err(|error| failed(&path, error))
@@ -83,8 +98,7 @@ impl ObjectStore for DurableStore {
         let directories = Arc::clone(&self.directories);
         blocking(move || {
             let mut staged = Staged::create(&directories, &path)?;
-            let write = |file: &mut File| payload.iter().try_for_each(|part| file.write_all(part));
-            write(&mut staged.file).map_err(|error| failed(&path, error))?;
+            staged.write(0, &payload).map_err(|error| failed(&path, error))?;
             staged.publish(&directories, create)?;
             Ok(PutResult { e_tag: None, version: None })
         })
@@ -118,7 +132,14 @@ impl ObjectStore for DurableStore {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
+        let directories = Arc::clone(&self.directories);
+        let paths = self.paths();
+        let delete = move |locations: Vec<Result<Path>>| {
+            let (directories, paths) = (Arc::clone(&directories), paths.clone());
+            blocking(move || Ok(directories.delete(&paths, locations)))
+        };
+        let deleted = locations.chunks(DELETED_TOGETHER).then(delete);
+        deleted.map_ok(futures::stream::iter).try_flatten().boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
@@ -175,6 +196,7 @@ fn sorted(
 #[derive(Debug)]
 struct Directories {
     root: PathBuf,
+    disk: Disk,
     known: Mutex<HashSet<PathBuf>>,
 }
 
@@ -196,10 +218,10 @@ impl Directories {
         if unknown.is_empty() {
             return Ok(());
         }
-        std::fs::create_dir_all(parent)?;
+        self.disk.make_directories(parent)?;
         for directory in unknown.iter().rev() {
             if let Some(above) = directory.parent() {
-                File::open(above)?.sync_all()?;
+                self.disk.sync_directory(above)?;
             }
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -221,13 +243,35 @@ impl Directories {
     /// Makes the entry of `path` in its directory, and that directory, durable.
     fn sync_parent(&self, path: &FsPath) -> io::Result<()> {
         self.prepare_parent(path)?;
-        path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+        path.parent().map_or(Ok(()), |parent| self.disk.sync_directory(parent))
+    }
+
+    /// Removes keys, then fsyncs the directories they were in: what was deleted does not come back.
+    fn delete(&self, paths: &LocalFileSystem, locations: Vec<Result<Path>>) -> Vec<Result<Path>> {
+        let mut touched = HashSet::new();
+        let mut remove = |location: Result<Path>| -> Result<Path> {
+            let location = location?;
+            let path = paths.path_to_filesystem(&location)?;
+            self.disk.remove(&path).map_err(|error| failed(&path, error))?;
+            touched.extend(path.parent().map(FsPath::to_owned));
+            Ok(location)
+        };
+        let mut deleted: Vec<Result<Path>> = locations.into_iter().map(&mut remove).collect();
+        for directory in touched {
+            match self.disk.sync_directory(&directory) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => deleted.push(Err(failed(&directory, error))),
+            }
+        }
+        deleted
     }
 }
 
 /// A file on its way to its place; removed if it never gets there.
 #[derive(Debug)]
 struct Staged {
+    disk: Disk,
     file: File,
     path: PathBuf,
     target: PathBuf,
@@ -239,7 +283,7 @@ impl Staged {
     fn create(directories: &Directories, target: &FsPath) -> Result<Self> {
         for retry in [true, false] {
             directories.prepare_parent(target).map_err(|error| failed(target, error))?;
-            match Self::open(target) {
+            match Self::open(&directories.disk, target) {
                 Ok(staged) => return Ok(staged),
                 Err(error) if retry && error.kind() == io::ErrorKind::NotFound => {
                     directories.forget(target);
@@ -250,15 +294,20 @@ impl Staged {
         Err(failed(target, io::ErrorKind::NotFound.into()))
     }
 
-    fn open(target: &FsPath) -> io::Result<Self> {
+    fn open(disk: &Disk, target: &FsPath) -> io::Result<Self> {
+        if planted(Mutant::WrittenInPlace) {
+            let (disk, path, target) = (disk.clone(), target.to_owned(), target.to_owned());
+            drop(disk.remove(&path));
+            return Ok(Self { file: disk.create(&path)?, disk, path, target, published: false });
+        }
         for number in 1..MAX_STAGED_FILES {
             let mut name = target.as_os_str().to_owned();
             name.push(format!("#{number}"));
             let path = PathBuf::from(name);
-            match File::options().read(true).write(true).create_new(true).open(&path) {
+            match disk.create(&path) {
                 Ok(file) => {
-                    let target = target.to_owned();
-                    return Ok(Self { file, path, target, published: false });
+                    let (disk, target) = (disk.clone(), target.to_owned());
+                    return Ok(Self { disk, file, path, target, published: false });
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -267,13 +316,28 @@ impl Staged {
         Err(io::Error::other("too many staged files; remove the ones ending in #<number>"))
     }
 
+    /// Writes the parts of a payload, one after another.
+    fn write(&mut self, mut offset: u64, payload: &PutPayload) -> io::Result<()> {
+        for part in payload.iter() {
+            self.disk.write(&self.path, &mut self.file, offset, part)?;
+            offset += part.len() as u64;
+        }
+        Ok(())
+    }
+
     /// Fsyncs the bytes, puts them in place, fsyncs the directory.
     fn publish(&mut self, directories: &Directories, create: bool) -> Result<()> {
-        self.file.sync_all().map_err(|error| failed(&self.target, error))?;
+        let disk = &directories.disk;
+        disk.sync(&self.path, &self.file).map_err(|error| failed(&self.target, error))?;
+        if self.path == self.target {
+            // A planted bug.
+            self.published = true;
+            return Ok(());
+        }
         if create {
-            std::fs::hard_link(&self.path, &self.target)
+            disk.link(&self.path, &self.target)
         } else {
-            std::fs::rename(&self.path, &self.target)
+            disk.rename(&self.path, &self.target)
         }
         .map_err(|error| failed(&self.target, error))?;
         self.published = !create;
@@ -285,7 +349,7 @@ impl Drop for Staged {
     fn drop(&mut self) {
         if !self.published {
             // Best effort: a leftover is invisible and costs only its bytes.
-            drop(std::fs::remove_file(&self.path));
+            drop(self.disk.remove(&self.path));
         }
     }
 }
@@ -312,11 +376,7 @@ impl MultipartUpload for Upload {
         Box::pin(blocking(move || {
             let mut staged = staged.lock().unwrap_or_else(PoisonError::into_inner);
             let staged = staged.as_mut().ok_or_else(finished)?;
-            let write = |file: &mut File| {
-                file.seek(SeekFrom::Start(offset))?;
-                data.iter().try_for_each(|part| file.write_all(part))
-            };
-            write(&mut staged.file).map_err(|error| failed(&staged.target, error))
+            staged.write(offset, &data).map_err(|error| failed(&staged.target, error))
         }))
     }
 

@@ -41,6 +41,11 @@ impl PublishedTable {
     /// The files of the version last read. Files without a partition or a number of rows, which
     /// we never write, are left out: upkeep does not touch what it does not understand.
     pub fn contents(&self) -> Result<Vec<TableFile>, TableError> {
+        Ok(self.contents_with_statistics()?.into_iter().map(|(file, _)| file).collect())
+    }
+
+    /// The same, each with its Delta statistics as JSON where the table has them.
+    pub fn contents_with_statistics(&self) -> Result<Vec<(TableFile, Option<String>)>, TableError> {
         let snapshot = self.delta().snapshot().map_err(|source| self.failed(source))?;
         let mut files = Vec::new();
         for file in snapshot.log_data().iter() {
@@ -56,13 +61,14 @@ impl PublishedTable {
                 );
                 continue;
             };
-            files.push(TableFile {
+            let known = TableFile {
                 path: file.path().into_owned(),
                 hour,
                 size: file.size(),
                 rows,
                 modified_millis: file.modification_time(),
-            });
+            };
+            files.push((known, file.stats()));
         }
         Ok(files)
     }

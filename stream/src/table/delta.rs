@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake_core::kernel::{StructField, Transaction};
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, logstore_with};
@@ -14,6 +13,7 @@ use schemas::limits::{CHECKPOINT_INTERVAL, MAX_PUBLISH_ATTEMPTS};
 use schemas::table::{PARTITION_COLUMNS, Table};
 use url::Url;
 
+use super::columns;
 use super::publication::{self, Publication};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
@@ -44,6 +44,18 @@ pub enum TableError {
         /// The last error.
         last: String,
     },
+    /// The store's columns and ours do not go together.
+    #[error(
+        "table {table}: column {column} {reason}: the store was made by another version of Tidemill; run that one, or start a new store"
+    )]
+    Column {
+        /// Its name.
+        table: &'static str,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Someone dropped or replaced it under us.
     #[error(
         "table {table}: its id changed from {expected} to {found}, it was dropped or replaced; restore it, or start a new store"
@@ -67,6 +79,8 @@ pub struct PublishedTable {
     app_id: String,
     id: String,
     cursor: Option<u64>,
+    /// The version last read from scratch.
+    loaded: u64,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     backoff: Backoff,
@@ -87,7 +101,8 @@ impl PublishedTable {
         let delta = open_or_create(&log_store, table).await.map_err(wrap)?;
         let app_id = schemas::publish::app_id(pipeline);
         let (id, cursor) = identity(&delta, &log_store, &app_id).await.map_err(wrap)?;
-        Ok(Self { table, delta, log_store, app_id, id, cursor, clock, entropy, backoff })
+        let loaded = delta.version().unwrap_or(0);
+        Ok(Self { table, delta, log_store, app_id, id, cursor, loaded, clock, entropy, backoff })
     }
 
     /// The Delta id.
@@ -176,7 +191,6 @@ impl PublishedTable {
             i64::try_from(target).map_err(|_| DeltaTableError::generic("seq too large"))?;
         let first = self.cursor.map_or(0, |cursor| cursor.saturating_add(1));
         let now = self.clock.unix_millis();
-        let actions = publication::actions(publications, now);
         let (operation, is_append) = publication::operation(publications, &self.app_id, version);
         let transaction = Transaction::new_with_last_update(&self.app_id, version, Some(now));
         let properties = CommitProperties::default()
@@ -190,6 +204,8 @@ impl PublishedTable {
                 ("isBlindAppend".to_owned(), is_append.into()),
             ]);
         let snapshot = self.delta.snapshot()?;
+        let schema = snapshot.schema();
+        let actions = publication::actions(publications, (snapshot.metadata(), &schema), now)?;
         pass(CrashPoint::PublishBefore);
         let done = CommitBuilder::from(properties)
             .with_actions(actions)
@@ -200,12 +216,33 @@ impl PublishedTable {
         Ok(done.version())
     }
 
+    /// Reads what is new in the table since it was last read.
+    pub async fn refresh(&mut self) -> Result<(), TableError> {
+        let mut delta = self.delta.clone();
+        // From scratch where that fails: the log may have been cut, or the table replaced. And now and then, so
+        // that memory does not grow with the table's life.
+        let updated = delta.update_state().await.is_ok();
+        let new = delta.version().unwrap_or(0).saturating_sub(self.loaded);
+        if !updated || new >= CHECKPOINT_INTERVAL {
+            return self.reload().await;
+        }
+        self.take(delta).await
+    }
+
     /// Reads table and cursor anew.
     pub async fn reload(&mut self) -> Result<(), TableError> {
         let table = self.table.name();
         let wrap = |source| TableError::Delta { table, source };
         let mut delta = DeltaTable::new(Arc::clone(&self.log_store));
         delta.load().await.map_err(wrap)?;
+        self.take(delta).await?;
+        self.loaded = self.delta.version().unwrap_or(0);
+        Ok(())
+    }
+
+    async fn take(&mut self, delta: DeltaTable) -> Result<(), TableError> {
+        let table = self.table.name();
+        let wrap = |source| TableError::Delta { table, source };
         let (id, cursor) = identity(&delta, &self.log_store, &self.app_id).await.map_err(wrap)?;
         if id != self.id {
             let expected = self.id.clone();
@@ -249,25 +286,31 @@ pub(super) fn log_store(
     logstore_with(store, &url, StorageConfig::default())
 }
 
+/// A new empty table with these columns.
+pub(super) async fn create(
+    log_store: &LogStoreRef,
+    table: Table,
+    columns: Vec<StructField>,
+) -> Result<DeltaTable, DeltaTableError> {
+    CreateBuilder::new()
+        .with_log_store(Arc::clone(log_store))
+        .with_table_name(table.name())
+        .with_columns(columns)
+        .with_partition_columns(PARTITION_COLUMNS)
+        .with_save_mode(SaveMode::Ignore)
+        .with_configuration([
+            ("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL.to_string())),
+            ("delta.logRetentionDuration", Some(LOG_RETENTION.to_owned())),
+        ])
+        .await
+}
+
 async fn open_or_create(
     log_store: &LogStoreRef,
     table: Table,
 ) -> Result<DeltaTable, DeltaTableError> {
     if !log_store.is_delta_table_location().await? {
-        let fields = table.schema();
-        let fields: Result<Vec<StructField>, _> =
-            fields.fields().iter().map(|field| field.as_ref().try_into_kernel()).collect();
-        let created = CreateBuilder::new()
-            .with_log_store(Arc::clone(log_store))
-            .with_table_name(table.name())
-            .with_columns(fields.map_err(DeltaTableError::from)?)
-            .with_partition_columns(PARTITION_COLUMNS)
-            .with_save_mode(SaveMode::Ignore)
-            .with_configuration([
-                ("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL.to_string())),
-                ("delta.logRetentionDuration", Some(LOG_RETENTION.to_owned())),
-            ])
-            .await;
+        let created = create(log_store, table, columns::of(table)?).await;
         // Another worker may have been faster, or the answer got lost: the load below says.
         if let Err(error) = created {
             tracing::warn!(table = table.name(), %error, "table creation unclear, looking");

@@ -1,6 +1,6 @@
 //! A table as it stands, read without changing anything: opening it to publish would create it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use deltalake_core::DeltaTable;
@@ -22,6 +22,8 @@ pub struct Inspected {
     pub cursor: Option<u64>,
     /// Its files: path below the table, and bytes.
     pub files: BTreeMap<String, i64>,
+    /// Its columns.
+    pub columns: BTreeSet<String>,
 }
 
 /// Reads the current version; `None` where there is no table.
@@ -42,5 +44,6 @@ pub async fn inspect(
     let snapshot = delta.snapshot().map_err(wrap)?;
     let listed = snapshot.log_data();
     let files = listed.iter().map(|file| (file.path().to_string(), file.size())).collect();
-    Ok(Some(Inspected { table, id, version: snapshot.version(), cursor, files }))
+    let columns = snapshot.schema().fields().map(|field| field.name().clone()).collect();
+    Ok(Some(Inspected { table, id, version: snapshot.version(), cursor, files, columns }))
 }

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use deltalake_core::kernel::{Action, Add, Remove};
+use deltalake_core::DeltaTableError;
+use deltalake_core::kernel::{Action, Add, Metadata, Remove, StructType};
 use deltalake_core::protocol::{DeltaOperation, OutputMode, SaveMode};
 use schemas::table::{DATE, HOUR, PARTITION_COLUMNS, Table};
 
+use super::columns;
 use crate::commit_log::head::FilesChange;
 use crate::commit_log::log::Entry;
-use crate::commit_log::record::{FileAdd, FileRemove, MaintenanceKind};
+use crate::commit_log::record::{Column, FileAdd, FileRemove, MaintenanceKind};
 use crate::mutant::{Mutant, planted};
 
 /// The change one commit-log record makes to one table.
@@ -34,6 +36,8 @@ pub enum Change {
         /// Files that come.
         adds: Vec<FileAdd>,
     },
+    /// The table gains columns, in a Delta commit of its own.
+    Columns(Vec<Column>),
 }
 
 impl Publication {
@@ -47,6 +51,7 @@ impl Publication {
                 removes: change.removes.clone(),
                 adds: change.adds.clone(),
             },
+            FilesChange::Columns(columns) => Change::Columns(columns.to_vec()),
         };
         let changes = entry.folded.changes(&entry.record).into_iter();
         changes.map(|(table, files)| (table, Self { seq, change: change(files) })).collect()
@@ -55,7 +60,7 @@ impl Publication {
     /// Whether it must have a Delta commit of its own: no version of the table then shows half of
     /// a replacement, and its history says what happened.
     fn stands_alone(&self) -> bool {
-        matches!(self.change, Change::Replace { .. })
+        matches!(self.change, Change::Replace { .. } | Change::Columns(_))
     }
 }
 
@@ -69,8 +74,12 @@ pub(super) fn next_commit<'p>(all: &[&'p Publication]) -> Vec<&'p Publication> {
     all.iter().take(appends.max(1)).copied().collect()
 }
 
-/// The Delta actions of publications that share a commit.
-pub(super) fn actions(publications: &[&Publication], now_millis: i64) -> Vec<Action> {
+/// The Delta actions of publications that share a commit, on a table with this metadata and schema.
+pub(super) fn actions(
+    publications: &[&Publication],
+    (metadata, schema): (&Metadata, &StructType),
+    now_millis: i64,
+) -> Result<Vec<Action>, DeltaTableError> {
     let mut actions = Vec::new();
     for publication in publications {
         match &publication.change {
@@ -85,9 +94,12 @@ pub(super) fn actions(publications: &[&Publication], now_millis: i64) -> Vec<Act
                 }
                 actions.extend(adds.iter().map(|add| Action::Add(delta_add(add, data_change))));
             }
+            Change::Columns(columns) => {
+                actions.push(Action::Metadata(columns::with(metadata, schema, columns)?));
+            }
         }
     }
-    actions
+    Ok(actions)
 }
 
 /// What the table's history calls the commit, and whether it only appends.
@@ -96,10 +108,16 @@ pub(super) fn operation(
     app_id: &str,
     epoch_id: i64,
 ) -> (DeltaOperation, bool) {
-    let kind = publications.iter().find_map(|publication| match &publication.change {
-        Change::Append(_) => None,
-        Change::Replace { kind, .. } => Some(kind),
-    });
+    let mut kind = None;
+    for publication in publications {
+        match &publication.change {
+            Change::Append(_) => {}
+            Change::Replace { kind: replaced_for, .. } => kind = Some(replaced_for),
+            Change::Columns(new) => {
+                return (DeltaOperation::AddColumn { fields: columns::fields(new) }, false);
+            }
+        }
+    }
     let operation = match kind {
         None => DeltaOperation::StreamingUpdate {
             output_mode: OutputMode::Append,

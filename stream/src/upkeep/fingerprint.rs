@@ -49,7 +49,7 @@ fn mix(hash: u64, value: u64) -> u64 {
 }
 
 /// One hash per value.
-fn values(array: &ArrayRef) -> Result<Vec<u64>, ArrowError> {
+pub(crate) fn values(array: &ArrayRef) -> Result<Vec<u64>, ArrowError> {
     let mut hashes = hashes_of(array)?;
     if let Some(nulls) = array.logical_nulls() {
         for (place, hash) in hashes.iter_mut().enumerate() {

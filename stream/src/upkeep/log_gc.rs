@@ -13,6 +13,7 @@ use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
 
 use super::vacuum::delete_keys;
 use crate::commit_log::{Layout, head::Head, snapshot};
+use crate::crash_point::{CrashPoint, pass};
 use crate::mutant::{Mutant, planted};
 
 /// Records and snapshots below the newest snapshot that `usable` accepts, older than the horizon.
@@ -23,7 +24,7 @@ pub(crate) async fn find(
     horizon: Duration,
     usable: impl Fn(&Head) -> bool,
 ) -> Result<Vec<Path>, StoreError> {
-    let Some(head) = snapshot::newest(store, layout, usable).await else { return Ok(Vec::new()) };
+    let Some(head) = snapshot::newest(store, layout, usable).await? else { return Ok(Vec::new()) };
     let floor = if planted(Mutant::CollectsTooMuch) { u64::MAX } else { head.next_seq };
     let horizon = i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX);
     let before = now_millis.saturating_sub(horizon);
@@ -42,5 +43,12 @@ pub(crate) async fn find(
 
 /// Deletes them, the oldest first.
 pub(crate) async fn delete(store: &dyn ObjectStore, keys: &[Path]) -> Result<(), StoreError> {
-    delete_keys(store, keys.iter().cloned().map(Ok).collect()).await
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let (first, rest) = keys.split_at(keys.len() / 2);
+    pass(CrashPoint::CollectionBefore);
+    delete_keys(store, first.iter().cloned().map(Ok).collect()).await?;
+    pass(CrashPoint::CollectionHalf);
+    delete_keys(store, rest.iter().cloned().map(Ok).collect()).await
 }

@@ -1,18 +1,19 @@
 //! Sorted files -> their rows in one order: a k-way merge that holds one batch per file.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray as _, Int32Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::interleave_record_batch;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use schemas::limits::{MERGE_BATCH_BYTES, MERGE_BATCH_ROWS};
-use schemas::table::Table;
+use schemas::table::{LINEAGE_INDEX, LINEAGE_OFFSET, LINEAGE_PARTITION, LINEAGE_TOPIC, Table};
 
 /// Batches of one file, in the table's order.
-pub(super) type Input = BoxStream<'static, Result<RecordBatch, ArrowError>>;
+pub(crate) type Input = BoxStream<'static, Result<RecordBatch, ArrowError>>;
 
 /// One file's place in the merge.
 struct Cursor {
@@ -25,10 +26,56 @@ struct Cursor {
     row_bytes: usize,
 }
 
+/// What rows are merged by; every input must be in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The order of a file.
+    File,
+    /// By event hour, then the order of a file.
+    Hour,
+    /// Where rows come from.
+    Lineage,
+}
+
+impl Order {
+    fn columns(self, table: Table) -> &'static [&'static str] {
+        match self {
+            Self::File | Self::Hour => table.sort_columns(),
+            Self::Lineage => &[LINEAGE_TOPIC, LINEAGE_PARTITION, LINEAGE_OFFSET, LINEAGE_INDEX],
+        }
+    }
+
+    /// The columns rows are compared by.
+    pub(crate) fn keys(
+        self,
+        table: Table,
+        rows: &RecordBatch,
+    ) -> Result<Vec<ArrayRef>, ArrowError> {
+        let mut keys = Vec::new();
+        if self == Self::Hour {
+            keys.push(Arc::new(hours(rows)?) as ArrayRef);
+        }
+        for name in self.columns(table) {
+            keys.push(Arc::clone(rows.column(rows.schema_ref().index_of(name)?)));
+        }
+        Ok(keys)
+    }
+}
+
+/// The event hour of every row, counted from the epoch. The time comes first in every table.
+pub(crate) fn hours(rows: &RecordBatch) -> Result<Int32Array, ArrowError> {
+    let times = rows.columns().first().and_then(|column| column.as_primitive_opt());
+    let times: &TimestampMicrosecondArray =
+        times.ok_or_else(|| ArrowError::SchemaError("the first column is no time".to_owned()))?;
+    let hour = |micros: i64| i32::try_from(micros.div_euclid(3_600_000_000)).unwrap_or(i32::MAX);
+    Ok(times.values().iter().map(|micros| hour(*micros)).collect())
+}
+
 /// The merge.
-pub(super) struct Merge {
+pub(crate) struct Merge {
+    table: Table,
+    order: Order,
     converter: RowConverter,
-    columns: Vec<usize>,
     cursors: Vec<Cursor>,
     /// Cursors with rows left; a heap, the smallest row first.
     heap: Vec<usize>,
@@ -38,15 +85,17 @@ pub(super) struct Merge {
 
 impl Merge {
     /// Reads the first batch of every file.
-    pub(super) async fn open(table: Table, inputs: Vec<Input>) -> Result<Self, ArrowError> {
-        let schema = table.file_schema();
-        let columns: Result<Vec<usize>, ArrowError> =
-            table.sort_columns().iter().map(|name| schema.index_of(name)).collect();
-        let columns = columns?;
-        let field = |column: &usize| SortField::new(schema.field(*column).data_type().clone());
-        let converter = RowConverter::new(columns.iter().map(field).collect())?;
+    pub(crate) async fn open(
+        table: Table,
+        order: Order,
+        inputs: Vec<Input>,
+    ) -> Result<Self, ArrowError> {
+        let empty = RecordBatch::new_empty(table.file_schema());
+        let keys = order.keys(table, &empty)?;
+        let field = |key: &ArrayRef| SortField::new(key.data_type().clone());
+        let converter = RowConverter::new(keys.iter().map(field).collect())?;
         let (cursors, heap, batches) = (Vec::new(), Vec::new(), Vec::new());
-        let mut merge = Self { converter, columns, cursors, heap, batches };
+        let mut merge = Self { table, order, converter, cursors, heap, batches };
         for mut input in inputs {
             if let Some(batch) = next_rows(&mut input).await? {
                 let (keys, row_bytes) = merge.keys(&batch)?;
@@ -63,7 +112,7 @@ impl Merge {
     }
 
     /// The next rows in order; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
         self.forget_used_batches();
         let mut rows = Vec::new();
         let mut bytes = 0;
@@ -102,7 +151,7 @@ impl Merge {
     }
 
     fn keys(&self, batch: &RecordBatch) -> Result<(Rows, usize), ArrowError> {
-        let columns: Vec<_> = self.columns.iter().map(|c| batch.column(*c).clone()).collect();
+        let columns = self.order.keys(self.table, batch)?;
         let row_bytes = batch.get_array_memory_size() / batch.num_rows().max(1);
         Ok((self.converter.convert_columns(&columns)?, row_bytes))
     }
@@ -172,7 +221,7 @@ mod tests {
 
     async fn merged(inputs: Vec<Vec<RecordBatch>>) -> Vec<RecordBatch> {
         let inputs = inputs.into_iter().map(input).collect();
-        let mut merge = Merge::open(Table::Logs, inputs).await.expect("opens");
+        let mut merge = Merge::open(Table::Logs, Order::File, inputs).await.expect("opens");
         let mut out = Vec::new();
         while let Some(batch) = merge.next().await.expect("merges") {
             assert!(batch.num_rows() > 0);

@@ -12,10 +12,11 @@ use schemas::limits::{
 use schemas::table::Table;
 use tokio_util::sync::CancellationToken;
 
+use super::indexes::{Expired, Known};
 use super::plan::{Group, StoredFile, Times};
 use super::report::{Report, Step};
 use super::rewrite::{RewriteError, Rewriter};
-use super::{Settings, log_gc, plan, vacuum};
+use super::{Settings, indexes, log_gc, plan, vacuum};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
 use crate::commit_log::Layout;
@@ -24,6 +25,8 @@ use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{
     Body, FileAdd, FileRemove, Maintenance, MaintenanceKind, TableChange,
 };
+use crate::crash_point::{CrashPoint, pass};
+use crate::replay::{ReplayError, staged};
 use crate::table::contents::TableFile;
 use crate::table::delta::{PublishedTable, TableError};
 use crate::table::publication::Publication;
@@ -40,6 +43,9 @@ pub enum PassError {
     /// Listing or deleting.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
+    /// What replays have staged can not be told, so nothing may be deleted.
+    #[error("replays: {0}")]
+    Replay(#[from] Box<ReplayError>),
     /// Nothing has ever run on this store.
     #[error(
         "there is no commit log: nothing was ever written here; check --data-dir or storage.url"
@@ -88,6 +94,8 @@ pub struct Keeper {
     tables: BTreeMap<Table, PublishedTable>,
     /// Files found to be garbage, and when they first were, by the monotonic clock.
     suspects: BTreeMap<(Table, String), Duration>,
+    /// Which indexes files have rows of.
+    known: Known,
 }
 
 /// A pass under way.
@@ -97,6 +105,8 @@ struct Pass<'a> {
     log: CommitLog,
     /// Records the tables may not show yet.
     backlog: Vec<Entry>,
+    /// Files of replays that are not swapped in yet.
+    staged: BTreeSet<(Table, String)>,
     report: Report,
     progress: &'a (dyn Fn(Step) + Send + Sync),
 }
@@ -113,7 +123,7 @@ impl Keeper {
     /// It keeps the tables of one pipeline, through that pipeline's log.
     pub fn new(world: World, pipeline: &'static str, settings: Settings, author: String) -> Self {
         let (tables, suspects) = (BTreeMap::new(), BTreeMap::new());
-        Self { world, pipeline, settings, author, tables, suspects }
+        Self { world, pipeline, settings, author, tables, suspects, known: Known::default() }
     }
 
     /// One pass. Tells each step as it is done.
@@ -133,10 +143,15 @@ impl Keeper {
                 return Err(PassError::Empty);
             }
         }
+        // Before the tables: what is swapped in meanwhile is then in one of the two.
+        let staged = match scope.delete {
+            Some(_) => staged::paths(&self.world.store).await.map_err(Box::new)?,
+            None => BTreeSet::new(),
+        };
         self.look_at_tables().await?;
         let (log, backlog) = self.read_log().await?;
         let report = Report { dry_run: scope.dry_run, passes: 1, ..Report::default() };
-        let mut pass = Pass { keeper: self, scope, log, backlog, report, progress };
+        let mut pass = Pass { keeper: self, scope, log, backlog, staged, report, progress };
         pass.run().await?;
         Ok(pass.report)
     }
@@ -145,7 +160,7 @@ impl Keeper {
     async fn look_at_tables(&mut self) -> Result<(), TableError> {
         for table in Table::of(self.pipeline) {
             if let Some(open) = self.tables.get_mut(&table) {
-                open.reload().await?;
+                open.refresh().await?;
                 continue;
             }
             let World { store, clock, entropy, backoff, .. } = self.world.clone();
@@ -244,6 +259,9 @@ impl Pass<'_> {
             let Some(after) = self.expire(table, parent, expired).await? else { return Ok(()) };
             parent = after;
         }
+        let Some(parent) = self.expire_indexes(table, parent, &mut files, now).await? else {
+            return Ok(());
+        };
         let times = Times { now_millis: now, closed_after: self.keeper.settings.compact_after };
         self.compact(table, parent, plan::compaction(&files, times)).await
     }
@@ -290,6 +308,76 @@ impl Pass<'_> {
         Ok(Some(parent))
     }
 
+    /// Lets go of the rows whose index does not keep them any longer. `None` where another maintenance came
+    /// first, else the seq of the last one. Files that were replaced leave `files`.
+    async fn expire_indexes(
+        &mut self,
+        table: Table,
+        mut parent: Option<u64>,
+        files: &mut Vec<TableFile>,
+        now_millis: i64,
+    ) -> Result<Option<Option<u64>>, PassError> {
+        let retention = self.keeper.settings.index_retention.clone();
+        if table != indexes::TABLE || retention.is_empty() {
+            return Ok(Some(parent));
+        }
+        self.keeper.known.keep(files);
+        let mut batch =
+            TableChange { table, parent_seq: parent, removes: Vec::new(), adds: Vec::new() };
+        for (file, expired) in indexes::expired(files, now_millis, &retention) {
+            if self.stopped() {
+                break;
+            }
+            let store = &self.keeper.world.store;
+            let found = match self.keeper.known.look(store, &file, &expired).await {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::warn!(path = file.path, %error, "retention by index left a file");
+                    self.report.table(table).skipped = Some(error.to_string());
+                    continue;
+                }
+            };
+            files.retain(|other| other.path != file.path);
+            if self.scope.dry_run {
+                self.report.table(table).expired.went(&[file.remove()]);
+                continue;
+            }
+            if !found.whole {
+                match self.thin_out(table, &found).await {
+                    Ok(add) => batch.adds.push(add),
+                    Err(RewriteError::Stopped) => break,
+                    Err(error) => {
+                        tracing::warn!(path = file.path, %error, "retention by index left a file");
+                        self.report.table(table).skipped = Some(error.to_string());
+                        continue;
+                    }
+                }
+            }
+            batch.removes.push(file.remove());
+            if batch.removes.len() >= MAX_COMPACTION_BATCH_FILES {
+                let next = TableChange { removes: Vec::new(), adds: Vec::new(), ..batch.clone() };
+                let full = std::mem::replace(&mut batch, next);
+                let Some(seq) = self.replace(MaintenanceKind::Retain, full).await? else {
+                    return Ok(None);
+                };
+                (parent, batch.parent_seq) = (Some(seq), Some(seq));
+            }
+        }
+        if batch.removes.is_empty() {
+            return Ok(Some(parent));
+        }
+        Ok(self.replace(MaintenanceKind::Retain, batch).await?.map(Some))
+    }
+
+    /// The file without the rows of some indexes.
+    async fn thin_out(&mut self, table: Table, found: &Expired) -> Result<FileAdd, RewriteError> {
+        let group = Group { hour: found.file.hour, files: vec![found.file.clone()] };
+        let add = self.rewrite(table, &group, found.indexes.clone()).await?;
+        pass(CrashPoint::RetentionWritten);
+        Ok(add)
+    }
+
     /// Puts the groups together, a batch per record.
     async fn compact(
         &mut self,
@@ -308,7 +396,7 @@ impl Pass<'_> {
             if self.stopped() {
                 break;
             }
-            let add = match self.rewrite(table, &group).await {
+            let add = match self.rewrite(table, &group, BTreeSet::new()).await {
                 Ok(add) => add,
                 Err(RewriteError::Stopped) => break,
                 Err(error) => {
@@ -318,6 +406,7 @@ impl Pass<'_> {
                     continue;
                 }
             };
+            pass(CrashPoint::CompactionWritten);
             batch.removes.extend(removes);
             batch.adds.push(add);
             let bytes: i64 = batch.adds.iter().map(|add| add.size).sum();
@@ -325,7 +414,8 @@ impl Pass<'_> {
                 || usize::try_from(bytes).unwrap_or(0) >= MAX_COMPACTION_BATCH_BYTES;
             if is_full {
                 let next = TableChange { removes: Vec::new(), adds: Vec::new(), ..batch.clone() };
-                let Some(seq) = self.replace(std::mem::replace(&mut batch, next)).await? else {
+                let full = std::mem::replace(&mut batch, next);
+                let Some(seq) = self.replace(MaintenanceKind::Compact, full).await? else {
                     return Ok(());
                 };
                 parent = Some(seq);
@@ -333,18 +423,23 @@ impl Pass<'_> {
             }
         }
         if !batch.adds.is_empty() {
-            self.replace(batch).await?;
+            self.replace(MaintenanceKind::Compact, batch).await?;
         }
         Ok(())
     }
 
     /// Merges one group, on a thread that may be busy for long.
-    async fn rewrite(&mut self, table: Table, group: &Group) -> Result<FileAdd, RewriteError> {
+    async fn rewrite(
+        &mut self,
+        table: Table,
+        group: &Group,
+        gone: BTreeSet<String>,
+    ) -> Result<FileAdd, RewriteError> {
         let World { store, clock, entropy, stop, .. } = self.keeper.world.clone();
         let rewriter = Rewriter { store, clock: Arc::clone(&clock), entropy, stop };
         let begun = clock.monotonic();
         let (handle, merged) = (tokio::runtime::Handle::current(), group.clone());
-        let merge = move || handle.block_on(rewriter.merge(table, &merged));
+        let merge = move || handle.block_on(rewriter.merge(table, &merged, &gone));
         let add = tokio::task::spawn_blocking(merge).await.map_err(RewriteError::Panicked)??;
         let took = clock.monotonic().saturating_sub(begun);
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
@@ -353,12 +448,18 @@ impl Pass<'_> {
         Ok(add)
     }
 
-    /// Records a compaction. `None` where another maintenance came first.
-    async fn replace(&mut self, change: TableChange) -> Result<Option<u64>, PassError> {
+    /// Records that files take the place of others. `None` where another maintenance came first.
+    async fn replace(
+        &mut self,
+        kind: MaintenanceKind,
+        change: TableChange,
+    ) -> Result<Option<u64>, PassError> {
         let (table, removes, adds) = (change.table, change.removes.clone(), change.adds.clone());
-        match self.append(MaintenanceKind::Compact, change).await? {
+        let retains = kind == MaintenanceKind::Retain;
+        match self.append(kind, change).await? {
             Appended::At(seq) => {
-                let effect = &mut self.report.table(table).compacted;
+                let report = self.report.table(table);
+                let effect = if retains { &mut report.expired } else { &mut report.compacted };
                 effect.went(&removes);
                 effect.came(&adds);
                 Ok(Some(seq))
@@ -370,7 +471,7 @@ impl Pass<'_> {
                 if let Err(error) =
                     vacuum::delete_keys(self.keeper.world.store.as_ref(), keys).await
                 {
-                    tracing::debug!(%error, "files of a refused compaction are garbage for later");
+                    tracing::debug!(%error, "files of a refused maintenance are garbage for later");
                 }
                 self.report.table(table).skipped = Some(reason);
                 Ok(None)
@@ -389,6 +490,12 @@ impl Pass<'_> {
         match self.log.append(|_| body.clone()).await {
             Ok(entries) => {
                 let seq = entries.last().map_or(0, |entry| entry.record.seq);
+                match &body {
+                    Body::Maintenance(Maintenance { kind: MaintenanceKind::Retain, .. }) => {
+                        pass(CrashPoint::RetentionRecorded);
+                    }
+                    _ => pass(CrashPoint::CompactionRecorded),
+                }
                 if self.scope.publish {
                     self.keeper.publish(&entries).await?;
                 }
@@ -415,7 +522,9 @@ impl Pass<'_> {
         let since = now.saturating_sub(i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX));
         let store = Arc::clone(&self.keeper.world.store);
         let Some(open) = self.keeper.tables.get(&table) else { return Ok(()) };
-        let referenced = vacuum::referenced(open, &self.backlog, since).await?;
+        let mut referenced = vacuum::referenced(open, &self.backlog, since).await?;
+        let staged = self.staged.iter().filter(|(of, _)| *of == table);
+        referenced.extend(staged.map(|(_, path)| path.clone()));
         let mut garbage = vacuum::find(store.as_ref(), open, &referenced, now, horizon).await?;
         self.keeper.keep_young_suspects(table, &mut garbage, settle);
         let bytes = garbage.iter().map(|file| file.size).sum::<u64>();

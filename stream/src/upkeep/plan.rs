@@ -6,7 +6,8 @@
 //! make a large file be written again: with [`MAX_SIZE_RATIO`] = 4 a row is written at most about
 //! five times over its life, and a closed hour keeps a handful of files.
 //!
-//! **Retention.** Whole hours that are older than a table keeps go; nothing is rewritten.
+//! **Retention.** Whole hours that are older than a table keeps go; nothing is rewritten. For indexes see
+//! [`super::indexes`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -110,8 +111,12 @@ fn runs(mut files: Vec<&TableFile>) -> Vec<Vec<TableFile>> {
 
 /// The files of all hours that ended longer ago than `retention`.
 pub fn expired(files: &[TableFile], now_millis: i64, retention: Duration) -> Vec<TableFile> {
-    let before = now_millis.saturating_sub(millis(retention));
-    files.iter().filter(|file| end_millis(file.hour) <= before).cloned().collect()
+    files.iter().filter(|file| is_expired(file.hour, now_millis, retention)).cloned().collect()
+}
+
+/// Whether an hour ended longer ago than `retention`.
+pub(super) fn is_expired(hour: EventHour, now_millis: i64, retention: Duration) -> bool {
+    end_millis(hour) <= now_millis.saturating_sub(millis(retention))
 }
 
 /// What storage holds under a table, as its listing says.

@@ -1,9 +1,11 @@
 //! Files of one hour -> one sorted file with the same rows. Nothing refers to the new file yet; it
 //! is read back and compared before anything does.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::buffered::BufWriter;
@@ -12,19 +14,23 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::async_writer::AsyncArrowWriter;
 use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
 use schemas::limits::{
     MAX_READ_BATCH_BYTES, MERGE_BATCH_BYTES, MERGE_BATCH_ROWS, MERGE_CONCURRENT_READS,
 };
 use schemas::table::Table;
+use schemas::time::EventHour;
 use tokio_util::sync::CancellationToken;
 
 use super::fingerprint::Fingerprint;
-use super::merge::{Input, Merge};
+use super::indexes;
+use super::merge::{Input, Merge, Order};
 use super::plan::Group;
 use crate::clock::{Clock, Entropy};
 use crate::commit_log::record::FileAdd;
 use crate::files;
 use crate::files::statistics::Statistics;
+use crate::table::contents::TableFile;
 
 /// Bytes held back before an upload begins; smaller files are one request.
 const UPLOAD_PART_BYTES: usize = 16 << 20;
@@ -80,16 +86,25 @@ pub enum RewriteError {
 
 /// What rewriting needs of the world.
 #[derive(Debug, Clone)]
-pub(super) struct Rewriter {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) entropy: Arc<dyn Entropy>,
-    pub(super) stop: CancellationToken,
+pub(crate) struct Rewriter {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) stop: CancellationToken,
 }
 
+/// Which rows stay, of those of a file.
+pub(crate) type Keeps = dyn Fn(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send + Sync;
+
 impl Rewriter {
-    /// Writes the rows of the group's files, merged, into a new file; reads it back; compares.
-    pub(super) async fn merge(&self, table: Table, group: &Group) -> Result<FileAdd, RewriteError> {
+    /// Writes the rows of the group's files, merged, into a new file, but for those of `gone` indexes;
+    /// reads it back; compares.
+    pub(super) async fn merge(
+        &self,
+        table: Table,
+        group: &Group,
+        gone: &BTreeSet<String>,
+    ) -> Result<FileAdd, RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
         // What is decoded at once is shared among the files.
         let share = MERGE_BATCH_BYTES / group.files.len().max(1);
@@ -98,10 +113,12 @@ impl Rewriter {
             .buffered(MERGE_CONCURRENT_READS)
             .try_collect()
             .await?;
-        let mut merge = Merge::open(table, inputs).await.map_err(columns)?;
-        let name = files::relative_path(group.hour, "compact", self.entropy.bits());
-        let mut output = self.create(table, &name, group.rows())?;
-        let done = self.copy(table, &mut merge, &mut output).await;
+        let mut merge = Merge::open(table, Order::File, inputs).await.map_err(columns)?;
+        let what = if gone.is_empty() { "compact" } else { "retain" };
+        let name = files::relative_path(group.hour, what, self.entropy.bits());
+        let properties = self.properties(table, &name, group.rows())?;
+        let mut output = self.create(table, &name, properties)?;
+        let done = self.copy(table, &mut merge, gone, &mut output).await;
         let (fingerprint, stats) = match done {
             Ok(done) => done,
             Err(error) => {
@@ -110,14 +127,69 @@ impl Rewriter {
             }
         };
         let size = output.finish().await?;
-        self.compare(table, &name, group, fingerprint).await?;
+        let copied = i64::try_from(fingerprint.rows).unwrap_or(i64::MAX);
+        let rows = if gone.is_empty() { group.rows() } else { copied };
+        self.compare(table, &name, rows, fingerprint).await?;
+        self.add(table, name, group.hour, (size, rows), &stats)
+    }
+
+    /// Writes those rows of a file that stay into a new file, in their order; reads it back; compares. `rows` of
+    /// them must stay.
+    pub(crate) async fn keep(
+        &self,
+        table: Table,
+        file: &TableFile,
+        rows: i64,
+        keeps: &Keeps,
+    ) -> Result<FileAdd, RewriteError> {
+        let columns = |source| RewriteError::Columns { table: table.name(), source };
+        let mut input = self.read(table, &file.path, MERGE_BATCH_BYTES).await?;
+        let name = files::relative_path(file.hour, "keep", self.entropy.bits());
+        let properties = self.properties(table, &name, rows)?;
+        let mut output = self.create(table, &name, properties)?;
+        let copy = async {
+            let (mut fingerprint, mut stats) = (Fingerprint::default(), Statistics::default());
+            while let Some(batch) = input.try_next().await.map_err(columns)? {
+                if self.stop.is_cancelled() {
+                    return Err(RewriteError::Stopped);
+                }
+                let kept = keeps(&batch).and_then(|kept| filter_record_batch(&batch, &kept));
+                let kept = kept.map_err(columns)?;
+                fingerprint.add(&kept).map_err(columns)?;
+                stats.add(&kept);
+                output.write(&kept).await?;
+            }
+            Ok((fingerprint, stats))
+        };
+        let (fingerprint, stats) = match copy.await {
+            Ok(done) => done,
+            Err(error) => {
+                output.abandon().await;
+                return Err(error);
+            }
+        };
+        let size = output.finish().await?;
+        self.compare(table, &name, rows, fingerprint).await?;
+        self.add(table, name, file.hour, (size, rows), &stats)
+    }
+
+    /// What the log says of a new file.
+    pub(crate) fn add(
+        &self,
+        table: Table,
+        path: String,
+        hour: EventHour,
+        (size, rows): (u64, i64),
+        stats: &Statistics,
+    ) -> Result<FileAdd, RewriteError> {
+        let columns = |source| RewriteError::Columns { table: table.name(), source };
         Ok(FileAdd {
             table,
-            path: name,
-            date: group.hour.date(),
-            hour: group.hour.hour_of_day(),
+            path,
+            date: hour.date(),
+            hour: hour.hour_of_day(),
             size: i64::try_from(size).unwrap_or(i64::MAX),
-            rows: group.rows(),
+            rows,
             stats: stats.json().map_err(columns)?,
             modified_millis: self.clock.unix_millis(),
         })
@@ -127,11 +199,15 @@ impl Rewriter {
         &self,
         table: Table,
         merge: &mut Merge,
+        gone: &BTreeSet<String>,
         output: &mut Output,
     ) -> Result<(Fingerprint, Statistics), RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
         let (mut fingerprint, mut stats) = (Fingerprint::default(), Statistics::default());
-        while let Some(rows) = merge.next().await.map_err(columns)? {
+        while let Some(mut rows) = merge.next().await.map_err(columns)? {
+            if !gone.is_empty() {
+                rows = indexes::without(&rows, gone).map_err(columns)?;
+            }
             if self.stop.is_cancelled() {
                 return Err(RewriteError::Stopped);
             }
@@ -157,20 +233,30 @@ impl Rewriter {
         let batch = (share.min(MAX_READ_BATCH_BYTES) / row_bytes).clamp(1, MERGE_BATCH_ROWS);
         let reader = builder.with_batch_size(batch).build().map_err(wrap)?;
         let schema = table.file_schema();
-        let rows = reader.map(move |batch| {
-            let (_, columns, rows) = batch?.into_parts();
-            let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(rows));
-            // Fails where a file has other columns than the table.
-            RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
-        });
+        let rows = reader.map(move |batch| files::as_table(&schema, batch?));
         Ok(futures::stream::iter(rows).boxed())
     }
 
-    fn create(&self, table: Table, name: &str, rows: i64) -> Result<Output, RewriteError> {
+    /// How a new file of so many rows is written.
+    pub(crate) fn properties(
+        &self,
+        table: Table,
+        name: &str,
+        rows: i64,
+    ) -> Result<WriterProperties, RewriteError> {
+        let wrap = |source| RewriteError::Parquet { path: name.to_owned(), source };
+        files::properties(table, usize::try_from(rows).unwrap_or(0)).map_err(wrap)
+    }
+
+    /// Begins a file.
+    pub(crate) fn create(
+        &self,
+        table: Table,
+        name: &str,
+        properties: WriterProperties,
+    ) -> Result<Output, RewriteError> {
         let key = Path::from(format!("{}/{name}", table.path()));
         let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };
-        let rows = usize::try_from(rows).unwrap_or(0);
-        let properties = files::properties(table, rows).map_err(wrap)?;
         let upload =
             BufWriter::with_capacity(Arc::clone(&self.store), key.clone(), UPLOAD_PART_BYTES);
         let schema = table.file_schema();
@@ -178,13 +264,13 @@ impl Rewriter {
         Ok(Output { writer, key, store: Arc::clone(&self.store) })
     }
 
-    /// The new file, read from storage, must hold what the old ones said they hold and what was
-    /// read from them.
-    async fn compare(
+    /// The new file, read from storage, must hold as many rows as it should, and those that were
+    /// read from the old ones.
+    pub(crate) async fn compare(
         &self,
         table: Table,
         name: &str,
-        group: &Group,
+        rows: i64,
         expected: Fingerprint,
     ) -> Result<(), RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
@@ -196,11 +282,11 @@ impl Rewriter {
             }
             found.add(&rows).map_err(columns)?;
         }
-        if found != expected || i64::try_from(found.rows) != Ok(group.rows()) {
+        if found != expected || i64::try_from(found.rows) != Ok(rows) {
             return Err(RewriteError::Differs {
                 table: table.name(),
                 path: name.to_owned(),
-                expected: u64::try_from(group.rows()).unwrap_or(0),
+                expected: u64::try_from(rows).unwrap_or(0),
                 found: found.rows,
             });
         }
@@ -209,21 +295,26 @@ impl Rewriter {
 }
 
 /// A file being written.
-struct Output {
+pub(crate) struct Output {
     writer: AsyncArrowWriter<BufWriter>,
     key: Path,
     store: Arc<dyn ObjectStore>,
 }
 
 impl Output {
-    async fn write(&mut self, rows: &RecordBatch) -> Result<(), RewriteError> {
+    pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<(), RewriteError> {
         let key = &self.key;
         let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };
         self.writer.write(rows).await.map_err(wrap)
     }
 
+    /// Bytes so far, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.writer.bytes_written() + self.writer.in_progress_size()
+    }
+
     /// Completes the file; its size.
-    async fn finish(self) -> Result<u64, RewriteError> {
+    pub(crate) async fn finish(self) -> Result<u64, RewriteError> {
         let Self { writer, key, store } = self;
         writer
             .close()
@@ -235,7 +326,7 @@ impl Output {
     }
 
     /// Gives up an unfinished upload.
-    async fn abandon(self) {
+    pub(crate) async fn abandon(self) {
         let mut upload = self.writer.into_inner();
         if let Err(error) = upload.abort().await {
             tracing::debug!(key = %self.key, %error, "unfinished upload not aborted");

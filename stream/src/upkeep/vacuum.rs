@@ -10,6 +10,7 @@ use schemas::table::Table;
 
 use super::plan::{self, StoredFile};
 use crate::commit_log::log::Entry;
+use crate::crash_point::{CrashPoint, pass};
 use crate::table::delta::{PublishedTable, TableError};
 
 /// Paths of `table` that must stay: the version last read, what is in `unpublished` records, and
@@ -53,13 +54,18 @@ pub(super) async fn delete(
     files: &[StoredFile],
 ) -> Result<(), StoreError> {
     let root = table.path();
-    let keys: Vec<_> =
-        files.iter().map(|file| Ok(Path::from(format!("{root}/{}", file.path)))).collect();
-    delete_keys(store, keys).await
+    let keys = |files: &[StoredFile]| {
+        files.iter().map(|file| Path::from(format!("{root}/{}", file.path))).map(Ok).collect()
+    };
+    let (first, rest) = files.split_at(files.len() / 2);
+    pass(CrashPoint::VacuumBefore);
+    delete_keys(store, keys(first)).await?;
+    pass(CrashPoint::VacuumHalf);
+    delete_keys(store, keys(rest)).await
 }
 
 /// Deletes objects, several at once where the store can.
-pub(super) async fn delete_keys(
+pub(crate) async fn delete_keys(
     store: &dyn ObjectStore,
     keys: Vec<Result<Path, StoreError>>,
 ) -> Result<(), StoreError> {

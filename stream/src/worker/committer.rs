@@ -17,8 +17,10 @@ use crate::commit_log::log::{CommitLog, LogError};
 use crate::commit_log::record::{self, Body, Commit, FileAdd, UnitPartition};
 use crate::crash_point::{CrashPoint, pass};
 use crate::files::FileWriter;
+use crate::lane::quota_book::QuotaBook;
 use crate::source::PartitionInfo;
 use crate::unit::Unit;
+use stages::pipeline::quota::Kept;
 use stages::record::TopicPartition;
 
 /// Shortest time between two looks at what other workers have appended.
@@ -50,6 +52,8 @@ pub(super) struct Links {
     /// The first seq the publisher here has not handed to the tables; the largest number while another one
     /// publishes.
     pub(super) published: watch::Receiver<u64>,
+    /// Daily limits of indexes, shared with the lanes.
+    pub(super) quotas: Arc<QuotaBook>,
 }
 
 impl Committer {
@@ -64,7 +68,8 @@ impl Committer {
         };
         Self {
             claimant,
-            log,
+            // An outage of the store is waited out; the lanes fill up meanwhile, and the broker holds the rest.
+            log: log.patiently(),
             files,
             positions,
             shares,
@@ -117,12 +122,15 @@ impl Committer {
     async fn look(&mut self) -> Result<(), Error> {
         match self.log.catch_up().await {
             Ok(entries) if entries.is_empty() => return Ok(()),
-            Ok(_) => self.links.board.seen(self.log.head().next_seq),
+            Ok(_) => {
+                self.links.board.seen(self.log.head().next_seq);
+                self.links.quotas.settle(&self.log.head().kept, &[]);
+            }
             Err(error @ LogError::Read { .. }) => {
                 tracing::warn!(%error, "looked in vain; the next append reads again");
                 return Ok(());
             }
-            Err(error) => return Err(halt(&error)),
+            Err(error) => return Err(halt(error)),
         }
         if self.shares && !self.void && self.positions.keys().any(|p| self.standing(p).is_none()) {
             self.refuse("another worker has claimed a partition");
@@ -155,7 +163,7 @@ impl Committer {
         let name = format!("{short}-{}", self.units);
         pass(CrashPoint::FilesBefore);
         let adds = self.files.write(&name, unit.plans.clone()).await;
-        let adds = adds.map_err(|error| Error(error.to_string()))?;
+        let adds = adds.map_err(|error| Error::new(error.to_string()))?;
         pass(CrashPoint::FilesWritten);
         let body = Body::Commit(Commit { units: vec![self.record(&unit, adds)?] });
         match self.log.append(|_| body.clone()).await {
@@ -168,7 +176,7 @@ impl Committer {
                 self.refuse(&reason.to_string());
                 return Ok(());
             }
-            Err(error) => return Err(halt(&error)),
+            Err(error) => return Err(halt(error)),
         }
         let Some(seq) = self.log.head().next_seq.checked_sub(1) else { return Ok(()) };
         for range in &unit.ranges {
@@ -176,11 +184,40 @@ impl Committer {
                 (position.next_offset, position.last_seq) = (range.to, seq);
             }
         }
+        self.settle(&unit);
         self.links.board.committed(seq, &unit);
         self.links.appended.notify_one();
         pass(CrashPoint::HintBefore);
         self.hint(&unit);
         Ok(())
+    }
+
+    /// The unit's share of the daily limits is committed; says so once when one is nearly or all used up.
+    fn settle(&self, unit: &Unit) {
+        let kept = &self.log.head().kept;
+        self.links.quotas.settle(kept, &unit.kept);
+        for Kept { index, day, events } in &unit.kept {
+            let Some(limit) = unit.limits.iter().find(|limit| limit.index() == index) else {
+                continue;
+            };
+            let now = kept.get(&(index.clone(), *day)).copied().unwrap_or(0);
+            let reached = |mark: u64| now >= mark && now.saturating_sub(*events) < mark;
+            if reached(limit.events()) {
+                tracing::warn!(
+                    index,
+                    limit = limit.events(),
+                    "the daily limit is reached: further logs of today are excluded"
+                );
+            } else if limit.warn_at().is_some_and(reached) {
+                tracing::warn!(
+                    index,
+                    kept = now,
+                    limit = limit.events(),
+                    "the daily limit is nearly reached"
+                );
+            }
+        }
+        self.links.board.quotas(&unit.limits, kept);
     }
 
     /// Holds intake back while the tables here are far behind the log.
@@ -196,7 +233,7 @@ impl Committer {
         let mut partitions = Vec::with_capacity(unit.ranges.len());
         for range in &unit.ranges {
             let position = self.positions.get(&range.partition).ok_or_else(|| {
-                Error(format!("{:?} was processed without a claim", range.partition))
+                Error::new(format!("{:?} was processed without a claim", range.partition))
             })?;
             partitions.push(UnitPartition {
                 partition: range.partition.clone(),
@@ -208,11 +245,13 @@ impl Committer {
                 clock_ns: range.clock.nanos(),
             });
         }
-        Ok(record::Unit { owner: self.claimant.owner.clone(), partitions, adds, state: None })
+        let (owner, kept) = (self.claimant.owner.clone(), unit.kept.clone());
+        let pipeline = Some(unit.pipeline.clone());
+        Ok(record::Unit { owner, partitions, adds, kept, pipeline, state: None })
     }
 
     async fn claim(&mut self, mut infos: Vec<PartitionInfo>) -> Result<Vec<Held>, Error> {
-        self.log.catch_up().await.map_err(|error| halt(&error))?;
+        self.log.catch_up().await.map_err(halt)?;
         let head = self.log.head();
         let ahead = |info: &PartitionInfo| {
             head.partitions.get(&info.partition).is_some_and(|known| known.next_offset > info.high)
@@ -234,8 +273,9 @@ impl Committer {
 
     /// What is left to us after a refusal, or after a loss.
     async fn reset(&mut self) -> Result<Standing, Error> {
-        self.log.catch_up().await.map_err(|error| halt(&error))?;
+        self.log.catch_up().await.map_err(halt)?;
         self.void = false;
+        self.links.quotas.reset(&self.log.head().kept);
         let mut standing = Standing::default();
         let partitions: Vec<TopicPartition> = self.positions.keys().cloned().collect();
         for partition in partitions {
@@ -275,11 +315,13 @@ impl Committer {
 }
 
 /// What an append that can not succeed means for the operator.
-fn halt(error: &LogError) -> Error {
+fn halt(error: LogError) -> Error {
     match error {
-        LogError::Rejected(rejection) => Error(format!(
+        LogError::Rejected(
+            rejection @ (Rejection::Generation { .. } | Rejection::NotNext { .. }),
+        ) => Error::new(format!(
             "{rejection}; this worker stops, its last unit was not committed and is read again by the owner"
         )),
-        other => Error(other.to_string()),
+        other => other.into(),
     }
 }

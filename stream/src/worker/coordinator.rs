@@ -13,10 +13,16 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use object_store::ObjectStore;
+use stages::pipeline::Pipeline;
+
 use super::lane_thread::{self, Command, Notice};
+use super::marks::Marks;
 use super::recovery::{Held, ask_partitions};
+use super::reload::Reload;
 use super::status::Board;
 use super::{Config, Error, SharedSource, Topic, World};
+use crate::lane::quota_book::QuotaBook;
 use crate::lane::suspects::{Crash, Suspects};
 use crate::lane::{Assigned, Lane, Share};
 use crate::source::{Changes, PartitionInfo, Source, SourceError, Start};
@@ -72,8 +78,13 @@ pub(super) struct Coordinator {
     /// The committer was told by the log that a partition is not ours.
     rejected: Arc<Notify>,
     notices: mpsc::Receiver<Notice>,
-    work: mpsc::Sender<Work>,
+    pub(super) work: mpsc::Sender<Work>,
     board: Arc<Board>,
+    /// What lanes process with; each unit names its version.
+    pub(super) pipeline: Arc<Pipeline>,
+    reloads: mpsc::Receiver<Reload>,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) world: World,
 }
 
 /// What a coordinator is connected to.
@@ -83,6 +94,8 @@ pub(super) struct Links {
     pub(super) work: mpsc::Sender<Work>,
     pub(super) rejected: Arc<Notify>,
     pub(super) board: Arc<Board>,
+    pub(super) quotas: Arc<QuotaBook>,
+    pub(super) reloads: mpsc::Receiver<Reload>,
 }
 
 impl Coordinator {
@@ -91,9 +104,10 @@ impl Coordinator {
         world: &World,
         config: &Config,
         links: Links,
+        marks: &Marks,
         held: Vec<Held>,
     ) -> Result<Self, Error> {
-        let Links { source, changes, work, rejected, board } = links;
+        let Links { source, changes, work, rejected, board, quotas, reloads } = links;
         let threads = config.threads.max(1);
         let (sender, notices) = mpsc::channel(NOTICES);
         let mut coordinator = Self {
@@ -112,14 +126,21 @@ impl Coordinator {
             notices,
             work,
             board,
+            pipeline: Arc::clone(&config.pipeline),
+            reloads,
+            store: Arc::clone(&config.store),
+            world: world.clone(),
         };
         let suspects = Arc::new(Suspects::default());
+        marks.convict(&suspects);
         for number in 0..threads {
             let lane = Lane::new(Arc::clone(&config.pipeline), Share::of(threads));
-            let lane = lane.with_suspects(Arc::clone(&suspects));
+            let lane =
+                lane.with_suspects(Arc::clone(&suspects)).with_quota_book(Arc::clone(&quotas));
             let Some(input) = coordinator.with_source(|source| source.lane(&[])) else { break };
-            let lane = lane_thread::spawn(number, lane, input, sender.clone());
-            let lane = lane.map_err(|error| Error(format!("cannot start a thread: {error}")))?;
+            let lane = lane_thread::spawn(number, lane, input, marks.lane(number), sender.clone());
+            let lane =
+                lane.map_err(|error| Error::new(format!("cannot start a thread: {error}")))?;
             coordinator.lanes.push(lane);
         }
         coordinator.attach(held)?;
@@ -161,10 +182,14 @@ impl Coordinator {
                     Some(Notice::Halt(reason)) => {
                         // What was read before is good: commit it, then end.
                         self.finish().await?;
-                        return Err(Error(reason));
+                        return Err(reason);
                     }
-                    None => return Err(Error("all lanes have ended".to_owned())),
+                    None => return Err(Error::new("all lanes have ended".to_owned())),
                 },
+                Some(reload) = self.reloads.recv() => {
+                    self.reload(reload).await?;
+                    epoch.reset();
+                }
                 _ = epoch.tick() => self.cut().await?,
                 _ = refresh.tick() => self.look_for_partitions().await?,
                 _ = again.tick(), if !self.wanted.is_empty() => self.take_wanted().await?,
@@ -217,7 +242,7 @@ impl Coordinator {
     async fn crashed(&mut self, crash: &Crash) -> Result<(), Error> {
         if crash.is_hopeless() {
             self.finish().await?;
-            return Err(Error(crash.to_string()));
+            return Err(Error::new(crash.to_string()));
         }
         tracing::error!("{crash}; what is not committed is read again");
         self.reset().await
@@ -234,19 +259,32 @@ impl Coordinator {
 
     /// The barrier: what all lanes have since the last one. They process nothing more of `released`.
     async fn barrier(&mut self, released: &[TopicPartition]) -> Result<Option<Unit>, Error> {
+        self.barrier_to(released, None).await
+    }
+
+    /// A barrier after which the lanes go on with another pipeline, where there is one.
+    pub(super) async fn barrier_to(
+        &mut self,
+        released: &[TopicPartition],
+        pipeline: Option<&Arc<Pipeline>>,
+    ) -> Result<Option<Unit>, Error> {
         let released: Arc<[TopicPartition]> = released.into();
         let mut replies = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
             let (reply, part) = oneshot::channel();
-            command(lane, Command::Cut(Arc::clone(&released), reply))?;
+            command(lane, Command::Cut(Arc::clone(&released), pipeline.cloned(), reply))?;
             replies.push(part);
         }
         let mut parts = Vec::with_capacity(replies.len());
         for part in replies {
             let part = part.await.map_err(|_| lane_ended())?;
-            parts.push(part.map_err(|error| Error(format!("cannot build columns: {error}")))?);
+            parts.push(part.map_err(|error| Error::new(format!("cannot build columns: {error}")))?);
         }
-        let unit = Unit::assemble(parts);
+        let mut unit = Unit::assemble(parts);
+        if let Some(unit) = &mut unit {
+            self.pipeline.version().clone_into(&mut unit.pipeline);
+            unit.limits = self.pipeline.daily_limits();
+        }
         for range in unit.iter().flat_map(|unit| &unit.ranges) {
             self.next.insert(range.partition.clone(), range.to);
         }
@@ -297,7 +335,7 @@ impl Coordinator {
                 self.wanted.extend(held.into_iter().map(|held| held.partition));
                 return Ok(());
             }
-            Some(Err(error)) => return Err(Error(error.to_string())),
+            Some(Err(error)) => return Err(Error::new(error.to_string())),
         }
         let mut shares: Vec<Vec<Assigned>> = vec![Vec::new(); self.lanes.len()];
         for Held { partition, offset, clock_ns } in held {
@@ -310,7 +348,7 @@ impl Coordinator {
             share.push(Assigned {
                 partition,
                 signal: topic.signal,
-                format: topic.format,
+                input: topic.input.clone(),
                 next_offset: offset,
                 clock: clock_ns.map(EventTime::from_nanos),
             });
@@ -353,5 +391,5 @@ fn command(lane: &SyncSender<Command>, command: Command) -> Result<(), Error> {
 }
 
 fn lane_ended() -> Error {
-    Error("a lane has ended or hangs; its panic is in the log above".to_owned())
+    Error::new("a lane has ended or hangs; its panic is in the log above".to_owned())
 }

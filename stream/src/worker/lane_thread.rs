@@ -8,11 +8,14 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Error;
+use super::marks::Note;
 use super::recovery::out_of_range;
 use crate::lane::suspects::Crash;
 use crate::lane::{Assigned, Lane};
 use crate::source::{self, Batch, Event};
 use crate::unit::Part;
+use stages::pipeline::Pipeline;
 use stages::record::TopicPartition;
 
 /// Commands that may wait for a lane. Few are ever under way: a barrier, a new partition.
@@ -24,8 +27,9 @@ const IDLE: Duration = Duration::from_millis(20);
 
 /// What the coordinator asks of a lane.
 pub(super) enum Command {
-    /// Hand over everything since the last barrier, and process nothing more of these partitions.
-    Cut(Arc<[TopicPartition]>, oneshot::Sender<Result<Part, ArrowError>>),
+    /// Hand over everything since the last barrier, and process nothing more of these partitions; go on with this
+    /// pipeline, where there is one.
+    Cut(Arc<[TopicPartition]>, Option<Arc<Pipeline>>, oneshot::Sender<Result<Part, ArrowError>>),
     /// Take on partitions. The source already reads them from these offsets.
     Attach(Vec<Assigned>),
     /// Throw everything since the last barrier away, and hold no partition; answered when that is done, so that
@@ -43,7 +47,7 @@ pub(super) enum Notice {
     /// A record crashed the lane: nothing since the last barrier can be handed over.
     Crashed(Crash),
     /// The lane can not go on without a decision.
-    Halt(String),
+    Halt(Error),
 }
 
 /// Starts a lane; it ends when the returned sender is dropped.
@@ -51,13 +55,14 @@ pub(super) fn spawn(
     number: usize,
     lane: Lane,
     input: source::Lane,
+    note: Note,
     notices: mpsc::Sender<Notice>,
 ) -> std::io::Result<SyncSender<Command>> {
     let (sender, commands) = sync_channel(COMMANDS);
     let thread = std::thread::Builder::new().name(format!("lane-{number}"));
     thread.spawn(move || {
         let announced = BTreeMap::new();
-        let thread = Thread { lane, input, receiving: true, told: false, announced, notices };
+        let thread = Thread { lane, input, receiving: true, told: false, announced, note, notices };
         thread.run(&commands);
     })?;
     Ok(sender)
@@ -71,6 +76,8 @@ struct Thread {
     told: bool,
     /// Where the source said that a partition goes on after a gap.
     announced: BTreeMap<TopicPartition, i64>,
+    /// What it reads, for the next life of a process that ends over it.
+    note: Note,
     notices: mpsc::Sender<Notice>,
 }
 
@@ -89,9 +96,12 @@ impl Thread {
 
     fn obey(&mut self, command: Command) {
         match command {
-            Command::Cut(released, reply) => {
+            Command::Cut(released, pipeline, reply) => {
                 self.told = false;
                 let part = self.lane.cut();
+                if let Some(pipeline) = pipeline {
+                    self.lane.switch(&pipeline);
+                }
                 self.input.let_go(&released);
                 self.lane.release(&released);
                 // The coordinator is gone only when the worker was dropped.
@@ -141,8 +151,8 @@ impl Thread {
     fn handle(&mut self, event: Event) {
         let reason = match event {
             Event::Batch(batch) => match self.unannounced_gap(&batch) {
-                None => return self.lane.process(&batch),
-                Some(reason) => reason,
+                None => return self.process(&batch),
+                Some(reason) => Error::new(reason),
             },
             Event::Gap { partition, expected, found } => {
                 // The lane counts the jump when the next record comes.
@@ -153,9 +163,22 @@ impl Thread {
             Event::OutOfRange { partition, asked, low, high } => {
                 out_of_range(&partition, asked, low, high)
             }
-            Event::Failed(reason) => reason,
+            Event::Failed(reason) => Error::new(reason),
         };
         self.halt(reason);
+    }
+
+    /// A few records at a time, each few noted before they are read.
+    fn process(&mut self, batch: &Batch) {
+        let mut rest = &batch.records[..];
+        while !rest.is_empty() && self.lane.crash().is_none() {
+            let (some, after) = rest.split_at(self.note.granule(&batch.partition, rest).max(1));
+            self.note.reading(&batch.partition, some);
+            self.lane.process_some(&batch.partition, some);
+            rest = after;
+        }
+        self.note.done();
+        self.lane.measure();
     }
 
     /// A jump the source has not told of is a batch lost on the way: an error of ours, and no gap of the topic's.
@@ -171,7 +194,7 @@ impl Thread {
         })
     }
 
-    fn halt(&mut self, reason: String) {
+    fn halt(&mut self, reason: Error) {
         self.receiving = false;
         drop(self.notices.blocking_send(Notice::Halt(reason)));
     }

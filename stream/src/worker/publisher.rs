@@ -145,9 +145,7 @@ impl Publisher {
             return Ok(start);
         }
         let tables = open_tables(&self.world, &self.config).await?;
-        let (log, backlog) = recover_log(&self.world, &self.config, &tables)
-            .await
-            .map_err(|error| Error(error.to_string()))?;
+        let (log, backlog) = recover_log(&self.world, &self.config, &tables).await?;
         Ok(Start { log, tables, backlog })
     }
 
@@ -173,7 +171,7 @@ impl Publisher {
                 tracing::warn!(%error, "the log can not be read; publishing goes on later");
                 Ok(())
             }
-            Err(error) => Err(Error(error.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -204,26 +202,26 @@ impl Publisher {
             self.world.backoff.pause(attempt, self.world.entropy.as_ref()).await;
         }
         let Some(Active { actors, .. }) = self.active.take() else {
-            return Err(Error(
+            return Err(Error::new(
                 "the tables can not be opened; what is committed is published at the next start"
                     .to_owned(),
             ));
         };
         for (_, actor::Handle { queue, task, .. }) in actors {
             drop(queue);
-            let ended = task.await.map_err(|error| Error(format!("table actor: {error}")))?;
-            ended.map_err(|error| Error(error.to_string()))?;
+            let ended = task.await.map_err(|error| Error::new(format!("table actor: {error}")))?;
+            ended.map_err(Error::from)?;
         }
         Ok(())
     }
 }
 
 async fn actor_ended(actors: &mut BTreeMap<Table, actor::Handle>, table: Table) -> Error {
-    let Some(handle) = actors.remove(&table) else { return Error("no actor".to_owned()) };
+    let Some(handle) = actors.remove(&table) else { return Error::new("no actor".to_owned()) };
     match handle.task.await {
-        Ok(Err(error)) => Error(error.to_string()),
-        Ok(Ok(())) => Error(format!("table {}: its actor has ended", table.name())),
-        Err(error) => Error(format!("table {}: its actor failed: {error}", table.name())),
+        Ok(Err(error)) => error.into(),
+        Ok(Ok(())) => Error::new(format!("table {}: its actor has ended", table.name())),
+        Err(error) => Error::new(format!("table {}: its actor failed: {error}", table.name())),
     }
 }
 

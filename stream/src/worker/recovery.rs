@@ -12,8 +12,8 @@ use schemas::table::Table;
 use super::publisher::Start as PublisherStart;
 use super::{Config, Connect, DECIDE, Error, SharedSource, World};
 use crate::commit_log::head::Head;
-use crate::commit_log::log::{CommitLog, Entry, LogError};
-use crate::commit_log::record::{Body, Claim, ClaimedPartition};
+use crate::commit_log::log::{CommitLog, Entry};
+use crate::commit_log::record::{Body, Claim, ClaimedPartition, Schema, TableColumns};
 use crate::commit_log::{Layout, probe};
 use crate::crash_point::{CrashPoint, pass};
 use crate::source::{Changes, PartitionInfo};
@@ -78,14 +78,14 @@ pub(super) async fn recover(
     connect: Connect,
 ) -> Result<Recovered, Error> {
     let layout = Layout::new(LIVE_PIPELINE);
-    let fail = |error: &dyn std::fmt::Display| Error(format!("{}: {error}", config.store_name));
     let entropy = world.entropy.as_ref();
     probe::probe(config.store.as_ref(), &layout, entropy, world.backoff)
         .await
-        .map_err(|error| fail(&error))?;
+        .map_err(|error| Error::new(error.to_string()).of_store(&config.store_name))?;
+    let kept = crate::versions::keep(config.store.as_ref(), &config.pipeline, world);
+    kept.await.map_err(|error| Error::new(error.to_string()).of_store(&config.store_name))?;
     let tables = open_tables(world, config).await?;
-    let (mut log, backlog) =
-        recover_log(world, config, &tables).await.map_err(|error| fail(&error))?;
+    let (mut log, backlog) = recover_log(world, config, &tables).await?;
     let ids: BTreeMap<Table, String> =
         tables.iter().map(|table| (table.table(), table.id().to_owned())).collect();
     let group = config.sharing.as_ref().map(|sharing| sharing.group_of(ids.get(&Table::Logs)));
@@ -98,16 +98,47 @@ pub(super) async fn recover(
         let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
         source.as_mut().map(|source| source.join(&names))
     };
-    let changes = changes.transpose().map_err(|error| Error(error.to_string()))?.flatten();
+    let changes = changes.transpose().map_err(|error| Error::new(error.to_string()))?.flatten();
     let owner = format!("{:032x}", world.entropy.bits());
     let claimant = Claimant { owner, cluster_id, tables: ids };
+    let gains = gains(&tables, log.head()).map_err(|error| error.of_store(&config.store_name))?;
     let publisher = PublisherStart { log: log.clone(), tables, backlog };
+    record_gains(&mut log, &claimant.owner, gains).await?;
     // In a group partitions are claimed as they are assigned.
     let shares = changes.is_some();
     let infos = if shares { Vec::new() } else { infos };
     let positions = claimant.claim(&mut log, &infos).await?;
     let publisher = Some(publisher);
     Ok(Recovered { claimant, source, changes, shares, group, log, publisher, positions, infos })
+}
+
+/// Columns that this version writes and the tables do not have: an older version made them.
+fn gains(tables: &[PublishedTable], head: &Head) -> Result<Vec<TableColumns>, Error> {
+    let mut gains = Vec::new();
+    for open in tables {
+        let known = head.tables.get(&open.table()).map(|head| head.columns.clone());
+        let columns = open.missing_columns(&known.unwrap_or_default())?;
+        if !columns.is_empty() {
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            tracing::info!(table = open.table().name(), ?names, "the table gains columns");
+            gains.push(TableColumns { table: open.table(), columns });
+        }
+    }
+    Ok(gains)
+}
+
+/// Before the first file that has them; the publisher finds the record in the log's tail.
+async fn record_gains(
+    log: &mut CommitLog,
+    author: &str,
+    gains: Vec<TableColumns>,
+) -> Result<(), Error> {
+    if gains.is_empty() {
+        return Ok(());
+    }
+    let schema = Schema { author: author.to_owned(), tables: gains };
+    log.append(|_| Body::Schema(schema.clone())).await?;
+    Ok(())
 }
 
 /// The group hints are stored under when there is none to join.
@@ -120,7 +151,7 @@ pub(super) async fn recover_log(
     world: &World,
     config: &Config,
     tables: &[PublishedTable],
-) -> Result<(CommitLog, Vec<Entry>), RecoverError> {
+) -> Result<(CommitLog, Vec<Entry>), Error> {
     let cursors: BTreeMap<Table, Option<u64>> =
         tables.iter().map(|table| (table.table(), table.cursor())).collect();
     let (log, backlog) = CommitLog::recover(
@@ -131,20 +162,10 @@ pub(super) async fn recover_log(
         world.backoff,
         |head| head.is_published_at(&cursors),
     )
-    .await?;
-    check_cursors(log.head(), &cursors)?;
+    .await
+    .map_err(|error| Error::from(error).of_store(&config.store_name))?;
+    check_cursors(log.head(), &cursors).map_err(|error| error.of_store(&config.store_name))?;
     Ok((log, backlog))
-}
-
-/// Why the log and the tables do not lead to a start.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RecoverError {
-    /// The log.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The tables are ahead of it.
-    #[error(transparent)]
-    Cursor(#[from] Error),
 }
 
 pub(super) async fn open_tables(
@@ -162,24 +183,19 @@ pub(super) async fn open_tables(
         )
     });
     let tables = futures::future::try_join_all(open).await;
-    tables.map_err(|error| Error(format!("{}: {error}", config.store_name)))
+    tables.map_err(|error| Error::from(error).of_store(&config.store_name))
 }
 
 /// A table that contains records the log does not have means the log was lost.
 fn check_cursors(head: &Head, cursors: &BTreeMap<Table, Option<u64>>) -> Result<(), Error> {
-    for (table, cursor) in cursors {
-        if cursor.is_some_and(|cursor| cursor >= head.next_seq) {
-            return Err(Error(format!(
-                "table {} contains seq {} but the commit log ends before seq {}: the log was \
-                 emptied or replaced; restore _sys/{LIVE_PIPELINE} from a backup, or begin a new log where \
-                 the tables stand: {DECIDE}adopt --reason TEXT",
-                table.name(),
-                cursor.unwrap_or_default(),
-                head.next_seq
-            )));
-        }
-    }
-    Ok(())
+    let Some((table, seq)) = head.is_behind(cursors) else { return Ok(()) };
+    Err(Error::decision(format!(
+        "table {} contains seq {seq} but the commit log ends before seq {}: the log was \
+         emptied or replaced; restore _sys/{LIVE_PIPELINE} from a backup, or begin a new log where \
+         the tables stand: {DECIDE}adopt --reason TEXT",
+        table.name(),
+        head.next_seq
+    )))
 }
 
 /// Asks the source on a thread that may block.
@@ -193,12 +209,12 @@ pub(super) async fn ask_partitions(
         let source = source.lock().unwrap_or_else(PoisonError::into_inner);
         match source.as_ref() {
             Some(source) => {
-                source.partitions(&topics, deadline).map_err(|error| Error(error.to_string()))
+                source.partitions(&topics, deadline).map_err(|error| Error::new(error.to_string()))
             }
             None => Ok(Vec::new()),
         }
     };
-    tokio::task::spawn_blocking(ask).await.map_err(|error| Error(error.to_string()))?
+    tokio::task::spawn_blocking(ask).await.map_err(|error| Error::new(error.to_string()))?
 }
 
 /// Who claims partitions.
@@ -224,9 +240,7 @@ impl Claimant {
             check_range(log.head(), info)?;
         }
         pass(CrashPoint::ClaimBefore);
-        log.append(|head| Body::Claim(self.record(head, infos)))
-            .await
-            .map_err(|error| Error(error.to_string()))?;
+        log.append(|head| Body::Claim(self.record(head, infos))).await.map_err(Error::from)?;
         pass(CrashPoint::Claimed);
         let mut positions = BTreeMap::new();
         for info in infos {
@@ -266,10 +280,10 @@ fn check_range(head: &Head, info: &PartitionInfo) -> Result<(), Error> {
     let TopicPartition { topic, partition } = &info.partition;
     let next = known.next_offset;
     if next < info.low {
-        return Err(Error(out_of_range(&info.partition, next, info.low, info.high)));
+        return Err(out_of_range(&info.partition, next, info.low, info.high));
     }
     if next > info.high {
-        return Err(Error(format!(
+        return Err(Error::decision(format!(
             "{topic}-{partition} is committed up to offset {next}, but the broker ends at {}: the \
              topic was emptied or created anew; restore it, or read it under a new name",
             info.high
@@ -279,12 +293,12 @@ fn check_range(head: &Head, info: &PartitionInfo) -> Result<(), Error> {
 }
 
 /// What to say when the broker no longer has an offset.
-pub(super) fn out_of_range(partition: &TopicPartition, asked: i64, low: i64, high: i64) -> String {
+pub(super) fn out_of_range(partition: &TopicPartition, asked: i64, low: i64, high: i64) -> Error {
     let TopicPartition { topic, partition } = partition;
-    format!(
+    Error::decision(format!(
         "{topic}-{partition}: offset {asked} is gone, the broker has {low} to {high}: retention \
          removed messages before they were read; they are lost unless the topic is restored. \
          Decide: restore it, or accept the loss: {DECIDE}accept-gap --topic {topic} --partition {partition} \
          --reason TEXT"
-    )
+    ))
 }

@@ -10,6 +10,7 @@ use super::recovery::{Position, Positions, Recovered};
 use crate::source::PartitionInfo;
 use crate::unit::Unit;
 use crate::upkeep::report::Report;
+use stages::pipeline::quota::{DailyLimit, KeptByDay};
 use stages::record::TopicPartition;
 
 /// A snapshot of the worker's state.
@@ -17,6 +18,10 @@ use stages::record::TopicPartition;
 pub struct Status {
     /// The last commit-log record seen.
     pub committed_seq: Option<u64>,
+    /// Version of the pipeline that made the last unit since the start; none before the first.
+    pub pipeline_version: Option<String>,
+    /// The first record since the start with a unit of this version.
+    pub pipeline_since_seq: Option<u64>,
     /// Units committed since the start.
     pub units: u64,
     /// Per table: the last seq it contains. Quiet tables stay behind and miss nothing.
@@ -44,8 +49,21 @@ pub struct Status {
     pub publishes: bool,
     /// What upkeep did since the start.
     pub upkeep: Report,
+    /// Daily limits of indexes, each with its latest day.
+    pub quotas: Vec<QuotaStatus>,
     /// The partitions held.
     pub partitions: Vec<PartitionStatus>,
+}
+
+/// The daily limit of one index.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct QuotaStatus {
+    /// Its name.
+    pub index: String,
+    /// Logs kept of the latest day, by all workers.
+    pub kept: u64,
+    /// Logs it may keep.
+    pub limit: u64,
 }
 
 /// One partition held.
@@ -113,6 +131,10 @@ impl Board {
         let State { status, partitions, .. } = &mut *state;
         status.committed_seq = Some(seq);
         status.units += 1;
+        if status.pipeline_version.as_ref() != Some(&unit.pipeline) {
+            status.pipeline_version = Some(unit.pipeline.clone());
+            status.pipeline_since_seq = Some(seq);
+        }
         status.missing_offsets += unit.missing;
         for table in Table::ALL {
             let rows = unit.rows(table) as u64;
@@ -136,6 +158,16 @@ impl Board {
     /// Other workers have appended records.
     pub(super) fn seen(&self, next_seq: u64) {
         self.lock().status.committed_seq = next_seq.checked_sub(1);
+    }
+
+    /// Logs kept of the daily limits.
+    pub(super) fn quotas(&self, limits: &[DailyLimit], kept: &KeptByDay) {
+        let status = |limit: &DailyLimit| {
+            let of_index = kept.iter().filter(|((index, _), _)| *index == limit.index());
+            let kept = of_index.last().map_or(0, |(_, events)| *events);
+            QuotaStatus { index: limit.index().to_owned(), kept, limit: limit.events() }
+        };
+        self.lock().status.quotas = limits.iter().map(status).collect();
     }
 
     /// The group has decided something.

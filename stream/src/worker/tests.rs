@@ -1,7 +1,11 @@
 //! The whole worker on stores that die at every write: every record exactly once, whatever
 //! happened before.
 
+mod older_store;
+mod quota;
+mod reload;
 mod sharing;
+mod storage;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -48,7 +52,7 @@ fn config(store: Arc<dyn ObjectStore>) -> Config {
         topics: vec![Topic {
             name: schemas::topic::LOGS.to_owned(),
             signal: Signal::Logs,
-            format: Format::Raw,
+            input: Format::Raw.into(),
         }],
         store,
         store_name: "test store".to_owned(),
@@ -57,6 +61,7 @@ fn config(store: Arc<dyn ObjectStore>) -> Config {
         threads: 2,
         sharing: None,
         upkeep: crate::upkeep::Settings::default(),
+        notes: None,
     }
 }
 

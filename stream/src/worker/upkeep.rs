@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use schemas::limits::DELETE_INTERVAL_SECONDS;
 use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 use tokio::sync::Notify;
@@ -71,7 +70,7 @@ impl Upkeep {
                 continue;
             }
             let now = self.clock.monotonic();
-            let interval = Duration::from_secs(DELETE_INTERVAL_SECONDS);
+            let interval = self.settings.delete_interval;
             let is_due = now.saturating_sub(looked_for_garbage) >= interval;
             if is_due {
                 looked_for_garbage = now;

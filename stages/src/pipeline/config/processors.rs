@@ -410,7 +410,7 @@ pub enum ArrayOperation {
         source: String,
         /// Attribute that gets the member.
         target: String,
-        /// `key:value` that the element must have.
+        /// What the element must be: `key:value`, or a query over its members.
         filter: String,
         /// The member.
         value_to_extract: String,

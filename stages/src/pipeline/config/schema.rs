@@ -112,7 +112,7 @@ pub struct SchemaTargetsConfig {
 }
 
 /// Overrides a category's values by attributes of the log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SchemaFallbackConfig {
     /// Target -> attributes tried in order.

@@ -1,14 +1,18 @@
 //! Dates by pattern: Joda-Time letters, as Datadog's `date` matcher takes them, compiled at load.
 //!
-//! Letters: `y Y M d D E a h H m s S z Z`, text in single quotes. A fraction (`S`) takes any number
+//! Letters: `y Y M d D E a h H k K m s S z Z x w e C`, text in single quotes. A fraction (`S`) takes any number
 //! of digits after `.` or `,`. A value without a date is on 1970-01-01 (documented: `14:20:15` gives
 //! 51615000); one with a month but without a year is in the year closest to the receive time.
 
-use std::str::FromStr;
+mod names;
+mod zone;
 
-use chrono::{Datelike, NaiveDate, NaiveDateTime, Offset, TimeZone};
+use chrono::{Datelike, NaiveDate, Weekday};
 use chrono_tz::Tz;
 use schemas::time::EventTime;
+
+use names::{ENGLISH, Names};
+use zone::Zone;
 
 /// The parts of a date as they were read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -17,6 +21,9 @@ pub(crate) struct Civil {
     pub(crate) month: Option<u32>,
     pub(crate) day: Option<u32>,
     pub(crate) day_of_year: Option<u32>,
+    /// ISO 8601's year, week and day of the week.
+    pub(crate) week_date: (Option<u32>, Option<u32>, Option<u32>),
+    pub(crate) century: Option<u32>,
     pub(crate) hour: Option<u32>,
     pub(crate) minute: Option<u32>,
     pub(crate) second: Option<u32>,
@@ -25,13 +32,6 @@ pub(crate) struct Civil {
     /// Seconds east of UTC.
     pub(crate) offset: Option<i32>,
     pub(crate) zone: Option<Tz>,
-}
-
-/// A zone given beside the pattern.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Zone {
-    Fixed(i32),
-    Named(Tz),
 }
 
 impl Civil {
@@ -52,12 +52,17 @@ impl Civil {
     }
 
     fn in_year(&self, year: i32, zone: Option<Zone>) -> Option<EventTime> {
-        let date = match self.day_of_year {
-            Some(day) => NaiveDate::from_yo_opt(year, day)?,
-            None => NaiveDate::from_ymd_opt(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?,
+        let date = match (self.day_of_year, self.week_date) {
+            (Some(day), _) => NaiveDate::from_yo_opt(year, day)?,
+            (None, (week_year, Some(week), day)) => {
+                let year = week_year.map_or(Some(year), |year| i32::try_from(year).ok())?;
+                let day = u8::try_from(day.unwrap_or(1)).ok()?.checked_sub(1)?;
+                NaiveDate::from_isoywd_opt(year, week, Weekday::try_from(day).ok()?)?
+            }
+            _ => NaiveDate::from_ymd_opt(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?,
         };
         let hour = match (self.hour.unwrap_or(0), self.afternoon) {
-            (hour @ 1..=12, Some(afternoon)) => hour % 12 + 12 * u32::from(afternoon),
+            (hour @ 0..=12, Some(afternoon)) => hour % 12 + 12 * u32::from(afternoon),
             (_, Some(_)) => return None,
             (hour, None) => hour,
         };
@@ -69,21 +74,12 @@ impl Civil {
         let seconds = match own.or(zone) {
             None => 0,
             Some(Zone::Fixed(seconds)) => seconds,
-            Some(Zone::Named(tz)) => offset_at(tz, &local),
+            Some(Zone::Named(tz)) => zone::offset_at(tz, &local),
         };
         let utc = local.and_utc();
         let nanos = i128::from(utc.timestamp() - i64::from(seconds)) * 1_000_000_000
             + i128::from(utc.timestamp_subsec_nanos());
         i64::try_from(nanos).ok().map(EventTime::from_nanos)
-    }
-}
-
-/// Seconds east of UTC at a local time: the earlier one where it occurs twice, the one before the
-/// gap where it does not occur.
-fn offset_at(tz: Tz, local: &NaiveDateTime) -> i32 {
-    match tz.offset_from_local_datetime(local).earliest() {
-        Some(offset) => offset.fix().local_minus_utc(),
-        None => tz.offset_from_utc_datetime(local).fix().local_minus_utc(),
     }
 }
 
@@ -93,55 +89,6 @@ pub(crate) struct Reader<'t> {
     text: &'t str,
     at: usize,
 }
-
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-const DAYS: [&str; 7] =
-    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
-/// Zone abbreviations in common use, in hours and minutes east of UTC.
-const ABBREVIATIONS: [(&str, i32, i32); 27] = [
-    ("UTC", 0, 0),
-    ("GMT", 0, 0),
-    ("UT", 0, 0),
-    ("Z", 0, 0),
-    ("WET", 0, 0),
-    ("WEST", 1, 0),
-    ("BST", 1, 0),
-    ("CET", 1, 0),
-    ("CEST", 2, 0),
-    ("EET", 2, 0),
-    ("EEST", 3, 0),
-    ("MSK", 3, 0),
-    ("IST", 5, 30),
-    ("SGT", 8, 0),
-    ("HKT", 8, 0),
-    ("JST", 9, 0),
-    ("KST", 9, 0),
-    ("AEST", 10, 0),
-    ("AEDT", 11, 0),
-    ("AST", -4, 0),
-    ("ADT", -3, 0),
-    ("EST", -5, 0),
-    ("EDT", -4, 0),
-    ("CST", -6, 0),
-    ("CDT", -5, 0),
-    ("PST", -8, 0),
-    ("PDT", -7, 0),
-];
-const MOUNTAIN: [(&str, i32, i32); 2] = [("MST", -7, 0), ("MDT", -6, 0)];
 
 impl<'t> Reader<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
@@ -160,7 +107,13 @@ impl<'t> Reader<'t> {
         self.rest().first().is_some_and(u8::is_ascii_digit)
     }
 
+    #[inline]
     pub(crate) fn eat(&mut self, character: char) -> bool {
+        if character.is_ascii() {
+            let found = self.text.as_bytes().get(self.at) == Some(&(character as u8));
+            self.at += usize::from(found);
+            return found;
+        }
         let found = self.text.get(self.at..).is_some_and(|rest| rest.starts_with(character));
         self.at += if found { character.len_utf8() } else { 0 };
         found
@@ -187,20 +140,15 @@ impl<'t> Reader<'t> {
         (count > 0).then_some(nanos)
     }
 
-    /// A month by its name or its first three letters, any case.
+    /// A month by its English name or its first three letters, any case.
     pub(crate) fn month_name(&mut self) -> Option<u32> {
-        self.name(&MONTHS).map(|index| index + 1)
+        self.month_of(ENGLISH)
     }
 
-    fn name(&mut self, names: &[&str]) -> Option<u32> {
-        let rest = self.rest();
-        let starts = |name: &[u8]| {
-            rest.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name))
-        };
-        let index = names.iter().position(|name| starts(&name.as_bytes()[..3]))?;
-        let full = names.get(index)?;
-        self.at += if starts(full.as_bytes()) { full.len() } else { 3 };
-        u32::try_from(index).ok()
+    fn month_of(&mut self, names: &Names) -> Option<u32> {
+        let (month, length) = names.month(self.text.get(self.at..)?)?;
+        self.at += length;
+        Some(month)
     }
 
     /// `Z`, `+h`, `+hh`, `+hhmm`, `+hh:mm`, `+hh:mm:ss`: seconds east of UTC.
@@ -233,20 +181,12 @@ impl<'t> Reader<'t> {
             civil.offset = Some(self.offset()?);
             return Some(());
         }
-        match zone_by_name(self.text.get(self.at..self.at + length)?)? {
+        match zone::by_name(self.text.get(self.at..self.at + length)?)? {
             Zone::Fixed(seconds) => civil.offset = Some(seconds),
             Zone::Named(tz) => civil.zone = Some(tz),
         }
         self.at += length;
         Some(())
-    }
-}
-
-fn zone_by_name(name: &str) -> Option<Zone> {
-    let short = ABBREVIATIONS.iter().chain(&MOUNTAIN).find(|(own, ..)| *own == name);
-    match short {
-        Some((_, hours, minutes)) => Some(Zone::Fixed(hours * 3_600 + minutes * 60)),
-        None => Tz::from_str(name).ok().map(Zone::Named),
     }
 }
 
@@ -260,8 +200,14 @@ enum Item {
     Day(usize),
     DayOfYear,
     DayName,
+    DayOfWeek,
+    WeekYear(usize),
+    Week(usize),
+    Century,
     AmPm,
     Hour(usize),
+    /// 1 to 24.
+    ClockHour(usize),
     Minute(usize),
     Second(usize),
     Fraction,
@@ -277,11 +223,17 @@ enum Item {
 pub(crate) struct DatePattern {
     items: Vec<Item>,
     zone: Option<Zone>,
+    names: &'static Names,
 }
 
 impl DatePattern {
-    /// Compiles a pattern and a zone, or says what is wrong.
-    pub(crate) fn compile(pattern: &str, zone: Option<&str>) -> Result<Self, String> {
+    /// Compiles a pattern, a zone for dates that carry none, and a locale for names; or says what is
+    /// wrong.
+    pub(crate) fn compile(
+        pattern: &str,
+        zone: Option<&str>,
+        locale: Option<&str>,
+    ) -> Result<Self, String> {
         let mut items = Vec::new();
         let mut rest = pattern.chars().peekable();
         while let Some(letter) = rest.next() {
@@ -309,17 +261,48 @@ impl DatePattern {
                 "an empty date pattern: write for example \"yyyy-MM-dd HH:mm:ss\"".to_owned()
             );
         }
-        Ok(Self { items, zone: zone.map(parse_zone).transpose()? })
+        let names = locale.map_or(Ok(ENGLISH), names::of_locale)?;
+        Ok(Self { items, zone: zone.map(zone::parse).transpose()?, names })
+    }
+
+    /// Where a text of this shape at the start of `text` ends; there may be no such day.
+    pub(crate) fn end(&self, text: &str) -> Option<usize> {
+        self.civil(text).map(|(end, _)| end)
+    }
+
+    fn civil(&self, text: &str) -> Option<(usize, Civil)> {
+        let mut reader = Reader::new(text);
+        let mut civil = Civil::default();
+        for item in &self.items {
+            read(*item, self.names, &mut reader, &mut civil)?;
+        }
+        Some((reader.at, civil))
+    }
+
+    /// Whether a date can start with this byte; rather once too often.
+    pub(crate) fn can_start_with(&self, byte: u8) -> bool {
+        match self.items.first() {
+            None | Some(Item::MonthName | Item::DayName | Item::AmPm) => {
+                byte.is_ascii_alphabetic() || !byte.is_ascii()
+            }
+            Some(Item::Offset) => matches!(byte, b'Z' | b'z' | b'+' | b'-'),
+            Some(Item::Zone) => {
+                byte.is_ascii_alphabetic() || matches!(byte, b'/' | b'_' | b'+' | b'-')
+            }
+            Some(Item::Point) => matches!(byte, b'.' | b','),
+            Some(Item::Literal(own)) => {
+                let mut first = [0; 4];
+                own.encode_utf8(&mut first).as_bytes().first() == Some(&byte)
+            }
+            Some(Item::Day(1)) => byte.is_ascii_digit() || byte == b' ',
+            Some(_) => byte.is_ascii_digit(),
+        }
     }
 
     /// Reads a date at the start of `text`: where it ends, and the instant.
     pub(crate) fn parse(&self, text: &str, received: EventTime) -> Option<(usize, EventTime)> {
-        let mut reader = Reader::new(text);
-        let mut civil = Civil::default();
-        for item in &self.items {
-            read(*item, &mut reader, &mut civil)?;
-        }
-        Some((reader.at, civil.time(self.zone, Some(received))?))
+        let (end, civil) = self.civil(text)?;
+        Some((end, civil.time(self.zone, Some(received))?))
     }
 
     /// The same as a regular expression, for rules that need one.
@@ -335,9 +318,15 @@ impl DatePattern {
                 | Item::Hour(min)
                 | Item::Minute(min)
                 | Item::Second(min) => source.push_str(&format!("[0-9]{{{min},2}}")),
+                Item::WeekYear(min) => source.push_str(&format!("[0-9]{{{min},4}}")),
+                Item::ClockHour(min) | Item::Week(min) => {
+                    source.push_str(&format!("[0-9]{{{min},2}}"));
+                }
+                Item::DayOfWeek => source.push_str("[0-9]"),
+                Item::Century => source.push_str("[0-9]{2}"),
                 Item::DayOfYear => source.push_str("[0-9]{1,3}"),
-                Item::MonthName | Item::DayName => source.push_str("[A-Za-z]{3,9}"),
-                Item::AmPm => source.push_str("(?i:[ap]m)"),
+                Item::MonthName | Item::DayName => source.push_str(r"[\w-]{2,14}\.?"),
+                Item::AmPm => source.push_str(r"(?i:[ap]m|[ap]\. ?m\.)"),
                 Item::Fraction => source.push_str("[0-9]+"),
                 Item::Offset => source.push_str("(?:[Zz]|[+-][0-9:]{1,8})"),
                 Item::Zone => source.push_str("(?:[A-Za-z/_]+|[+-][0-9:]{1,8})"),
@@ -378,7 +367,12 @@ fn item(letter: char, count: usize) -> Result<Item, String> {
         ('D', _) => Item::DayOfYear,
         ('E', _) => Item::DayName,
         ('a', _) => Item::AmPm,
-        ('h' | 'H', _) => Item::Hour(count.min(2)),
+        ('h' | 'H' | 'K', _) => Item::Hour(count.min(2)),
+        ('k', _) => Item::ClockHour(count.min(2)),
+        ('x', _) => Item::WeekYear(count.min(4)),
+        ('w', _) => Item::Week(count.min(2)),
+        ('e', _) => Item::DayOfWeek,
+        ('C' | 'c', _) => Item::Century,
         ('m', _) => Item::Minute(count.min(2)),
         ('s', _) => Item::Second(count.min(2)),
         ('S', _) => Item::Fraction,
@@ -386,39 +380,43 @@ fn item(letter: char, count: usize) -> Result<Item, String> {
         ('Z' | 'z', _) => Item::Zone,
         _ => {
             return Err(format!(
-                "`{letter}` is no letter of a date pattern: use y M d D E a h H m s S z Z, and put \
-                 text in single quotes ('{letter}')"
+                "`{letter}` is no letter of a date pattern: use y M d D E a h H k K m s S z Z x w e C, \
+                 and put text in single quotes ('{letter}')"
             ));
         }
     })
 }
 
-fn read(item: Item, reader: &mut Reader<'_>, civil: &mut Civil) -> Option<()> {
+fn read(item: Item, names: &Names, reader: &mut Reader<'_>, civil: &mut Civil) -> Option<()> {
     match item {
         Item::Year(min, max) => civil.year = Some(reader.digits(min, max)?),
         // As Joda and POSIX have it: 69 to 99 are the last century.
         Item::ShortYear => {
             let year = reader.digits(2, 2)?;
-            civil.year = Some(if year < 69 { 2000 + year } else { 1900 + year });
+            civil.year = Some(match civil.century {
+                Some(century) => century * 100 + year,
+                None if year < 69 => 2000 + year,
+                None => 1900 + year,
+            });
         }
         Item::Month(min) => civil.month = Some(reader.digits(min, 2)?),
-        Item::MonthName => civil.month = Some(reader.month_name()?),
+        Item::MonthName => civil.month = Some(reader.month_of(names)?),
         Item::Day(min) => {
             while min == 1 && reader.eat(' ') {}
             civil.day = Some(reader.digits(min, 2)?);
         }
         Item::DayOfYear => civil.day_of_year = Some(reader.digits(1, 3)?),
-        Item::DayName => {
-            reader.name(&DAYS)?;
-        }
+        Item::DayName => reader.at += names.day(reader.text.get(reader.at..)?)?,
+        Item::DayOfWeek => civil.week_date.2 = Some(reader.digits(1, 1)?),
+        Item::WeekYear(min) => civil.week_date.0 = Some(reader.digits(min, 4)?),
+        Item::Week(min) => civil.week_date.1 = Some(reader.digits(min, 2)?),
+        Item::Century => civil.century = Some(reader.digits(2, 2)?),
         Item::AmPm => {
-            civil.afternoon = Some(match reader.rest().get(..2)? {
-                [b'a' | b'A', b'm' | b'M'] => false,
-                [b'p' | b'P', b'm' | b'M'] => true,
-                _ => return None,
-            });
-            reader.at += 2;
+            let (afternoon, length) = names.afternoon(reader.text.get(reader.at..)?)?;
+            civil.afternoon = Some(afternoon);
+            reader.at += length;
         }
+        Item::ClockHour(min) => civil.hour = Some(reader.digits(min, 2)? % 24),
         Item::Hour(min) => civil.hour = Some(reader.digits(min, 2)?),
         Item::Minute(min) => civil.minute = Some(reader.digits(min, 2)?),
         Item::Second(min) => civil.second = Some(reader.digits(min, 2)?),
@@ -429,16 +427,4 @@ fn read(item: Item, reader: &mut Reader<'_>, civil: &mut Civil) -> Option<()> {
         Item::Literal(character) => reader.eat(character).then_some(())?,
     }
     Some(())
-}
-
-/// `UTC`, `+3`, `UTC+05:30`, `Europe/Paris`.
-fn parse_zone(text: &str) -> Result<Zone, String> {
-    let bare = ["GMT", "UTC", "UT"].iter().find_map(|name| text.strip_prefix(name));
-    let mut reader = Reader::new(bare.unwrap_or(text));
-    if let Some(seconds) = reader.offset().filter(|_| reader.is_done()) {
-        return Ok(Zone::Fixed(seconds));
-    }
-    zone_by_name(text).ok_or_else(|| {
-        format!("unknown time zone `{text}`: write UTC, an offset such as +02:00, or a name such as Europe/Paris")
-    })
 }

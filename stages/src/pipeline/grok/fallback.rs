@@ -1,11 +1,10 @@
-//! Rules beyond the straight subset: one regular expression per rule, compiled at load. The `regex`
-//! crate is linear in the text; it has no look-around, back references or atomic groups, so rules
-//! with those are refused.
+//! Rules with what our reader does not know, such as `\\p{Greek}`: one regular expression per rule,
+//! compiled at load by the `regex` crate, which is linear in the text.
 
 use regex::{Regex, RegexBuilder};
 
 use super::program::{Outcome, Slots, UNSET};
-use super::rules::Piece;
+use super::rules::{Inlined, Piece};
 
 /// A rule as a regular expression.
 #[derive(Debug)]
@@ -44,20 +43,20 @@ const SLOT: &str = "__slot";
 fn write(pieces: &[Piece], source: &mut String) {
     for piece in pieces {
         let slot = match piece {
-            Piece::Raw(text) => {
+            Piece::Raw(text, _) => {
                 source.push_str(text);
                 continue;
             }
-            Piece::Token(_, slot) | Piece::Rule(_, slot) => slot,
+            Piece::Token(_, slot, _) | Piece::Rule(Inlined { slot, .. }) => slot,
         };
         match slot {
             Some(slot) => source.push_str(&format!("(?P<{SLOT}{slot}>")),
             None => source.push_str("(?:"),
         }
         match piece {
-            Piece::Token(matcher, _) => source.push_str(&matcher.source()),
-            Piece::Rule(inner, _) => write(inner, source),
-            Piece::Raw(_) => {}
+            Piece::Token(matcher, ..) => source.push_str(&matcher.source()),
+            Piece::Rule(Inlined { pieces, .. }) => write(pieces, source),
+            Piece::Raw(..) => {}
         }
         source.push(')');
     }

@@ -5,8 +5,13 @@ mod array;
 mod csv;
 mod json;
 mod keyvalue;
+mod members;
 mod querystring;
+mod rubyhash;
 mod uri;
+mod url;
+mod useragent;
+mod xml;
 
 use bumpalo::Bump;
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
@@ -30,18 +35,41 @@ pub(crate) enum Filter {
     Scale(f64),
     Array(Box<array::Array>),
     Csv(Box<csv::Csv>),
+    RubyHash,
+    Xml,
+    Url,
+    UserAgent(useragent::UserAgent),
 }
 
 /// Members of an object: dotted paths and values.
 pub(crate) type Fields<'b> = BumpVec<'b, (&'b str, Value<'b>)>;
+
+/// An object's members, each once.
+#[derive(Debug)]
+pub(crate) struct Object<'b> {
+    pub(crate) fields: Fields<'b>,
+    /// Members left out because there were too many.
+    pub(crate) dropped: u32,
+}
 
 /// What a filter gives.
 #[derive(Debug)]
 pub(crate) enum Filtered<'b> {
     Value(Value<'b>),
     /// Merged below the extract's path, or at the root without one.
-    Object(Fields<'b>),
+    Object(Object<'b>),
     Nothing,
+}
+
+impl Filter {
+    /// Whether it can give an object, whose members nobody knows at load.
+    pub(crate) fn gives_object(&self) -> bool {
+        use Filter::{Csv, Json, KeyValue, QueryString, RubyHash, Url, UserAgent, Xml};
+        matches!(
+            self,
+            Csv(_) | Json | KeyValue(_) | QueryString | RubyHash | Url | UserAgent(_) | Xml
+        )
+    }
 }
 
 /// The filter a token names.
@@ -65,10 +93,15 @@ pub(crate) fn compile(call: &Call) -> Result<Filter, String> {
         },
         "array" => Filter::Array(Box::new(array::Array::compile(call)?)),
         "csv" => Filter::Csv(Box::new(csv::Csv::compile(call)?)),
+        "rubyhash" => Filter::RubyHash,
+        "xml" => Filter::Xml,
+        "url" => Filter::Url,
+        "useragent" => Filter::UserAgent(useragent::UserAgent::compile(call)?),
         other => {
             return Err(format!(
                 "unknown filter `{other}`: the filters are number, integer, boolean, nullIf, json, \
-                 keyvalue, querystring, decodeuricomponent, lowercase, uppercase, scale, array, csv"
+                 rubyhash, keyvalue, xml, csv, querystring, url, useragent, decodeuricomponent, \
+                 lowercase, uppercase, scale, array"
             ));
         }
     })
@@ -97,7 +130,13 @@ impl Filter {
             }
             Filter::Scale(factor) => some(scale(&value, *factor)),
             Filter::Array(filter) => filter.apply(arena, text),
-            Filter::Csv(filter) => Filtered::Object(filter.apply(arena, text)),
+            Filter::Csv(filter) => {
+                Filtered::Object(Object { fields: filter.apply(arena, text), dropped: 0 })
+            }
+            Filter::RubyHash => rubyhash::apply(arena, text),
+            Filter::Xml => xml::apply(arena, text),
+            Filter::Url => url::apply(arena, text),
+            Filter::UserAgent(filter) => filter.apply(arena, text),
         }
     }
 }
@@ -148,20 +187,4 @@ fn mapped<'b, I: Iterator<Item = char>>(
         mapped.extend(map(character));
     }
     mapped.into_bump_str()
-}
-
-/// Sets a key; a repeated one becomes an array.
-fn add<'b>(arena: &'b Bump, fields: &mut Fields<'b>, key: &'b str, value: Value<'b>) {
-    match fields.iter_mut().find(|(own, _)| *own == key) {
-        None => fields.push((key, value)),
-        Some((_, place)) => {
-            let mut items = BumpVec::new_in(arena);
-            match *place {
-                Value::Array(before) => items.extend_from_slice(before),
-                before => items.push(before),
-            }
-            items.push(value);
-            *place = Value::Array(items.into_bump_slice());
-        }
-    }
 }

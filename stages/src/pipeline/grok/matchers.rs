@@ -15,7 +15,7 @@ mod uuid;
 
 use std::sync::Arc;
 
-use schemas::time::EventTime;
+use boolean::Truth;
 
 use super::class::{self, Class};
 use super::date::DatePattern;
@@ -58,7 +58,11 @@ pub(crate) enum Convert {
     Text,
     Number,
     Integer,
-    Boolean { truth: String },
+    Boolean {
+        truth: String,
+    },
+    /// The same, where the words are expressions.
+    BooleanLike(Arc<boolean::Truth>),
     Date(Arc<DatePattern>),
 }
 
@@ -80,6 +84,16 @@ pub(crate) fn compile(call: &Call) -> Result<(Matcher, Convert), String> {
         "boolean" => {
             let truth = call.text(0)?.unwrap_or("true").to_owned();
             let falsehood = call.text(1)?.unwrap_or("false").to_owned();
+            if truth.is_empty() || falsehood.is_empty() {
+                return Err(
+                    "the words of boolean are not empty: boolean(\"yes\",\"no\")".to_owned()
+                );
+            }
+            if [&truth, &falsehood].iter().any(|word| regex::escape(word) != **word) {
+                let source = format!("(?i:{truth}|{falsehood})");
+                let truth = Arc::new(Truth::compile(&truth)?);
+                return Ok((Matcher::Regex(source), Convert::BooleanLike(truth)));
+            }
             let exact = Exact::Boolean { truth: truth.clone(), falsehood };
             return Ok((Matcher::Exact(exact), Convert::Boolean { truth }));
         }
@@ -123,19 +137,25 @@ pub(crate) fn compile(call: &Call) -> Result<(Matcher, Convert), String> {
 
 fn date(args: &[Arg]) -> Result<DatePattern, String> {
     match args {
-        [Arg::Text(pattern)] => DatePattern::compile(pattern, None),
-        [Arg::Text(pattern), Arg::Text(zone), ..] => DatePattern::compile(pattern, Some(zone)),
-        _ => Err("date needs a pattern in double quotes: date(\"yyyy-MM-dd HH:mm:ss\")".to_owned()),
+        [Arg::Text(pattern)] => DatePattern::compile(pattern, None, None),
+        [Arg::Text(pattern), Arg::Text(zone)] => DatePattern::compile(pattern, Some(zone), None),
+        [Arg::Text(pattern), Arg::Null, Arg::Text(locale)] => {
+            DatePattern::compile(pattern, None, Some(locale))
+        }
+        [Arg::Text(pattern), Arg::Text(zone), Arg::Text(locale)] => {
+            DatePattern::compile(pattern, Some(zone), Some(locale))
+        }
+        _ => Err("date needs a pattern, and can have a zone and a locale, in double quotes: \
+                  date(\"dd MMM yyyy\",\"Europe/Paris\",\"fr\")"
+            .to_owned()),
     }
 }
 
 impl Exact {
     /// Where the preferred match at `at` ends.
-    pub(crate) fn first(&self, text: &str, at: usize, received: EventTime) -> Option<usize> {
+    pub(crate) fn first(&self, text: &str, at: usize) -> Option<usize> {
         match self {
-            Exact::Date(pattern) => {
-                pattern.parse(text.get(at..)?, received).map(|(length, _)| at + length)
-            }
+            Exact::Date(pattern) => pattern.end(text.get(at..)?).map(|length| at + length),
             Exact::Boolean { truth, falsehood } => boolean::end(text, at, truth, falsehood),
             Exact::Number { exponent } => number::number(text, at, *exponent),
             Exact::Integer { exponent } => number::integer(text, at, *exponent),
@@ -166,6 +186,37 @@ impl Exact {
     pub(crate) fn gives_back(&self) -> bool {
         use Exact::{Hostname, Integer, IpOrHost, Port};
         matches!(self, Integer { exponent: false } | Port | Hostname | IpOrHost)
+    }
+
+    /// Whether a match can start with this byte; rather once too often.
+    pub(crate) fn can_start_with(&self, byte: u8) -> bool {
+        match self {
+            Exact::Date(pattern) => pattern.can_start_with(byte),
+            Exact::Boolean { truth, falsehood } => [truth, falsehood].iter().any(|word| {
+                !byte.is_ascii()
+                    || word.bytes().next().is_none_or(|own| own.eq_ignore_ascii_case(&byte))
+            }),
+            Exact::Number { .. } => matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.'),
+            Exact::Integer { .. } => matches!(byte, b'0'..=b'9' | b'+' | b'-'),
+            Exact::Port => matches!(byte, b'1'..=b'9'),
+            Exact::Word => byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii(),
+            Exact::Quoted { single, double } => {
+                (byte == b'\'' && *single) || (byte == b'"' && *double)
+            }
+            Exact::Uuid | Exact::Mac => byte.is_ascii_hexdigit(),
+            Exact::Ipv4 => byte.is_ascii_digit(),
+            Exact::Ipv6 | Exact::Ip => byte.is_ascii_hexdigit() || byte == b':',
+            Exact::Hostname => byte.is_ascii_alphanumeric(),
+            Exact::IpOrHost | Exact::HostPort => byte.is_ascii_alphanumeric() || byte == b':',
+        }
+    }
+
+    /// Whether a match that can be shorter holds this byte after its first.
+    pub(crate) fn can_hold(&self, byte: u8) -> bool {
+        match self {
+            Exact::Integer { .. } | Exact::Port => byte.is_ascii_digit(),
+            _ => byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'),
+        }
     }
 
     /// The same as a regular expression.

@@ -1,82 +1,86 @@
-//! A compiled rule and how it runs: straight code over the text, with backtracking only where the
-//! rule leaves a choice, and a limit of steps per byte, so that no line takes more than its share.
+//! A compiled rule: operations in a row, and what is known about them before any text is seen.
+//!
+//! Reading order: [`emit`] (tree to operations), [`run`] (a run of characters, which is most of what
+//! rules are made of), [`ahead`] (what can follow an operation), then [`super::machine`], which
+//! runs all this.
 
-use std::ops::Range;
+pub(crate) mod ahead;
+pub(crate) mod emit;
+pub(crate) mod run;
 
+use bumpalo::Bump;
 use memchr::memmem::Finder;
-use schemas::limits::MAX_GROK_STEPS_PER_BYTE;
-use schemas::time::EventTime;
 
-use super::class::{Class, following, previous};
+use super::machine;
 use super::matchers::Exact;
+use ahead::Ahead;
+use run::Run;
 
 /// One operation.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     /// Exactly this text.
     Literal(Box<str>),
+    /// This text in any case, folded one character to one.
+    AnyCase(Box<[char]>),
     /// A run of characters, in an order of preference.
     Run(Box<Run>),
     /// A matcher.
-    Match(Exact),
+    Match(Box<Matched>),
     /// A capture starts.
     Open(usize),
     /// A capture ends.
     Close(usize),
-    /// Tries what follows; if that fails, forgets `slots` and goes on at `second`.
-    Split { second: usize, slots: Range<usize> },
+    /// Tries `first`; if that fails, goes on at `second`.
+    Split { first: usize, second: usize },
     /// Goes on there.
     Jump(usize),
-    /// The text must end here.
+    /// Remembers the place in a slot.
+    Mark(usize),
+    /// Goes on at `exit` if nothing was read since the mark: an empty repetition is the last.
+    Progress { mark: usize, exit: usize },
+    /// The text a slot holds.
+    Same(usize),
+    /// `\b`, `\B`.
+    WordEdge { negated: bool },
+    /// The start of the text.
+    Start,
+    /// The end of the text, inside a rule.
+    AtEnd,
+    /// What follows up to [`Op::Done`], its first match alone; goes on at `end`.
+    Atomic { end: usize },
+    /// Looks whether what follows up to [`Op::Done`] matches here; goes on at `end`.
+    Ahead { end: usize, negated: bool },
+    /// Looks whether it matches the `low` to `high` characters before; goes on at `end`.
+    Behind { end: usize, low: usize, high: usize, negated: bool },
+    /// The end of an inner program.
+    Done,
+    /// The end of the rule: the text must end here.
     End,
 }
 
-/// A run of characters of one class.
+/// A matcher as an operation.
 #[derive(Debug, Clone)]
-pub(crate) struct Run {
-    class: Class,
-    is_any: bool,
-    min: usize,
-    max: usize,
-    greedy: bool,
-    follow: Follow,
-}
-
-/// What comes after a run: it tells where the run can end.
-#[derive(Debug, Clone)]
-enum Follow {
-    /// Not known.
-    Unknown,
-    /// The end of the text.
-    End,
-    /// This text; `inside` if its first character may belong to the run.
-    Literal { text: Box<str>, finder: Box<Finder<'static>>, inside: bool },
-    /// A run of at least one character of another class, none of which may belong to this run.
-    Disjoint,
-}
-
-impl Op {
-    pub(crate) fn run(class: Class, min: usize, max: usize, greedy: bool) -> Self {
-        let is_any = class.is_any();
-        Op::Run(Box::new(Run { class, is_any, min, max, greedy, follow: Follow::Unknown }))
-    }
-
-    /// The same, `base` operations later.
-    pub(crate) fn moved(self, base: usize) -> Self {
-        match self {
-            Op::Split { second, slots } => Op::Split { second: second + base, slots },
-            Op::Jump(target) => Op::Jump(target + base),
-            other => other,
-        }
-    }
+pub(crate) struct Matched {
+    pub(crate) exact: Exact,
+    /// Whether a shorter match than the first can lead anywhere.
+    pub(crate) gives_back: bool,
+    /// The slot that remembers the match.
+    pub(crate) slot: Option<usize>,
 }
 
 /// A compiled rule.
 #[derive(Debug)]
 pub(crate) struct Program {
-    ops: Vec<Op>,
-    /// The longest text every match contains.
-    required: Option<Finder<'static>>,
+    pub(crate) ops: Vec<Op>,
+    /// Captures and marks.
+    pub(crate) slots: usize,
+    /// First bytes a text can have; `end` where it may be empty.
+    pub(crate) ahead: Ahead,
+    /// Texts every match contains, the most telling first.
+    pub(crate) required: Vec<Box<str>>,
+    /// The first of them, to be looked for where failing would take long.
+    pub(crate) finder: Option<Finder<'static>>,
 }
 
 /// Start and end of each capture; an end of `usize::MAX` marks none.
@@ -94,255 +98,83 @@ pub(crate) enum Outcome {
     GaveUp,
 }
 
-struct State<'a> {
-    text: &'a str,
-    received: EventTime,
-    slots: &'a mut Slots,
-    steps: usize,
-}
-
 impl Program {
-    pub(crate) fn new(mut ops: Vec<Op>) -> Self {
+    pub(crate) fn new(mut ops: Vec<Op>, slots: usize) -> Self {
         for index in 0..ops.len() {
-            let follow = follow(&ops, index);
-            if let Op::Run(run) = &mut ops[index] {
-                run.follow = follow;
+            if !matches!(ops[index], Op::Run(_) | Op::Match(_)) {
+                continue;
+            }
+            let (ahead, literal) = (ahead::after(&ops, index + 1), literal(&ops, index + 1));
+            match &mut ops[index] {
+                Op::Run(run) => run.learn(ahead, literal.as_deref()),
+                // Nothing of what it holds can follow: a shorter match leads nowhere.
+                Op::Match(matched) if matched.gives_back => {
+                    let exact = &matched.exact;
+                    matched.gives_back = (0u8..=255)
+                        .any(|byte| exact.can_hold(byte) && ahead.bytes[usize::from(byte)]);
+                }
+                _ => {}
             }
         }
+        let ahead = ahead::after(&ops, 0);
         let required = required(&ops);
-        Self { ops, required }
+        let choices = ops.iter().filter(|op| matches!(op, Op::Run(run) if run.has_choice()));
+        let finder = required.first().filter(|_| choices.count() > 0);
+        let finder = finder.map(|text| Finder::new(text.as_bytes()).into_owned());
+        Self { ops, slots, ahead, required, finder }
     }
 
-    /// Matches the whole text.
-    pub(crate) fn matches(&self, text: &str, received: EventTime, slots: &mut Slots) -> Outcome {
-        if let Some(Op::Literal(first)) = self.ops.first()
-            && !text.starts_with(&**first)
-        {
-            return Outcome::NoMatch;
-        }
-        if self.required.as_ref().is_some_and(|text_| text_.find(text.as_bytes()).is_none()) {
-            return Outcome::NoMatch;
-        }
-        slots.fill(UNSET);
-        let steps = MAX_GROK_STEPS_PER_BYTE.saturating_mul(text.len() + self.ops.len());
-        let mut state = State { text, received, slots, steps };
-        if self.step(0, 0, &mut state) {
-            Outcome::Match
-        } else if state.steps == 0 {
-            Outcome::GaveUp
-        } else {
-            Outcome::NoMatch
-        }
-    }
-
-    /// Runs from operation `op` at byte `at`. Recursion is at most one level per operation.
-    fn step(&self, mut op: usize, mut at: usize, state: &mut State<'_>) -> bool {
-        loop {
-            let Some(rest) = state.steps.checked_sub(1) else { return false };
-            state.steps = rest;
-            match self.ops.get(op) {
-                None => return false,
-                Some(Op::End) => return at == state.text.len(),
-                Some(Op::Literal(text)) => {
-                    let rest = state.text.as_bytes().get(at..).unwrap_or_default();
-                    if !rest.starts_with(text.as_bytes()) {
-                        return false;
-                    }
-                    at += text.len();
-                }
-                Some(Op::Open(slot)) => set(state.slots, *slot, (at, usize::MAX)),
-                Some(Op::Close(slot)) => {
-                    let start = state.slots.get(*slot).map_or(at, |(start, _)| *start);
-                    set(state.slots, *slot, (start, at));
-                }
-                Some(Op::Jump(target)) => {
-                    op = *target;
-                    continue;
-                }
-                Some(Op::Split { second, slots }) => {
-                    if self.step(op + 1, at, state) {
-                        return true;
-                    }
-                    slots.clone().for_each(|slot| set(state.slots, slot, UNSET));
-                    op = *second;
-                    continue;
-                }
-                Some(Op::Match(exact)) => match exact.first(state.text, at, state.received) {
-                    None => return false,
-                    Some(end) if !exact.gives_back() => at = end,
-                    Some(end) => return self.shrink(op, at, end, exact, state),
-                },
-                Some(Op::Run(run)) => match run.only_end(state.text, at) {
-                    Only::One(end) => at = end,
-                    Only::No => return false,
-                    Only::Several(low, high) if run.greedy => {
-                        return self.down(op, low, high, run, state);
-                    }
-                    Only::Several(low, high) => return self.up(op, low, high, run, state),
-                },
-            }
-            op += 1;
-        }
-    }
-
-    fn shrink(
+    /// Matches the whole text in at most `steps` steps, which are taken from there.
+    pub(crate) fn matches(
         &self,
-        op: usize,
-        at: usize,
-        end: usize,
-        exact: &Exact,
-        state: &mut State<'_>,
-    ) -> bool {
-        let mut end = end;
-        loop {
-            if self.step(op + 1, end, state) {
-                return true;
-            }
-            match exact.shorter(state.text, at, end) {
-                Some(shorter) if state.steps > 0 => end = shorter,
-                _ => return false,
-            }
+        arena: &Bump,
+        text: &str,
+        slots: &mut Slots,
+        steps: &mut usize,
+    ) -> Outcome {
+        if self.finder.as_ref().is_some_and(|finder| finder.find(text.as_bytes()).is_none()) {
+            return Outcome::NoMatch;
         }
+        machine::run(self, arena, text, slots, steps)
     }
 
-    /// A greedy run, longest first.
-    fn down(&self, op: usize, low: usize, high: usize, run: &Run, state: &mut State<'_>) -> bool {
-        let mut end = high;
-        loop {
-            let may_follow = match &run.follow {
-                Follow::Literal { text, .. } => state
-                    .text
-                    .as_bytes()
-                    .get(end..)
-                    .is_some_and(|rest| rest.starts_with(text.as_bytes())),
-                _ => true,
-            };
-            if may_follow && self.step(op + 1, end, state) {
-                return true;
-            }
-            let Some(rest) = state.steps.checked_sub(1) else { return false };
-            state.steps = rest;
-            if end <= low {
-                return false;
-            }
-            end = previous(state.text, end);
-        }
-    }
-
-    /// A lazy run, shortest first: from one place where what follows may stand to the next.
-    fn up(&self, op: usize, low: usize, high: usize, run: &Run, state: &mut State<'_>) -> bool {
-        let mut end = low;
-        loop {
-            if let Follow::Literal { finder, .. } = &run.follow {
-                let rest = state.text.as_bytes().get(end..).unwrap_or_default();
-                match finder.find(rest) {
-                    Some(found) if end + found <= high => end += found,
-                    _ => return false,
-                }
-            }
-            if self.step(op + 1, end, state) {
-                return true;
-            }
-            let Some(rest) = state.steps.checked_sub(1) else { return false };
-            state.steps = rest;
-            match following(state.text, end) {
-                Some(next) if next <= high => end = next,
-                _ => return false,
-            }
-        }
+    /// Whether a text that starts with this byte, or is empty, can match.
+    pub(crate) fn can_start(&self, first: Option<&u8>) -> bool {
+        self.ahead.allows(first)
     }
 }
 
-/// Where a run can end.
-enum Only {
-    No,
-    One(usize),
-    Several(usize, usize),
-}
-
-impl Run {
-    fn only_end(&self, text: &str, at: usize) -> Only {
-        let mut low = at;
-        for _ in 0..self.min {
-            match following(text, low) {
-                Some(next) if self.is_any || self.class.run(&text[..next], low) == next => {
-                    low = next
-                }
-                _ => return Only::No,
-            }
-        }
-        let high = self.high(text, at, low);
-        match &self.follow {
-            Follow::End if high == text.len() => Only::One(high),
-            Follow::End => Only::No,
-            Follow::Disjoint | Follow::Literal { inside: false, .. } => Only::One(high),
-            _ if low == high => Only::One(low),
-            _ => Only::Several(low, high),
-        }
-    }
-
-    fn high(&self, text: &str, at: usize, low: usize) -> usize {
-        if self.max == usize::MAX {
-            return if self.is_any { text.len() } else { self.class.run(text, at) };
-        }
-        let mut high = low;
-        for _ in self.min..self.max {
-            match following(text, high) {
-                Some(next) if self.class.run(&text[..next], high) == next => high = next,
-                _ => break,
-            }
-        }
-        high
-    }
-}
-
-fn set(slots: &mut Slots, slot: usize, span: (usize, usize)) {
-    if let Some(place) = slots.get_mut(slot) {
-        *place = span;
-    }
-}
-
-/// What surely comes after the run at `index`.
-fn follow(ops: &[Op], index: usize) -> Follow {
-    let Some(Op::Run(run)) = ops.get(index) else { return Follow::Unknown };
-    let mut next = index + 1;
+/// The text that surely comes next, if it is known.
+fn literal(ops: &[Op], mut index: usize) -> Option<Box<str>> {
     loop {
-        match ops.get(next) {
-            Some(Op::Open(_) | Op::Close(_)) => next += 1,
-            Some(Op::Jump(target)) => next = *target,
-            Some(Op::End) => return Follow::End,
-            Some(Op::Literal(text)) => {
-                let inside = text.chars().next().is_some_and(|first| run.class.contains(first));
-                let finder = Finder::new(text.as_bytes()).into_owned();
-                return Follow::Literal { text: text.clone(), finder: Box::new(finder), inside };
-            }
-            Some(Op::Run(other)) if other.min > 0 && run.max == usize::MAX => {
-                let mut both = run.class.clone().negated();
-                both.add(&other.class.clone().negated());
-                return if both.is_any() { Follow::Disjoint } else { Follow::Unknown };
-            }
-            _ => return Follow::Unknown,
+        match ops.get(index)? {
+            Op::Open(_) | Op::Close(_) | Op::Mark(_) => index += 1,
+            Op::Jump(target) if *target > index => index = *target,
+            Op::Literal(text) => return Some(text.clone()),
+            _ => return None,
         }
     }
 }
 
-/// The longest literal outside of every branch.
-fn required(ops: &[Op]) -> Option<Finder<'static>> {
-    let mut longest: Option<&str> = None;
+/// The literals outside of every branch, loop and look-around; rare characters tell most.
+fn required(ops: &[Op]) -> Vec<Box<str>> {
+    let mut found: Vec<&str> = Vec::new();
     let mut branch_end = 0;
     for (index, op) in ops.iter().enumerate() {
         match op {
-            Op::Split { second, .. } => branch_end = branch_end.max(*second),
+            Op::Split { first, second } => branch_end = branch_end.max(*first).max(*second),
             Op::Jump(target) => branch_end = branch_end.max(*target),
-            Op::Literal(text)
-                if index >= branch_end
-                    && index > 0
-                    && longest.is_none_or(|longest| text.len() > longest.len()) =>
-            {
-                longest = Some(text);
-            }
+            Op::Ahead { end, .. } | Op::Behind { end, .. } => branch_end = branch_end.max(*end),
+            Op::Literal(text) if index >= branch_end && text.len() > 1 => found.push(text),
             _ => {}
         }
     }
-    longest.filter(|text| text.len() > 1).map(|text| Finder::new(text.as_bytes()).into_owned())
+    found.sort_by_key(|text| std::cmp::Reverse(telling(text)));
+    found.dedup();
+    found.into_iter().map(Into::into).collect()
+}
+
+/// How unlikely a text is in a log: letters in a row tell most, digits and spaces least.
+fn telling(text: &str) -> usize {
+    text.chars().map(|c| if c.is_alphabetic() { 3 } else { usize::from(c != ' ') }).sum()
 }

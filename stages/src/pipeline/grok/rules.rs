@@ -7,15 +7,27 @@ use super::filters::{self, Filter};
 use super::matchers::{self, Convert, Matcher};
 use super::token;
 
-/// Part of a rule, in order.
+/// Part of a rule, in order. Places are byte offsets in the pattern it stands in.
 #[derive(Debug, Clone)]
 pub(crate) enum Piece {
-    /// Text of the rule itself: literal text and regular expression.
-    Raw(String),
-    /// A matcher, captured if it has a slot.
-    Token(Matcher, Option<usize>),
+    /// Text of the rule itself, literal text and regular expression, with its place.
+    Raw(String, usize),
+    /// A matcher, captured if it has a slot, with its place.
+    Token(Matcher, Option<usize>, usize),
     /// Another rule, inlined.
-    Rule(Vec<Piece>, Option<usize>),
+    Rule(Inlined),
+}
+
+/// A rule another one refers to.
+#[derive(Debug, Clone)]
+pub(crate) struct Inlined {
+    pub(crate) name: String,
+    /// Line of its own, from 1.
+    pub(crate) line: usize,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) slot: Option<usize>,
+    /// Of the reference.
+    pub(crate) place: usize,
 }
 
 /// What is done with a captured text.
@@ -34,6 +46,27 @@ pub(crate) struct Expanded {
     pub(crate) line: usize,
     pub(crate) pieces: Vec<Piece>,
     pub(crate) captures: Vec<Capture>,
+    pattern: String,
+    /// Byte offset of the pattern in its line.
+    offset: usize,
+}
+
+impl Expanded {
+    /// An error at a byte offset of the pattern.
+    pub(crate) fn error(&self, at: usize, reason: String) -> GrokError {
+        GrokError {
+            rule: self.name.clone(),
+            line: self.line,
+            column: column(&self.pattern, self.offset, at),
+            support: false,
+            reason,
+        }
+    }
+}
+
+/// As a person counts, from 1.
+fn column(pattern: &str, offset: usize, at: usize) -> usize {
+    offset + pattern.get(..at).unwrap_or(pattern).chars().count() + 1
 }
 
 /// Depth of references between rules.
@@ -57,7 +90,8 @@ fn lines<'a>(text: &'a str, errors: &mut Vec<GrokError>) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let trimmed = line.trim();
-        if trimmed.is_empty() {
+        // Published pipelines have comments between their rules.
+        if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;
         }
         let (name, pattern) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));
@@ -99,7 +133,19 @@ pub(crate) fn expand(
         duplicate(&mut known, line, in_support, &mut errors);
     }
     let mut expanded = Vec::new();
-    for line in &matching {
+    for (index, line) in matching.iter().enumerate() {
+        if let Some(first) = matching[..index].iter().find(|other| other.pattern == line.pattern) {
+            errors.push(GrokError {
+                rule: line.name.to_owned(),
+                line: line.number,
+                column: line.offset + 1,
+                support: false,
+                reason: format!(
+                    "impossible: rule `{}` (line {}) has the same pattern and comes first",
+                    first.name, first.number
+                ),
+            });
+        }
         let mut expander = Expander { known: &known, captures: Vec::new(), pieces: 0 };
         match expander.pieces(line.pattern, 0) {
             Ok(pieces) => expanded.push(Expanded {
@@ -107,17 +153,16 @@ pub(crate) fn expand(
                 line: line.number,
                 pieces,
                 captures: expander.captures,
+                pattern: line.pattern.to_owned(),
+                offset: line.offset,
             }),
-            Err((at, reason)) => {
-                let before = line.pattern.get(..at).unwrap_or(line.pattern);
-                errors.push(GrokError {
-                    rule: line.name.to_owned(),
-                    line: line.number,
-                    column: line.offset + before.chars().count() + 1,
-                    support: false,
-                    reason,
-                });
-            }
+            Err((at, reason)) => errors.push(GrokError {
+                rule: line.name.to_owned(),
+                line: line.number,
+                column: column(line.pattern, line.offset, at),
+                support: false,
+                reason,
+            }),
         }
         // Known from the next rule on: a rule may refer to any rule above it.
         duplicate(&mut known, line, false, &mut errors);
@@ -190,13 +235,14 @@ impl Expander<'_> {
             }
             let (token, end) = token::read(pattern, place)?;
             if raw < place {
-                pieces.push(Piece::Raw(pattern[raw..place].to_owned()));
+                pieces.push(Piece::Raw(pattern[raw..place].to_owned(), raw));
             }
-            pieces.push(self.piece(&token, depth).map_err(|reason| (place, reason))?);
+            let piece = self.piece(&token, depth, place).map_err(|reason| (place, reason))?;
+            pieces.push(piece);
             (raw, at) = (end, end);
         }
         if raw < pattern.len() {
-            pieces.push(Piece::Raw(pattern[raw..].to_owned()));
+            pieces.push(Piece::Raw(pattern[raw..].to_owned(), raw));
         }
         self.pieces += pieces.len();
         if self.pieces > MAX_PIECES {
@@ -205,7 +251,7 @@ impl Expander<'_> {
         Ok(pieces)
     }
 
-    fn piece(&mut self, token: &token::Token, depth: usize) -> Result<Piece, String> {
+    fn piece(&mut self, token: &token::Token, depth: usize, place: usize) -> Result<Piece, String> {
         let filter = token.filter.as_ref().map(filters::compile).transpose()?;
         let slot = token.extract.as_ref().map(|path| {
             self.captures.push(Capture {
@@ -217,15 +263,16 @@ impl Expander<'_> {
         });
         let rule = self.known.get(token.matcher.name.as_str());
         if let Some(line) = rule.filter(|_| token.matcher.args.is_empty()) {
-            let inner = self.pieces(line.pattern, depth + 1).map_err(|(_, reason)| {
+            let pieces = self.pieces(line.pattern, depth + 1).map_err(|(_, reason)| {
                 format!("in rule `{}` (line {}): {reason}", line.name, line.number)
             })?;
-            return Ok(Piece::Rule(inner, slot));
+            let (name, line) = (line.name.to_owned(), line.number);
+            return Ok(Piece::Rule(Inlined { name, line, pieces, slot, place }));
         }
         let (matcher, convert) = matchers::compile(&token.matcher)?;
         if let Some(capture) = slot.and_then(|slot| self.captures.get_mut(slot)) {
             capture.convert = convert;
         }
-        Ok(Piece::Token(matcher, slot))
+        Ok(Piece::Token(matcher, slot, place))
     }
 }

@@ -59,8 +59,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
     fn peek(&self) -> Option<char> {
-        self.text.get(self.at..)?.chars().next()
+        self.rest().chars().next()
     }
 
     fn eat(&mut self, character: char) -> bool {
@@ -74,9 +78,20 @@ impl Reader<'_> {
     }
 
     fn token(&mut self) -> Result<Token, String> {
+        // `%{?>word}` stands in published pipelines and means what `%{word}` means; so do blanks around the parts.
+        self.at += if self.rest().starts_with("?>") { 2 } else { 0 };
+        self.space();
         let matcher = self.call(0)?;
+        self.space();
         let extract = if self.eat(':') { Some(self.extract()?) } else { None };
-        let filter = if self.eat(':') { Some(self.call(0)?) } else { None };
+        self.space();
+        let filter = if self.eat(':') {
+            self.space();
+            Some(self.call(0)?)
+        } else {
+            None
+        };
+        self.space();
         if !self.eat('}') {
             return Err("a token is written %{matcher:attribute:filter}: expected `}`".to_owned());
         }
@@ -118,7 +133,8 @@ impl Reader<'_> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let length = rest.find([',', ')', '(', ' ', '}']).unwrap_or(rest.len());
         let word = rest.get(..length).unwrap_or_default();
-        let simple = match word {
+        // A named one, useragent(decodeuricomponent:true), is told by its place as the others are.
+        let simple = match word.split_once(':').map_or(word, |(_, value)| value) {
             "true" => Some(Arg::Bool(true)),
             "false" => Some(Arg::Bool(false)),
             "null" => Some(Arg::Null),

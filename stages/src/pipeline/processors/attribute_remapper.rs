@@ -2,8 +2,9 @@
 //! tags both ways.
 //!
 //! Without `override_on_conflict` an existing target is kept; without `preserve_source` the source
-//! leaves even then. A cast that is not possible leaves the value as it is. An object moves with all
-//! its members; it can not become a tag.
+//! leaves even then. A cast that is not possible leaves the value as it is; where source and target are
+//! one attribute it is cast in place. An object moves with all its members; it can not become a tag. A
+//! tag with several values becomes as many tags, or an attribute of the first.
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
@@ -51,17 +52,35 @@ impl AttributeRemapper {
     }
 
     fn move_tag<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
-        let found = self.config.sources.iter().find_map(|key| Some((key, event.tag(key)?)));
-        let Some((key, text)) = found else { return };
+        let Some(key) = self.config.sources.iter().find(|key| event.tag(key).is_some()) else {
+            return;
+        };
+        let text = |tag: &&'b str| Some(Value::Str(tag.get(key.len() + 1..)?));
+        let tags = event.tags.iter().filter(|tag| is_tag(tag, key)).filter_map(text);
+        let texts = BumpVec::from_iter_in(tags, arena);
+        let is_target = self.config.target_type == Place::Tag && self.config.target == *key;
+        if is_target {
+            return;
+        }
         if !self.config.preserve_source {
             event.tags.retain(|tag| !is_tag(tag, key));
         }
-        self.write(arena, event, Value::Str(text));
+        match (self.config.target_type, texts.as_slice()) {
+            (Place::Attribute, [first, ..]) => self.write(arena, event, *first),
+            _ => self.write(arena, event, Value::Array(texts.into_bump_slice())),
+        }
     }
 
     fn move_attribute<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
         for name in &self.config.sources {
-            if let Some(value) = source::read(arena, event, name) {
+            let in_place =
+                self.config.target_type == Place::Attribute && self.config.target == *name;
+            if in_place && let Some(value) = event.attributes.get(name) {
+                if value != Value::Null {
+                    let value = cast(arena, value, self.config.target_format);
+                    return event.attributes.set(arena.alloc_str(name), value);
+                }
+            } else if let Some(value) = source::read(arena, event, name) {
                 if !self.config.preserve_source {
                     event.attributes.remove(name);
                 }
@@ -88,7 +107,7 @@ impl AttributeRemapper {
             return;
         }
         if taken {
-            self.remove_target(arena, event);
+            self.remove_target(event);
         }
         for (path, value) in &members {
             let rest = path.get(name.len()..).unwrap_or_default();
@@ -108,17 +127,11 @@ impl AttributeRemapper {
         }
     }
 
-    fn remove_target<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+    fn remove_target(&self, event: &mut LogEvent<'_>) {
         let target = self.config.target.as_str();
         match self.config.target_type {
             Place::Tag => event.tags.retain(|tag| !is_tag(tag, target)),
-            Place::Attribute => {
-                let members = event.attributes.below(target).map(|(path, _)| path);
-                for path in &BumpVec::from_iter_in(members, arena) {
-                    event.attributes.remove(path);
-                }
-                event.attributes.remove(target);
-            }
+            Place::Attribute => event.attributes.remove_all(target),
         }
     }
 
@@ -127,7 +140,7 @@ impl AttributeRemapper {
             if !self.config.override_on_conflict {
                 return;
             }
-            self.remove_target(arena, event);
+            self.remove_target(event);
         }
         match self.config.target_type {
             Place::Attribute => {

@@ -3,9 +3,10 @@
 
 use bumpalo::Bump;
 
+use super::Outcome;
 use crate::event::LogEvent;
 use crate::pipeline::config::{ConfigError, GrokParserConfig};
-use crate::pipeline::grok::Grok;
+use crate::pipeline::grok::{Grok, Parsed};
 use crate::pipeline::source;
 
 /// Compiled rules and the attribute they read.
@@ -44,13 +45,19 @@ impl GrokParser {
 
     /// Parses the source. `message` is the log's message itself, whatever was extracted under that
     /// name before.
-    pub(super) fn apply<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+    pub(super) fn apply<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) -> Outcome {
         let text = match &*self.source {
             "message" => event.message,
             name => source::read(arena, event, name).map_or("", |value| value.text(arena)),
         };
-        if !text.is_empty() {
-            self.grok.parse(arena, text, event.received, &mut event.attributes);
+        if text.is_empty() {
+            return Ok(());
+        }
+        match self.grok.parse(arena, text, event.received, &mut event.attributes) {
+            Parsed::Matched | Parsed::Unmatched => Ok(()),
+            Parsed::OutOfSteps => {
+                Err("a rule ran out of steps on this text and counts as no match")
+            }
         }
     }
 }

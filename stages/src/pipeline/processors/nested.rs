@@ -3,15 +3,16 @@
 use bumpalo::Bump;
 use search::Query;
 
-use super::{Applied, Processor};
+use super::{Applied, Step};
 use crate::event::LogEvent;
-use crate::pipeline::config::{ConfigError, PipelineConfig};
+use crate::pipeline::compiler::Compiler;
+use crate::pipeline::config::PipelineConfig;
 
 /// A compiled pipeline.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Nested {
     filter: Query,
-    processors: Vec<Processor>,
+    steps: Vec<Step>,
 }
 
 /// Datadog allows one level of nesting.
@@ -23,34 +24,30 @@ impl Nested {
         config: &PipelineConfig,
         path: &str,
         depth: usize,
-        errors: &mut Vec<ConfigError>,
+        compiler: &mut Compiler<'_>,
     ) -> Option<Self> {
-        let mut refuse = |field: &str, reason: String| {
-            errors.push(ConfigError { path: format!("{path}{field}"), reason });
-        };
         if depth > MAX_DEPTH {
-            refuse(
-                "",
-                "a nested pipeline can not hold another one: move it up one level".to_owned(),
-            );
+            let reason = "a nested pipeline can not hold another one: move it up one level";
+            compiler.refuse(path.to_owned(), reason);
             return None;
         }
         if config.kind.as_deref().is_some_and(|kind| kind != "pipeline") {
-            refuse(".type", "must be `pipeline` or absent here".to_owned());
+            compiler.refuse(format!("{path}.type"), "must be `pipeline` or absent here");
         }
-        let filter = crate::pipeline::compile_query(&config.filter.query, path, errors);
-        let processors = super::compile(&config.processors, path, depth, errors);
-        Some(Self { filter: filter?, processors })
+        let query = &config.filter.query;
+        let filter = crate::pipeline::compile_query(query, path, &mut compiler.errors);
+        let steps = super::compile(&config.processors, path, depth, compiler);
+        Some(Self { filter: filter?, steps })
     }
 
     /// Lines on which a grok rule ran out of steps.
     pub(in crate::pipeline) fn gave_up(&self) -> u64 {
-        let counts = self.processors.iter().map(|processor| match processor {
-            Processor::Grok(parser) => parser.gave_up(),
-            Processor::Nested(inner) => inner.gave_up(),
-            _ => 0,
-        });
-        counts.sum()
+        self.steps.iter().map(Step::gave_up).sum()
+    }
+
+    /// Whether the log passes the filter as it is now.
+    pub(in crate::pipeline) fn takes(&self, event: &LogEvent<'_>) -> bool {
+        self.filter.matches(event)
     }
 
     /// Runs the processors if the log passes the filter as it is now.
@@ -60,9 +57,9 @@ impl Nested {
         event: &mut LogEvent<'b>,
         applied: &mut Applied,
     ) {
-        if self.filter.matches(event) {
-            for processor in &self.processors {
-                processor.apply(arena, event, applied);
+        if self.takes(event) {
+            for step in &self.steps {
+                step.apply(arena, event, applied);
             }
         }
     }

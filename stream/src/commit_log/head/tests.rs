@@ -1,10 +1,12 @@
 //! Properties of the fold.
 
 use super::super::record::{
-    ClaimedPartition, Decision, FileRemove, Maintenance, Operator, encode, hash,
+    ClaimedPartition, Decision, FileRemove, Maintenance, Operator, Schema, TableColumns, encode,
+    hash,
 };
 use super::*;
 use proptest::prelude::*;
+use stages::pipeline::quota::Kept;
 
 pub(crate) fn topic_partition(partition: i32) -> TopicPartition {
     TopicPartition { topic: "tidemill.logs".into(), partition }
@@ -52,6 +54,8 @@ pub(crate) fn unit(
             stats: "{}".to_owned(),
             modified_millis: 0,
         }],
+        kept: Vec::new(),
+        pipeline: None,
         state: None,
     }
 }
@@ -98,6 +102,14 @@ pub(crate) fn gap(partition: i32, from_offset: i64, to_offset: i64) -> Body {
         decision: Decision::AcceptGap { partition, from_offset, to_offset },
         adds: Vec::new(),
     })
+}
+
+pub(crate) fn schema(table: Table, name: &str, data_type: &str) -> Body {
+    let field = format!(
+        "{{\"name\":\"{name}\",\"type\":\"{data_type}\",\"nullable\":true,\"metadata\":{{}}}}"
+    );
+    let columns = vec![Column { name: name.to_owned(), field }];
+    Body::Schema(Schema { author: "a".to_owned(), tables: vec![TableColumns { table, columns }] })
 }
 
 fn commit(unit: Unit) -> Body {
@@ -389,4 +401,38 @@ fn the_logical_clock_of_a_partition_goes_forward_and_outlives_a_claim() {
         head.next_seq += 1;
     }
     assert_eq!(head.partitions[&topic_partition(0)].clock_ns, Some(7));
+}
+
+#[test]
+fn counts_of_daily_limits_add_up_and_old_days_go() {
+    let mut head = Head::default();
+    push(&mut head, Body::Claim(claim("a", 0, 1, 0)));
+    let kept = |day, events| Kept { index: "main".to_owned(), day, events };
+    for (parent, from, counts) in [
+        (0, 0, vec![kept(100, 3)]),
+        (1, 1, vec![kept(100, 4), kept(101, 1)]),
+        (2, 2, vec![kept(108, 2)]),
+    ] {
+        push(&mut head, commit(Unit { kept: counts, ..unit("a", 0, 1, parent, from, from + 1) }));
+    }
+    let counts: Vec<_> = head.kept.iter().map(|((_, day), events)| (*day, *events)).collect();
+    assert_eq!(counts, [(101, 1), (108, 2)]);
+    let json = serde_json::to_string(&head).expect("writes");
+    assert_eq!(serde_json::from_str::<Head>(&json).expect("reads"), head);
+}
+
+#[test]
+fn a_column_is_gained_once_and_keeps_its_type() {
+    let mut head = Head::default();
+    assert_eq!(push(&mut head, schema(Table::Logs, "colour", "string")).rejected, []);
+    assert!(head.tables[&Table::Logs].columns.contains_key("colour"));
+    assert_eq!(head.tables[&Table::Logs].last_add_seq, Some(0));
+    // Two workers of a new version start at once.
+    assert_eq!(push(&mut head, schema(Table::Logs, "colour", "string")).rejected, []);
+    let before = head.tables.clone();
+    let refused = push(&mut head, schema(Table::Logs, "colour", "long"));
+    assert!(matches!(refused.rejected[..], [(0, Rejection::Column { .. })]), "{refused:?}");
+    let body = Body::Schema(Schema { author: "a".to_owned(), tables: Vec::new() });
+    assert!(matches!(head.check(&body), Err(Rejection::Malformed(_))));
+    assert_eq!(head.tables, before);
 }

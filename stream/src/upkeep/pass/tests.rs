@@ -1,6 +1,10 @@
 //! Whole passes: no row is lost or doubled, whatever dies or races, and storage shrinks.
 
+mod by_index;
+
 use std::sync::atomic::{AtomicI64, Ordering};
+
+use arrow::array::RecordBatch;
 
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -108,8 +112,21 @@ async fn commit(store: &Arc<dyn ObjectStore>, units: i64, hours: i64) {
     }
 }
 
-/// Files and rows of the table's current version, read as any reader does.
-async fn read(store: &Arc<dyn ObjectStore>) -> (usize, Fingerprint) {
+/// The rows of the table's current version, file by file, read as any reader does.
+async fn batches(store: &Arc<dyn ObjectStore>) -> Vec<RecordBatch> {
+    let mut batches = Vec::new();
+    for file in files(store).await {
+        let key = Path::from(format!("{}/{file}", Table::Logs.path()));
+        let bytes = store.get(&key).await.expect("a referenced file is there");
+        let bytes = bytes.bytes().await.expect("bytes");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("Parquet");
+        batches.extend(reader.build().expect("reads").map(|batch| batch.expect("rows")));
+    }
+    batches
+}
+
+/// The files of the table's current version.
+async fn files(store: &Arc<dyn ObjectStore>) -> Vec<String> {
     let system = System::shared();
     let table = PublishedTable::open(
         Arc::clone(store),
@@ -119,18 +136,16 @@ async fn read(store: &Arc<dyn ObjectStore>) -> (usize, Fingerprint) {
         system,
         TEST_BACKOFF,
     );
-    let files = table.await.expect("opens").files().expect("files");
+    table.await.expect("opens").files().expect("files")
+}
+
+/// Number of files, and their rows.
+async fn read(store: &Arc<dyn ObjectStore>) -> (usize, Fingerprint) {
     let mut rows = Fingerprint::default();
-    for file in &files {
-        let key = Path::from(format!("{}/{file}", Table::Logs.path()));
-        let bytes = store.get(&key).await.expect("a referenced file is there");
-        let bytes = bytes.bytes().await.expect("bytes");
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("Parquet");
-        for batch in reader.build().expect("reads") {
-            rows.add(&batch.expect("rows")).expect("known types");
-        }
+    for batch in batches(store).await {
+        rows.add(&batch).expect("known types");
     }
-    (files.len(), rows)
+    (files(store).await.len(), rows)
 }
 
 async fn stored(store: &Arc<dyn ObjectStore>, prefix: &str) -> Vec<String> {
@@ -234,6 +249,7 @@ async fn of_two_maintainers_with_the_same_plan_one_is_refused() {
         scope: &everything,
         log,
         backlog,
+        staged: BTreeSet::new(),
         report: Report::default(),
         progress: &|_| (),
     };

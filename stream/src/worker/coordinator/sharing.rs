@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use super::super::lane_thread::Command;
 use super::super::recovery::ask_partitions;
 use super::{Coordinator, Error, Standing, Work, command, lane_ended};
+use crate::crash_point::{CrashPoint, pass};
 use crate::source::{Change, Changes, PartitionInfo};
 use stages::record::TopicPartition;
 
@@ -43,7 +44,7 @@ impl Coordinator {
             Change::Lost(partitions) => self.lose(partitions).await,
             Change::Failed(reason) => {
                 self.finish().await?;
-                Err(Error(reason))
+                Err(Error::new(reason))
             }
         }
     }
@@ -67,6 +68,7 @@ impl Coordinator {
     async fn give_back(&mut self, partitions: Vec<TopicPartition>) -> Result<(), Error> {
         let mut unit = self.barrier(&partitions).await?;
         self.drop_partitions(&partitions);
+        pass(CrashPoint::RevokeBefore);
         let flush = async {
             if unit.is_some() {
                 // A place first: a unit that waits in `send` would be lost with it.
@@ -82,6 +84,7 @@ impl Coordinator {
             drop(released.await);
         };
         let flushed = tokio::time::timeout(self.revoke_budget, flush).await;
+        pass(CrashPoint::Revoked);
         self.remove(&partitions)?;
         if flushed.is_err() {
             tracing::warn!(

@@ -63,8 +63,8 @@ impl Array {
             match self.element.as_ref().map(|filter| filter.apply(arena, Value::Str(item))) {
                 None => items.push(Value::Str(item)),
                 Some(Filtered::Value(value)) => items.push(value),
-                Some(Filtered::Object(fields)) => {
-                    items.push(Value::Object(fields.into_bump_slice()))
+                Some(Filtered::Object(object)) => {
+                    items.push(Value::Object(object.fields.into_bump_slice()))
                 }
                 Some(Filtered::Nothing) => {}
             }

@@ -3,7 +3,7 @@
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
-use super::Filtered;
+use super::{Filtered, Object};
 use crate::json;
 use crate::value::Attributes;
 
@@ -15,7 +15,10 @@ pub(super) fn apply<'b>(arena: &'b Bump, text: &'b str) -> Filtered<'b> {
     }
     let mut attributes = Attributes::new_in(arena);
     match json::read_object(arena, text.as_bytes(), &mut attributes) {
-        Ok(()) => Filtered::Object(BumpVec::from_iter_in(attributes.iter(), arena)),
+        Ok(()) => Filtered::Object(Object {
+            dropped: attributes.dropped(),
+            fields: BumpVec::from_iter_in(attributes.iter(), arena),
+        }),
         Err(_) => Filtered::Nothing,
     }
 }

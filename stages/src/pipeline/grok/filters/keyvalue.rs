@@ -8,7 +8,8 @@
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 
-use super::{Fields, add, number};
+use super::members::gather;
+use super::{Fields, Object, number};
 use crate::pipeline::grok::class::Class;
 use crate::pipeline::grok::token::Call;
 use crate::value::Value;
@@ -68,18 +69,18 @@ impl KeyValue {
     }
 
     /// All pairs of the text; none gives no fields.
-    pub(super) fn apply<'b>(&self, arena: &'b Bump, text: &'b str) -> Fields<'b> {
-        let mut fields = BumpVec::new_in(arena);
+    pub(super) fn apply<'b>(&self, arena: &'b Bump, text: &'b str) -> Object<'b> {
+        let mut fields: Fields<'b> = BumpVec::new_in(arena);
         let mut rest = text;
         loop {
             rest = rest.trim_start_matches(|character| self.starts_pair(character));
-            if rest.is_empty() || fields.len() >= schemas::limits::MAX_ATTRIBUTES {
-                return fields;
+            if rest.is_empty() {
+                return gather(arena, fields);
             }
             match self.pair(rest) {
                 Some((key, value, after)) => {
                     if let Some(value) = value {
-                        add(arena, &mut fields, key, value);
+                        fields.push((key, value));
                     }
                     rest = after;
                 }

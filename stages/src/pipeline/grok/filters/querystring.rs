@@ -3,21 +3,22 @@
 use bumpalo::Bump;
 use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 
-use super::{Fields, add, uri};
+use super::members::gather;
+use super::{Fields, Object, uri};
 use crate::value::Value;
 
 /// Reads the pairs. Values stay text, as a URL has no types.
-pub(super) fn apply<'b>(arena: &'b Bump, text: &'b str) -> Fields<'b> {
-    let mut fields = BumpVec::new_in(arena);
+pub(super) fn apply<'b>(arena: &'b Bump, text: &'b str) -> Object<'b> {
+    let mut fields: Fields<'b> = BumpVec::new_in(arena);
     let text = text.strip_prefix('?').unwrap_or(text);
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (key, value) = (decode(arena, key), decode(arena, value));
-        if !key.is_empty() && fields.len() < schemas::limits::MAX_ATTRIBUTES {
-            add(arena, &mut fields, key, Value::Str(value));
+        if !key.is_empty() {
+            fields.push((key, Value::Str(value)));
         }
     }
-    fields
+    gather(arena, fields)
 }
 
 /// `+` is a space in a query string.

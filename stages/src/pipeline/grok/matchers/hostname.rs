@@ -4,6 +4,8 @@ use super::number;
 use crate::pipeline::grok::class::{word_at, word_before};
 
 const MAX_LABEL_BYTES: usize = 63;
+/// Bytes of a whole name: DNS has no longer ones (RFC 1035), and trying shorter ones stays cheap.
+const MAX_NAME_BYTES: usize = 255;
 
 /// Where the longest name at `at` ends, the dot of a fully qualified name included.
 pub(super) fn end(text: &str, at: usize) -> Option<usize> {
@@ -14,7 +16,8 @@ pub(super) fn end(text: &str, at: usize) -> Option<usize> {
     let mut end = label(bytes, at)?;
     while bytes.get(end) == Some(&b'.') {
         match label(bytes, end + 1) {
-            Some(next) => end = next,
+            Some(next) if next - at <= MAX_NAME_BYTES => end = next,
+            Some(_) => return bounded(text, end).then_some(end),
             None => return Some(end + 1),
         }
     }

@@ -1,0 +1,93 @@
+//! Why a worker did not start or stopped by itself, and whether only a person can help.
+
+use crate::commit_log::head::Rejection;
+use crate::commit_log::log::LogError;
+use crate::table::delta::TableError;
+
+/// Why the worker did not start or stopped by itself.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("worker: {text}")]
+pub struct Error {
+    text: String,
+    needs_decision: bool,
+}
+
+impl Error {
+    /// Something that another start may not meet.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), needs_decision: false }
+    }
+
+    /// Something that no start can get around; the text says what a person has to do.
+    pub fn decision(text: impl Into<String>) -> Self {
+        Self { text: text.into(), needs_decision: true }
+    }
+
+    /// The same, of the store of this name.
+    pub(super) fn of_store(mut self, name: &str) -> Self {
+        self.text = format!("{name}: {}", self.text);
+        self
+    }
+
+    /// What is wrong, and what to do.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a person has to do something before the worker can go on: decide, or restore what is
+    /// gone or damaged. Intake and query go on meanwhile: Kafka keeps what comes.
+    pub fn needs_decision(&self) -> bool {
+        self.needs_decision
+    }
+}
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Self {
+        let needs_decision = match &error {
+            LogError::Damaged { .. }
+            | LogError::Missing { .. }
+            | LogError::Chain(_)
+            | LogError::Foreign { .. } => true,
+            LogError::Rejected(rejection) => is_for_a_person(rejection),
+            LogError::Unsettled { .. }
+            | LogError::Read { .. }
+            | LogError::Stale { .. }
+            | LogError::Encode(_) => false,
+        };
+        Self { text: error.to_string(), needs_decision }
+    }
+}
+
+fn is_for_a_person(rejection: &Rejection) -> bool {
+    matches!(
+        rejection,
+        Rejection::Cluster { .. } | Rejection::Table { .. } | Rejection::Column { .. }
+    )
+}
+
+impl From<TableError> for Error {
+    fn from(error: TableError) -> Self {
+        let needs_decision =
+            matches!(error, TableError::Replaced { .. } | TableError::Column { .. });
+        Self { text: error.to_string(), needs_decision }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_restart_can_not_help_needs_a_person() {
+        let foreign = LogError::Foreign { key: "_sys/live/log/notes.txt".to_owned() };
+        let error = Error::from(foreign).of_store("./data");
+        assert!(error.needs_decision());
+        assert!(error.text().starts_with("./data: commit log: foreign object"), "{error}");
+        let table =
+            Rejection::Table { table: "logs", expected: "a".to_owned(), found: "b".to_owned() };
+        assert!(Error::from(LogError::Rejected(table)).needs_decision());
+        let unclear = LogError::Stale { key: "k".to_owned() };
+        assert!(!Error::from(unclear).needs_decision());
+        assert!(!Error::new("operator").needs_decision());
+    }
+}

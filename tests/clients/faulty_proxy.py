@@ -1,0 +1,104 @@
+"""An HTTP proxy in front of a store that fails on purpose, and counts every fault by its kind.
+
+`before`: answers 503, the store was not asked. `after`: the store did it, the answer is 503. `dropped`: the store did
+it, the connection is cut without an answer. `slow`: the answer comes late. `short`: half of a body, then the end.
+"""
+
+import collections
+import http.client
+import http.server
+import random
+import socket
+import threading
+import time
+
+
+class Proxy:
+    """Runs in this process; `faults` counts what was done to requests."""
+
+    KINDS = ("before", "after", "dropped", "slow", "short")
+
+    def __init__(self, upstream, seed, rate):
+        self.upstream, self.rate = upstream, rate
+        self.chance, self.lock = random.Random(seed), threading.Lock()
+        self.faults, self.requests = collections.Counter(), 0
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def pass_on(self):
+                proxy.handle(self)
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = pass_on
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def draw(self):
+        with self.lock:
+            self.requests += 1
+            return self.chance.choice(self.KINDS) if self.chance.random() < self.rate else None
+
+    def met(self, kind):
+        with self.lock:
+            self.faults[kind] += 1
+
+    def handle(self, request):
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        kind = self.draw()
+        if kind == "before":
+            self.met(kind)
+            return self.answer(request, 503, [], b"injected")
+        host, port = self.upstream.removeprefix("http://").split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        try:
+            headers = {name: value for name, value in request.headers.items() if name.lower() not in ("connection", "transfer-encoding")}
+            connection.request(request.command, request.path, body=body or None, headers=headers)
+            reply = connection.getresponse()
+            content = reply.read()
+        finally:
+            connection.close()
+        if kind == "after":
+            self.met(kind)
+            return self.answer(request, 503, [], b"injected")
+        if kind == "dropped":
+            self.met(kind)
+            request.close_connection = True
+            request.connection.shutdown(socket.SHUT_RDWR)
+            return None
+        if kind == "slow":
+            self.met(kind)
+            time.sleep(1)
+        half = kind == "short" and request.command == "GET" and len(content) > 1
+        if half:
+            self.met(kind)
+        self.answer(request, reply.status, reply.getheaders(), content, half)
+        return None
+
+    @staticmethod
+    def answer(request, status, headers, content, half=False):
+        try:
+            request.send_response_only(status)
+            for name, value in headers:
+                if name.lower() not in ("connection", "transfer-encoding", "content-length"):
+                    request.send_header(name, value)
+            length = dict((name.lower(), value) for name, value in headers).get("content-length", len(content))
+            request.send_header("Content-Length", str(length if request.command == "HEAD" else len(content)))
+            request.end_headers()
+            if request.command != "HEAD":
+                request.wfile.write(content[: len(content) // 2] if half else content)
+            if half:
+                request.close_connection = True
+                request.connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            request.close_connection = True

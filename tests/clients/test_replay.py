@@ -1,0 +1,263 @@
+"""History through a corrected pipeline, swapped in at once: real logs, readers beside it, kills at every record."""
+
+import collections
+import json
+import os
+import re
+import subprocess
+import threading
+
+import pytest
+from deltalake import DeltaTable
+from engine import Engine, binary
+from test_real_data import service, train_ticket
+
+#: The rule that was wrong: levels are padded to five letters, and one blank matches only the longest of them.
+RULE = r"java %{notSpace:clock} %{word:level}BLANKS%{notSpace:logger.name}#%{integer:logger.line} TraceID: %{word:trace_id} SpanID: %{word:span_id} %{data:text}"
+PIPELINE = """
+pipelines:
+  - name: train ticket
+    filter: source:trainticket
+    processors:
+      - {type: date-remapper, sources: [time]}
+      - type: grok-parser
+        source: log
+        grok:
+          match_rules: |
+            RULE
+      - {type: status-remapper, sources: [level]}
+      - {type: trace-id-remapper, sources: [trace_id]}
+      - {type: span-id-remapper, sources: [span_id]}
+metrics:
+  - name: train.lines
+    compute: {aggregation_type: count}
+    group_by: [{path: "@level"}]
+indexes:
+  - name: main
+    exclusion_filters:
+      - {name: warnings, filter: {query: "status:warn"}}
+"""
+LEVEL = re.compile(r"\S+ (\w+)")
+
+
+def pipeline(directory, name, blanks):
+    file = directory / f"{name}.yaml"
+    file.write_text(PIPELINE.replace("RULE", RULE.replace("BLANKS", blanks)))
+    return file
+
+
+def tidemill(engine, *arguments, dies=None):
+    command = [str(binary()), *arguments, "--data-dir", str(engine.data), "--config", str(engine.dir / "tidemill.yaml")]
+    environment = {**os.environ, **({"TIDEMILL_DIE_AT": dies} if dies else {})}
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+
+
+def replay(engine, *arguments):
+    done = tidemill(engine, "replay", "--format", "json", *arguments)
+    assert done.returncode == 0, (done.returncode, done.stderr, done.stdout)
+    return json.loads(done.stdout)
+
+
+def assert_proven(engine):
+    for check in ("audit", "fsck"):
+        done = tidemill(engine, check)
+        assert done.returncode == 0, (check, done.stdout, done.stderr)
+
+
+def versions(engine, table):
+    """Rows by pipeline version, as the query service has them."""
+    rows = engine.sql(f"SELECT _pipeline_version AS v, count(*) AS n FROM {table} WHERE _topic = 'tidemill.logs' GROUP BY 1")
+    return {row["v"]: row["n"] for row in rows}
+
+
+def versions_in_delta(engine, table):
+    """The same, as any reader of Delta has them."""
+    rows = DeltaTable(str(engine.table(table))).to_pyarrow_table(columns=["_pipeline_version", "_topic"]).to_pylist()
+    return dict(collections.Counter(row["_pipeline_version"] for row in rows if row["_topic"] == "tidemill.logs"))
+
+
+class Readers:
+    """Ask all the time, and keep every answer."""
+
+    def __init__(self, engine):
+        self.stop, self.seen, self.failed = threading.Event(), [], []
+        asks = [(versions, table) for table in ("logs", "metrics", "ledger")] + [(versions_in_delta, "logs"), (versions_in_delta, "metrics")]
+        self.threads = [threading.Thread(target=self._ask, args=(engine, *ask)) for ask in asks]
+
+    def _ask(self, engine, how, table):
+        while not self.stop.is_set():
+            try:
+                self.seen.append((table, how(engine, table)))
+            except Exception as error:  # noqa: BLE001 - whatever a reader meets is a failure of the test
+                self.failed.append((table, error))
+                return
+
+    def __enter__(self):
+        [thread.start() for thread in self.threads]
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        [thread.join() for thread in self.threads]
+
+
+def send_trains(engine, data):
+    """Sends the logs; how many there are of each level."""
+    rows = list(train_ticket(data, "log"))
+    entries = [
+        {"message": row["Log"], "ddsource": "trainticket", "service": service(row["PodName"]), "hostname": row["Node"], "ddtags": "env:tt"} for row in rows
+    ]
+    for start in range(0, len(entries), 500):
+        engine.send_logs(entries[start : start + 500])
+    return collections.Counter(LEVEL.match(json.loads(row["Log"])["log"])[1] for row in rows)
+
+
+@pytest.fixture
+def trains(data, tmp_path):
+    """An engine that has read the logs with the wrong rule; what the files say of them."""
+    engine = Engine(pipeline=pipeline(tmp_path, "wrong", " "))
+    try:
+        engine.start()
+        levels = send_trains(engine, data)
+        # With the wrong rule no line is known to be a warning.
+        engine.wait_count(sum(levels.values()), "logs")
+        yield engine, levels, pipeline(tmp_path, "right", r"\s+")
+    finally:
+        engine.close()
+
+
+def test_a_corrected_rule_swaps_in_with_the_numbers_of_its_plan_and_no_reader_sees_a_mixture(trains):
+    engine, levels, right = trains
+    lines, warnings = sum(levels.values()), levels["WARN"]
+    assert_proven(engine)
+    before = versions(engine, "logs")
+    (old,) = before
+    planned = replay(engine, "--pipeline", str(right), "--dry-run")
+    plan = planned["report"]
+    assert planned["seq"] is None and versions(engine, "logs") == before == {old: lines}, "a plan changes nothing"
+    logs = plan["tables"]["logs"]
+    assert (logs["before"], logs["after"], logs["gone"], logs["new"]) == (lines, lines - warnings, warnings, 0)
+    # The wrong rule reads levels of five letters: errors.
+    assert (plan["parsed"]["before"], plan["parsed"]["unparsed_before"]) == (levels["ERROR"], lines - levels["ERROR"])
+    assert (plan["parsed"]["after"], plan["parsed"]["unparsed_after"]) == (lines - warnings, 0)
+    assert (logs["same"], logs["changed"]) == (levels["ERROR"], levels["INFO"])
+    fields = plan["fields"]["logs"]
+    for name in ("@level", "@clock", "@text", "trace_id", "span_id"):
+        assert (fields[name]["added"], fields[name]["removed"], fields[name]["changed"]) == (levels["INFO"], 0, 0), name
+    rules = {(rule["action"], rule["rule"]): (rule["before"]["events"], rule["after"]["events"]) for rule in plan["rules"]}
+    assert rules == {("received", ""): (lines, lines), ("indexed", "main"): (lines, lines - warnings), ("excluded", "main/warnings"): (0, warnings)}
+    series = plan["series"]
+    assert (series["count_before"], series["count_after"]) == (lines, lines)
+    assert (series["gone"], series["new"]) == (1, len(levels) - 1), "lines of no level now have one"
+
+    with Readers(engine) as readers:
+        done = replay(engine, "--resume", plan["replay"])
+        new = done["report"]["pipeline_version"]
+        engine.wait_for("SELECT DISTINCT _pipeline_version AS v FROM logs", lambda rows: [row["v"] for row in rows] == [new])
+    assert readers.failed == []
+    assert done["report"] == plan and done["seq"] is not None, "exactly what was planned"
+    rows = {"logs": [{old: lines}, {new: lines - warnings}]}
+    for table, seen in readers.seen:
+        assert len(seen) == 1 and set(seen) <= {old, new}, (table, seen)
+        assert seen in rows.get(table, [seen]), (table, seen)
+    assert any(new in seen for _, seen in readers.seen) and any(old in seen for _, seen in readers.seen)
+    assert_proven(engine)
+
+    statuses = {row["status"]: row["n"] for row in engine.sql("SELECT status, count(*) AS n FROM logs GROUP BY 1")}
+    assert statuses == {"info": levels["INFO"], "error": levels["ERROR"]}
+    counted = engine.sql("SELECT tags['level'] AS level, sum(count) AS n FROM metrics WHERE name = 'train.lines' GROUP BY 1")
+    assert {row["level"]: row["n"] for row in counted} == levels, "the metric is over all lines, kept or not"
+    assert engine.value("SELECT min(timestamp) FROM logs").startswith("2023-01-29"), "events keep their own time"
+    # The same again changes nothing.
+    again = replay(engine, "--pipeline", str(right))["report"]
+    logs = again["tables"]["logs"]
+    assert (logs["same"], logs["changed"], logs["gone"], logs["new"]) == (lines - warnings, 0, 0, 0)
+    assert again["fields"] == {} and again["series"]["moved"] == again["series"]["gone"] == again["series"]["new"] == 0
+    assert_proven(engine)
+
+
+def test_a_replay_that_dies_at_every_record_is_resumed_to_the_same_end(trains):
+    engine, levels, right = trains
+    lines = sum(levels.values())
+    (old,) = versions(engine, "logs")
+    began = tidemill(engine, "replay", "--pipeline", str(right), dies="record-appended:1")
+    assert began.returncode < 0, (began.returncode, began.stderr)
+    (known,) = json.loads(tidemill(engine, "replay", "list", "--format", "json").stdout)
+    assert known["state"] == "unfinished"
+    deaths = 1
+    for number in range(1, 60):
+        # A life takes its partitions again, which is a record too: it comes one further than the one before.
+        died = tidemill(engine, "replay", "--resume", known["id"], dies=f"record-appended:{number}")
+        if died.returncode == 0 or "was swapped in" in died.stderr:
+            break
+        assert died.returncode < 0, (died.returncode, died.stderr)
+        deaths += 1
+        assert versions(engine, "logs").keys() <= {old, known["plan"]["pipeline_version"]}
+        assert len(versions_in_delta(engine, "logs")) == 1
+    else:
+        raise AssertionError("it never came to its end")
+    assert deaths > 4, "a replay has more records than that"
+    engine.wait_count(lines - levels["WARN"], "logs")
+    assert versions(engine, "logs") == {known["plan"]["pipeline_version"]: lines - levels["WARN"]}
+    assert_proven(engine)
+    print(f"{deaths} kills of a replay, at each of its records, survived")
+
+
+def test_what_can_not_be_replayed_is_refused_and_dropped_replays_leave_nothing(trains):
+    engine, _, right = trains
+    refused = tidemill(engine, "replay", "--from", "2019-01-01", "--to", "2019-01-02")
+    assert refused.returncode == 1 and "nothing was received then" in refused.stderr
+    assert tidemill(engine, "replay", "--topic", "nobody").returncode == 2
+    assert tidemill(engine, "replay", "--resume", "000000000000").returncode == 1
+    # What was received without a time of its own lies in the hour of now.
+    engine.send_logs([{"message": "now", "ddsource": "other", "service": "now"}])
+    engine.wait_count(1, "logs WHERE service = 'now'")
+    refused = tidemill(engine, "replay", "--pipeline", str(right))
+    assert refused.returncode == 1 and "open hour" in refused.stderr and "--to" in refused.stderr, refused.stderr
+    end = engine.value("SELECT max(to_offset) FROM ledger WHERE _topic = 'tidemill.logs' AND _partition = (SELECT min(_partition) FROM logs WHERE service = 'now')")
+    partition = engine.value("SELECT min(_partition) FROM logs WHERE service = 'now'")
+    # Up to the unit before it, it is allowed.
+    last = engine.value(f"SELECT max(from_offset) FROM ledger WHERE _topic = 'tidemill.logs' AND _partition = {partition} AND to_offset = {end}")
+    done = replay(engine, "--pipeline", str(right), "--dry-run", "--partition", str(partition), "--to-offset", str(last))
+    staged = list(engine.table("logs").glob("date=*/hour=*/part-replay-*"))
+    assert staged
+    dropped = tidemill(engine, "replay", "drop", done["report"]["replay"])
+    assert dropped.returncode == 0, dropped.stderr
+    assert list(engine.table("logs").glob("date=*/hour=*/part-replay-*")) == []
+    assert json.loads(tidemill(engine, "replay", "list", "--format", "json").stdout) == []
+    assert_proven(engine)
+
+
+def test_excluded_logs_come_back_and_the_ledger_says_so(data, tmp_path):
+    engine = Engine(pipeline=pipeline(tmp_path, "right", r"\s+"))
+    try:
+        engine.start()
+        levels = send_trains(engine, data)
+        lines, warnings = sum(levels.values()), levels["WARN"]
+        engine.wait_count(lines - warnings, "logs")
+        assert_proven(engine)
+        counted = engine.value("SELECT sum(count) FROM metrics WHERE name = 'train.lines'")
+        planned = tidemill(engine, "restore", "--query", "status:warn @level:WARN", "--dry-run", "--format", "json")
+        assert planned.returncode == 0, planned.stderr
+        plan = json.loads(planned.stdout)["report"]
+        assert plan["tables"]["logs"]["before"] == 0 and plan["tables"]["logs"]["after"] == warnings > 0
+        engine.wait_count(lines - warnings, "logs")
+        with Readers(engine) as readers:
+            done = replay(engine, "--resume", plan["replay"])
+            engine.wait_count(lines, "logs")
+        assert done["report"] == plan and readers.failed == []
+        (version,) = versions(engine, "logs")
+        counts = {seen.get(version) for table, seen in readers.seen if table == "logs"}
+        assert counts <= {lines - warnings, lines}, "all of them or none"
+        assert_proven(engine)
+        ledger = {row["action"]: row["n"] for row in engine.sql("SELECT action, sum(events) AS n FROM ledger WHERE _topic = 'tidemill.logs' GROUP BY 1")}
+        assert ledger == {"received": lines, "indexed": lines, "restored": warnings}
+        assert engine.value("SELECT min(rule) FROM ledger WHERE action = 'restored'") == "main/warnings"
+        assert engine.value("SELECT count(*) FROM logs WHERE status = 'warn' AND trace_id IS NOT NULL") == warnings
+        assert engine.value("SELECT sum(count) FROM metrics WHERE name = 'train.lines'") == counted == lines
+        nothing = tidemill(engine, "restore", "--query", "status:warn")
+        assert nothing.returncode == 1 and "nothing was received" in nothing.stderr, "none is excluded any more"
+        bad = tidemill(engine, "restore", "--query", "status:(")
+        assert bad.returncode == 2 and "--query" in bad.stderr
+    finally:
+        engine.close()

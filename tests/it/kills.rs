@@ -1,0 +1,273 @@
+//! Kills a worker process at every step of the protocol and at random moments; after each kill the
+//! store is checked, the tables are audited, and another life goes on.
+//!
+//! The process is this test binary itself ([`child`]): a real worker on a real directory with fsync,
+//! whose records come from a log that survives it, so that a life takes a fraction of a second. Each
+//! death is told by its exit status; one that did not happen fails the test. In the end nothing is
+//! lost and nothing is there twice, by the audit and by counting; then a loss is planted, and the
+//! audit must see it.
+//!
+//! `TIDEMILL_KILLS=n` kills more often, `TIDEMILL_SEED=s` repeats a run's choices.
+
+mod child;
+mod plant;
+mod poison;
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use object_store::ObjectStore;
+use query::engine::{Engine, Limits, Options};
+use stream::crash_point::CrashPoint;
+use stream::fsck::fsck;
+use tidemill::audit::{self, Verdict};
+
+/// Kills of an ordinary run: each step once, and some at random moments.
+const KILLS: usize = 32;
+/// Every how manyth kill is at a random moment.
+const RANDOM: usize = 3;
+/// Until a step must have been reached, on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+const SIGABRT: i32 = 6;
+const SIGKILL: i32 = 9;
+
+/// How a life ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Death {
+    /// At this step, at the n-th passage.
+    At(CrashPoint, u32),
+    /// This many milliseconds after its start.
+    Killed(u64),
+}
+
+/// A small generator: the same choices for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 20) % sides
+    }
+}
+
+/// Steps that come seldom, or once in a life: they die at the first passage.
+fn is_rare(point: CrashPoint) -> bool {
+    use CrashPoint as P;
+    !matches!(
+        point,
+        P::FilesBefore
+            | P::FileWritten
+            | P::FilesWritten
+            | P::RecordBefore
+            | P::RecordAppended
+            | P::PublishBefore
+            | P::Published
+            | P::HintBefore
+    )
+}
+
+/// The steps to die at: all but the one that thins files out by index, which takes rows away that the audit
+/// would miss (`stream/src/upkeep/pass/tests/by_index.rs` dies there).
+fn steps() -> Vec<CrashPoint> {
+    let all = CrashPoint::ALL.into_iter();
+    all.filter(|point| *point != CrashPoint::RetentionWritten).collect()
+}
+
+/// Steps that only several workers pass.
+fn needs_group(point: CrashPoint) -> bool {
+    matches!(point, CrashPoint::RevokeBefore | CrashPoint::Revoked)
+}
+
+fn deaths(kills: usize, dice: &mut Dice) -> Vec<Death> {
+    let mut steps = steps().into_iter().cycle();
+    let mut deaths = Vec::new();
+    for number in 0..kills {
+        let point = if number % RANDOM == RANDOM - 1 { None } else { steps.next() };
+        deaths.push(match point {
+            Some(point) if is_rare(point) => Death::At(point, 1),
+            Some(point) => Death::At(point, 1 + dice.roll(6) as u32),
+            None => Death::Killed(20 + dice.roll(900)),
+        });
+    }
+    // Not in the order of the protocol.
+    for place in (1..deaths.len()).rev() {
+        deaths.swap(place, dice.roll(place as u64 + 1) as usize);
+    }
+    deaths
+}
+
+fn command(directory: &Path, workers: u64, seed: u64) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", child::NAME, "--ignored", "--nocapture", "--test-threads=1"]);
+    command.env(child::DIRECTORY, directory).env(child::WORKERS, workers.to_string());
+    command.env(child::SEED, seed.to_string());
+    command.env_remove("TIDEMILL_DIE_AT").env_remove("TIDEMILL_DIE_ON").env_remove(child::DRAIN);
+    let said = std::fs::File::options().create(true).append(true).open(directory.join("said"));
+    let said = said.unwrap();
+    command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said);
+    command
+}
+
+fn spawn(directory: &Path, death: Option<Death>, workers: u64, seed: u64) -> Child {
+    let mut command = command(directory, workers, seed);
+    match death {
+        Some(Death::At(point, passage)) => {
+            command.env("TIDEMILL_DIE_AT", format!("{}:{passage}", point.name()));
+        }
+        Some(Death::Killed(_)) => {}
+        None => {
+            command.env(child::DRAIN, "1");
+        }
+    }
+    command.spawn().unwrap()
+}
+
+/// The last of what the lives have said.
+fn tail(directory: &Path) -> String {
+    let said = std::fs::read(directory.join("said")).unwrap_or_default();
+    String::from_utf8_lossy(&said[said.len().saturating_sub(3_000)..]).into_owned()
+}
+
+/// Waits for the end of a life; the signal that ended it.
+fn wait(child: &mut Child, directory: &Path, death: Option<Death>) -> Option<i32> {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(
+                status.signal().is_some() || death.is_none() && status.success(),
+                "{death:?}: ended with {status}\n{}",
+                tail(directory)
+            );
+            return status.signal();
+        }
+        if Instant::now() > end {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{death:?} did not happen\n{}", tail(directory));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A life that ends as it should.
+fn die(directory: &Path, death: Death, workers: u64, seed: u64) {
+    let mut child = spawn(directory, Some(death), workers, seed);
+    let expected = match death {
+        Death::At(..) => SIGABRT,
+        Death::Killed(millis) => {
+            std::thread::sleep(Duration::from_millis(millis));
+            child.kill().unwrap();
+            SIGKILL
+        }
+    };
+    let signal = wait(&mut child, directory, Some(death));
+    assert_eq!(signal, Some(expected), "{death:?}\n{}", tail(directory));
+}
+
+fn open(directory: &Path) -> Arc<dyn ObjectStore> {
+    let url = directory.join("store").to_str().unwrap().to_owned();
+    let config = stream::store::Config { url, options: BTreeMap::new() };
+    stream::store::open(&config).unwrap()
+}
+
+fn engine(store: &Arc<dyn ObjectStore>) -> Engine {
+    let options = Options { max_rows: usize::MAX, ..Options::default() };
+    Engine::open(Arc::clone(store), options).unwrap()
+}
+
+async fn verdict(store: &Arc<dyn ObjectStore>) -> audit::Report {
+    audit::look(&engine(store), &audit::Scope::default()).await.unwrap()
+}
+
+/// Log, tables and files hold together.
+async fn check(store: &Arc<dyn ObjectStore>, context: &str) {
+    match fsck(store, "live", 0).await {
+        Ok(report) => assert_eq!(report.problems.kept, [], "{context}"),
+        // Killed before it made anything.
+        Err(stream::fsck::FsckError::Nothing) => {}
+        Err(error) => panic!("{context}: {error}"),
+    }
+}
+
+/// The one number a query answers.
+async fn number(store: &Arc<dyn ObjectStore>, sql: &str) -> i64 {
+    use arrow::array::AsArray as _;
+    let mut answer = engine(store).query(sql, Limits::default()).await.unwrap();
+    let batch = answer.next().await.expect("an answer").unwrap();
+    batch.column(0).as_primitive::<arrow::datatypes::Int64Type>().value(0)
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn a_kill_at_every_step_and_at_random_loses_and_doubles_nothing() {
+    if !cfg!(debug_assertions) {
+        println!("SKIPPED: builds without debug assertions have no crash points");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let kills = setting("TIDEMILL_KILLS").map_or(KILLS, |kills| kills as usize);
+    let seed = setting("TIDEMILL_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    println!("TIDEMILL_SEED={seed} TIDEMILL_KILLS={kills}");
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let (begun, mut audits) = (Instant::now(), BTreeMap::<&str, u64>::new());
+    let mut counted = BTreeMap::<&str, u64>::new();
+    for (number, death) in deaths(kills, &mut dice).into_iter().enumerate() {
+        let several = match death {
+            Death::At(point, _) => needs_group(point),
+            Death::Killed(_) => number % 4 == 0,
+        };
+        let workers = if several { 3 } else { 1 };
+        die(directory.path(), death, workers, seed.wrapping_add(number as u64));
+        let what = match death {
+            Death::At(point, _) => point.name(),
+            Death::Killed(_) => "random",
+        };
+        *counted.entry(what).or_default() += 1;
+        let context = format!("TIDEMILL_SEED={seed}: kill {number}, {death:?}, {workers} workers");
+        runtime.block_on(check(&store, &context));
+        let report = runtime.block_on(verdict(&store));
+        let verdict = report.verdict();
+        assert_ne!(verdict, Verdict::Violated, "{context}: {:?}", report.findings);
+        *audits
+            .entry(if verdict == Verdict::Proven { "proven" } else { "unsettled" })
+            .or_default() += 1;
+        if number % 50 == 49 {
+            println!("{} kills in {:.0} s", number + 1, begun.elapsed().as_secs_f64());
+        }
+    }
+    let mut last = spawn(directory.path(), None, 1, seed);
+    assert_eq!(wait(&mut last, directory.path(), None), None, "{}", tail(directory.path()));
+    let records = child::produced(directory.path());
+    runtime.block_on(async {
+        check(&store, "in the end").await;
+        let report = verdict(&store).await;
+        assert_eq!(report.verdict(), Verdict::Proven, "{:?}", report.findings);
+        let received: i64 = report.partitions.iter().map(|partition| partition.received).sum();
+        assert_eq!(received, records);
+        let rows = number(&store, "SELECT count(*) FROM logs").await;
+        let distinct =
+            number(&store, "SELECT count(*) FROM (SELECT DISTINCT message, _partition FROM logs)");
+        let letters = number(&store, "SELECT count(*) FROM dead_letters").await;
+        assert_eq!((rows + letters, distinct.await), (records, rows), "lost or doubled");
+        println!(
+            "{kills} kills in {:.0} s: {counted:?}; audits after a kill: {audits:?}, violated 0; {records} records, \
+             {letters} of them dead letters, 0 lost, 0 doubled",
+            begun.elapsed().as_secs_f64()
+        );
+        let lost = plant::loss(&directory.path().join("store"));
+        let report = verdict(&store).await;
+        assert_eq!(report.verdict(), Verdict::Violated, "{lost} rows are lost, and the audit is green");
+        println!("a planted loss of {lost} rows: {}", report.sentence());
+    });
+}
