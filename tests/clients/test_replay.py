@@ -1,6 +1,7 @@
 """History through a corrected pipeline, swapped in at once: real logs, readers beside it, kills at every record."""
 
 import collections
+import gzip
 import json
 import os
 import re
@@ -263,5 +264,48 @@ def test_excluded_logs_come_back_and_the_ledger_says_so(data, tmp_path):
         assert nothing.returncode == 1 and "nothing was received" in nothing.stderr, "none is excluded any more"
         bad = tidemill(engine, "restore", "--query", "status:(")
         assert bad.returncode == 2 and "--query" in bad.stderr
+    finally:
+        engine.close()
+
+
+def test_an_archive_goes_into_the_tables_once_however_often_it_is_read(data, tmp_path):
+    engine = Engine(pipeline=pipeline(tmp_path, "right", r"\s+"))
+    rows = list(train_ticket(data, "log"))
+    archive = tmp_path / "archive"
+    archive.mkdir()
+
+    def write(name, rows):
+        lines = [{"message": row["Log"], "ddsource": "trainticket", "service": service(row["PodName"])} for row in rows]
+        (archive / name).write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
+
+    half = len(rows) // 2
+    write("a.jsonl.gz", rows[:half])
+    write("b.jsonl.gz", rows[half:])
+    kept = sum(LEVEL.match(json.loads(row["Log"])["log"])[1] != "WARN" for row in rows)
+    last = sum(LEVEL.match(json.loads(row["Log"])["log"])[1] != "WARN" for row in rows[half:])
+    try:
+        engine.start()
+        engine.send_logs([{"message": "live", "ddsource": "other", "service": "live"}])
+        engine.wait_count(1, "logs WHERE service = 'live'")
+        # The rule reads the attribute `log` that Docker wrote: the envelope must stay.
+        arguments = ["--archive", str(archive), "--name", "trains", "--envelope", "none"]
+        planned = replay(engine, *arguments, "--dry-run")["report"]
+        assert (planned["tables"]["logs"]["before"], planned["tables"]["logs"]["after"]) == (0, kept)
+        done = replay(engine, "--resume", planned["replay"])["report"]
+        assert done == planned
+        engine.wait_count(kept, "logs WHERE _topic = 'archive:trains'")
+        again = replay(engine, *arguments)["report"]
+        assert (again["tables"]["logs"]["before"], again["tables"]["logs"]["after"]) == (kept, kept)
+        assert_proven(engine)
+        # The first file is gone: so are its rows, after the next reading.
+        (archive / "a.jsonl.gz").unlink()
+        fewer = replay(engine, *arguments)["report"]
+        assert (fewer["tables"]["logs"]["before"], fewer["tables"]["logs"]["after"]) == (kept, last)
+        engine.wait_for("SELECT count(*) AS n FROM logs WHERE _topic = 'archive:trains'", lambda rows: rows[0]["n"] == last)
+        assert engine.value("SELECT max(timestamp) FROM logs WHERE _topic = 'archive:trains'").startswith("2023-01-29")
+        assert engine.value("SELECT count(*) FROM logs WHERE service = 'live'") == 1
+        assert_proven(engine)
+        nowhere = tidemill(engine, "replay", "--archive", str(tmp_path / "nowhere"), "--name", "x")
+        assert nowhere.returncode == 2 and "nowhere" in nowhere.stderr
     finally:
         engine.close()
