@@ -283,6 +283,11 @@ impl<'a> Parser<'a> {
         let start = self.at;
         match self.peek() {
             None => Err(self.error("a value must follow `:`")),
+            // `@severity: "#"`, as published pipelines write it.
+            Some(c) if c.is_whitespace() && self.rest().trim_start().starts_with('"') => {
+                self.space();
+                self.value(field)
+            }
             Some(c) if c.is_whitespace() => {
                 Err(self.error("a value must follow `:` without a space; as text, write `\\:`"))
             }

@@ -236,6 +236,8 @@ mod tests {
                 ..Status::default()
             }),
             halted: Some("gone".to_owned()),
+            issues: None,
+            monitors: None,
             pipeline: None,
         };
         let text = render(&report);

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 use serde_yaml_ng::{Mapping, Value};
 use stages::pipeline::config::Config;
 
@@ -45,8 +45,9 @@ fn write(file: &PathBuf, text: &str) -> anyhow::Result<()> {
 
 /// The `pipeline:` section of `tidemill.yaml` for this configuration, without what is the default anyway.
 pub(crate) fn to_yaml(config: &Config) -> anyhow::Result<String> {
-    let mut section = serde_yaml_ng::to_value(config)?;
-    if let Value::Mapping(members) = &mut section {
+    let whole = serde_yaml_ng::to_value(config)?;
+    let mut short = whole.clone();
+    if let Value::Mapping(members) = &mut short {
         for (name, list) in members.iter_mut() {
             // At the top an empty list says something: no index is not the default index.
             match list {
@@ -57,16 +58,21 @@ pub(crate) fn to_yaml(config: &Config) -> anyhow::Result<String> {
         }
         members.retain(|_, value| *value != Value::Mapping(Mapping::new()) && !value.is_null());
     }
-    let mut whole = Mapping::new();
-    whole.insert("pipeline".into(), section);
-    let text = serde_yaml_ng::to_string(&whole)?;
-    let again = stages::pipeline::read::read(&[&text]);
-    let same = serde_json::to_value(&again.config)? == serde_json::to_value(config)?;
-    ensure!(
-        again.problems.is_empty() && same,
-        "what would be written does not read back the same; please report it with the file"
-    );
-    Ok(text)
+    let default = serde_yaml_ng::to_value(Config::default())?;
+    if let Value::Mapping(members) = &mut short {
+        members.retain(|name, value| name != "preprocessing" || default.get(name) != Some(&*value));
+    }
+    for section in [short, whole] {
+        let mut file = Mapping::new();
+        file.insert("pipeline".into(), section);
+        let text = serde_yaml_ng::to_string(&file)?;
+        let again = stages::pipeline::read::read(&[&text]);
+        let same = serde_json::to_value(&again.config)? == serde_json::to_value(config)?;
+        if again.problems.is_empty() && same {
+            return Ok(text);
+        }
+    }
+    bail!("what would be written does not read back the same; please report it with the file")
 }
 
 /// Takes out what reads the same when it is absent.

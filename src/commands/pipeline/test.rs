@@ -7,7 +7,6 @@ use anyhow::Context;
 use schemas::time::EventTime;
 use serde_json::{Value, json};
 use stages::pipeline::cases::{self, Bench, Difference};
-use stream::clock::{Clock as _, System};
 
 use crate::cli::{PipelineTestArgs, ReportFormat};
 use crate::config::{Problem, Problems};
@@ -40,7 +39,7 @@ pub(super) fn run(args: &PipelineTestArgs) -> u8 {
     };
     let received = match args.received.as_deref().map(super::run::time) {
         Some(Ok(time)) => time,
-        None => EventTime::from_millis(System::shared().unix_millis()).unwrap_or_default(),
+        None => cases::RECEIVED,
         Some(Err(error)) => {
             eprintln!("tidemill: --received: {error:#}");
             return exit::USAGE;

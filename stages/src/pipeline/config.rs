@@ -127,7 +127,7 @@ pub struct PipelineConfig {
     #[serde(default)]
     pub id: Option<String>,
     /// `pipeline`, where the API writes it.
-    #[serde(default, rename = "type")]
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Skipped when false.
     #[serde(default = "yes")]

@@ -90,7 +90,8 @@ fn lines<'a>(text: &'a str, errors: &mut Vec<GrokError>) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let trimmed = line.trim();
-        if trimmed.is_empty() {
+        // Published pipelines have comments between their rules.
+        if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;
         }
         let (name, pattern) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));

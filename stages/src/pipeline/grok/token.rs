@@ -59,8 +59,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn rest(&self) -> &str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
     fn peek(&self) -> Option<char> {
-        self.text.get(self.at..)?.chars().next()
+        self.rest().chars().next()
     }
 
     fn eat(&mut self, character: char) -> bool {
@@ -74,9 +78,20 @@ impl Reader<'_> {
     }
 
     fn token(&mut self) -> Result<Token, String> {
+        // `%{?>word}` stands in published pipelines and means what `%{word}` means; so do blanks around the parts.
+        self.at += if self.rest().starts_with("?>") { 2 } else { 0 };
+        self.space();
         let matcher = self.call(0)?;
+        self.space();
         let extract = if self.eat(':') { Some(self.extract()?) } else { None };
-        let filter = if self.eat(':') { Some(self.call(0)?) } else { None };
+        self.space();
+        let filter = if self.eat(':') {
+            self.space();
+            Some(self.call(0)?)
+        } else {
+            None
+        };
+        self.space();
         if !self.eat('}') {
             return Err("a token is written %{matcher:attribute:filter}: expected `}`".to_owned());
         }

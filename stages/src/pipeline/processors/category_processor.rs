@@ -5,7 +5,7 @@ use search::Query;
 
 use crate::event::LogEvent;
 use crate::pipeline::compiler::Compiler;
-use crate::pipeline::config::CategoryProcessorConfig;
+use crate::pipeline::config::{CategoryProcessorConfig, ConfigError};
 use crate::pipeline::{compile_query, source};
 use crate::value::Value;
 
@@ -28,10 +28,10 @@ impl CategoryProcessor {
         for (index, category) in config.categories.iter().enumerate() {
             let path = format!("{path}.categories[{index}]");
             if categories.iter().any(|(_, name)| **name == *category.name) {
-                compiler.refuse(
-                    format!("{path}.name"),
-                    "used by a category above: names are unique; join the queries with OR",
-                );
+                // Published pipelines have them; whichever query matches first, the name is the same.
+                let path = format!("{path}.name");
+                let reason = "used by a category above; the queries could be joined with OR";
+                compiler.notes.push(ConfigError { path, reason: reason.to_owned() });
             }
             let query = compile_query(&category.filter.query, &path, &mut compiler.errors);
             categories.extend(query.map(|query| (query, category.name.as_str().into())));
