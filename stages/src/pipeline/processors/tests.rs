@@ -413,7 +413,6 @@ fn what_a_processor_can_not_mean_is_refused_with_place_and_fix() {
         "[0].expression: character 3: expected an operator",
         "[1].template: `%{` at character 1 has no `}`",
         "[2].categories[0].filter.query: ",
-        "[2].categories[2].name: used by a category above",
         "[3]: write one of lookup_table",
         "[4].lookup_table[0]: must be `key,value`",
         "[5].lookup_enrichment_table: no reference table `users`: add it",
@@ -465,4 +464,15 @@ fn a_log_keeps_its_message_and_says_what_went_wrong() {
     let event = process(&compile(&many), &arena, "{}");
     assert_eq!(event.errors.len(), schemas::limits::MAX_PIPELINE_ERRORS);
     assert_eq!(event.errors.last().map(|e| e.reason), Some("further errors are left out"));
+}
+
+#[test]
+fn a_category_whose_name_comes_twice_is_noted_and_works() {
+    let pipeline = compile(
+        "{type: category-processor, target: t, categories: [{name: a, filter: {query: '@n:1'}}, {name: b, filter: {query: '@n:2'}}, {name: a, filter: {query: '@n:3'}}]}",
+    );
+    let arena = Bump::new();
+    let event = process(&pipeline, &arena, r#"{"n": 3}"#);
+    assert_eq!(event.attributes.get("t"), Some(Value::Str("a")));
+    assert!(pipeline.notes()[0].path.ends_with("categories[2].name"));
 }
