@@ -318,3 +318,13 @@ proptest! {
         prop_assert_eq!(query.matches(&log), expected);
     }
 }
+
+#[test]
+fn a_quoted_value_may_stand_behind_a_space() {
+    let query = Query::parse("@severity: \"#\" OR b").expect("parses");
+    assert_eq!(
+        query.to_string(),
+        Query::parse("@severity:\"#\" OR b").expect("parses").to_string()
+    );
+    assert!(Query::parse("@severity: x").is_err());
+}

@@ -216,8 +216,26 @@ fn tags(value: &Json) -> std::collections::BTreeSet<&str> {
 /// The same text, or the same JSON in another layout.
 fn same_text(expected: &Json, found: &Json) -> bool {
     let (Some(a), Some(b)) = (expected.as_str(), found.as_str()) else { return expected == found };
-    let parse = |text: &str| serde_json::from_str::<Json>(text).ok().filter(Json::is_object);
+    let parse = |text: &str| {
+        let object = serde_json::from_str::<Json>(text).ok().filter(Json::is_object)?;
+        let mut flat = Map::new();
+        flatten("", object, &mut flat);
+        Some(Json::Object(flat))
+    };
     a.trim_end() == b.trim_end() || parse(a).zip(parse(b)).is_some_and(|(a, b)| same(&a, &b))
+}
+
+/// Members of objects under their dotted paths: `{"a.b": 1}` and `{"a": {"b": 1}}` are one.
+fn flatten(path: &str, value: Json, into: &mut Map<String, Json>) {
+    match value {
+        Json::Object(members) => {
+            for (name, member) in members {
+                let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+                flatten(&path, member, into);
+            }
+        }
+        other => drop(into.insert(path.to_owned(), other)),
+    }
 }
 
 /// Ids are hex here; cases have them as the log did.

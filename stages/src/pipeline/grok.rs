@@ -261,11 +261,16 @@ impl<'b> Output<'_, 'b> {
                 let path = self.arena.alloc_str(&capture.path);
                 self.set(path, value);
             }
-            Filtered::Object(Object { fields, dropped }) => {
+            Filtered::Object(Object { fields, dropped, keeps_empty }) => {
                 self.attributes.count_dropped(dropped);
                 let prefix: &'b str = self.arena.alloc_str(&capture.path);
                 for (key, value) in fields {
-                    self.set(join(self.arena, prefix, key), value);
+                    let path = join(self.arena, prefix, key);
+                    if keeps_empty && value == Value::Str("") {
+                        self.attributes.set(path, value);
+                    } else {
+                        self.set(path, value);
+                    }
                 }
             }
         }

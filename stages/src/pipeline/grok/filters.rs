@@ -50,6 +50,8 @@ pub(crate) struct Object<'b> {
     pub(crate) fields: Fields<'b>,
     /// Members left out because there were too many.
     pub(crate) dropped: u32,
+    /// Whether an empty text is a value: in JSON somebody wrote it.
+    pub(crate) keeps_empty: bool,
 }
 
 /// What a filter gives.
@@ -131,7 +133,8 @@ impl Filter {
             Filter::Scale(factor) => some(scale(&value, *factor)),
             Filter::Array(filter) => filter.apply(arena, text),
             Filter::Csv(filter) => {
-                Filtered::Object(Object { fields: filter.apply(arena, text), dropped: 0 })
+                let fields = filter.apply(arena, text);
+                Filtered::Object(Object { fields, dropped: 0, keeps_empty: false })
             }
             Filter::RubyHash => rubyhash::apply(arena, text),
             Filter::Xml => xml::apply(arena, text),

@@ -218,6 +218,14 @@ fn rules_refer_to_support_rules_and_to_rules_above() {
 }
 
 #[test]
+fn what_published_pipelines_write_is_read() {
+    let rules = "# a comment\nr %{?>notSpace:a} %{word: b :lowercase}\n\n#another\ns %{data:c:array(\",\")} !";
+    assert_eq!(parse_with(rules, "# none", "X YZ"), pairs("a=X|b=yz"));
+    assert_eq!(parse(rules, "1,2 !"), pairs("c=[\"1\",\"2\"]"));
+    assert_eq!(parse("r %{data::json}", r#"{"a":"","b":1}"#), pairs("a=|b=1"));
+}
+
+#[test]
 fn bad_rules_are_refused_with_their_place() {
     for (rules, support, line, column, part) in [
         ("a %{nope:x}", "", 1, 3, "unknown matcher"),

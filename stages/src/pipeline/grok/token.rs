@@ -83,7 +83,7 @@ impl Reader<'_> {
         self.space();
         let matcher = self.call(0)?;
         self.space();
-        let extract = if self.eat(':') { Some(self.extract()?) } else { None };
+        let extract = if self.eat(':') { Some(self.extract()?.trim().to_owned()) } else { None };
         self.space();
         let filter = if self.eat(':') {
             self.space();

@@ -351,14 +351,42 @@ fn schema_processor_maps_as_the_api_describes() {
              {filter: {query: "@eventName:*"}, id: 99, name: Other}],
            targets: {id: ocsf.activity_id, name: ocsf.activity_name},
            fallback: {sources: {ocsf.activity_name: [eventName]}, values: {ocsf.activity_id: "99", ocsf.activity_name: Other}}}]}"#;
-    let added = adds(yaml, r#"{"eventName":"CreateUser","userIdentity":{"arn":"foo-bar"}}"#);
+    let class = |more: &[&str]| {
+        let class = [
+            r#"ocsf.category_name="Identity & Access Management""#,
+            "ocsf.category_uid=3",
+            r#"ocsf.class_name="Account Change""#,
+            "ocsf.class_uid=3001",
+            r#"ocsf.metadata.version="1.5.0""#,
+        ];
+        let mut all: Vec<String> =
+            class.iter().chain(more).map(|text| (*text).to_owned()).collect();
+        all.sort();
+        all
+    };
     assert_eq!(
-        added,
-        ["ocsf.activity_id=1", r#"ocsf.activity_name="Create""#, r#"ocsf.user.name="foo-bar""#]
+        adds(yaml, r#"{"eventName":"CreateUser","userIdentity":{"arn":"foo-bar"}}"#),
+        class(&[
+            "ocsf.activity_id=1",
+            r#"ocsf.activity_name="Create""#,
+            r#"ocsf.user.name="foo-bar""#
+        ])
     );
-    let added = adds(yaml, r#"{"eventName":"Rename"}"#);
-    assert_eq!(added, ["ocsf.activity_id=99", r#"ocsf.activity_name="Rename""#]);
-    assert_eq!(adds(yaml, "{}"), ["ocsf.activity_id=99", r#"ocsf.activity_name="Other""#]);
+    assert_eq!(
+        adds(yaml, r#"{"eventName":"Rename"}"#),
+        class(&["ocsf.activity_id=99", r#"ocsf.activity_name="Rename""#])
+    );
+    assert_eq!(adds(yaml, "{}"), class(&["ocsf.activity_id=99", r#"ocsf.activity_name="Other""#]));
+}
+
+#[test]
+fn message_as_a_source_is_an_attribute_not_the_message() {
+    let arena = Bump::new();
+    let pipeline = compile("{type: message-remapper, sources: [message, data.description]}");
+    let mut event = LogEvent::new_in(&arena, EventTime::default());
+    event.message = r#"{"data":{"description":"said"}}"#;
+    pipeline.process(&arena, &mut event, 0, &mut MetricWindows::new(&pipeline));
+    assert_eq!((event.message, event.attributes.len()), ("said", 0));
 }
 
 #[test]
@@ -413,7 +441,6 @@ fn what_a_processor_can_not_mean_is_refused_with_place_and_fix() {
         "[0].expression: character 3: expected an operator",
         "[1].template: `%{` at character 1 has no `}`",
         "[2].categories[0].filter.query: ",
-        "[2].categories[2].name: used by a category above",
         "[3]: write one of lookup_table",
         "[4].lookup_table[0]: must be `key,value`",
         "[5].lookup_enrichment_table: no reference table `users`: add it",
@@ -465,4 +492,15 @@ fn a_log_keeps_its_message_and_says_what_went_wrong() {
     let event = process(&compile(&many), &arena, "{}");
     assert_eq!(event.errors.len(), schemas::limits::MAX_PIPELINE_ERRORS);
     assert_eq!(event.errors.last().map(|e| e.reason), Some("further errors are left out"));
+}
+
+#[test]
+fn a_category_whose_name_comes_twice_is_noted_and_works() {
+    let pipeline = compile(
+        "{type: category-processor, target: t, categories: [{name: a, filter: {query: '@n:1'}}, {name: b, filter: {query: '@n:2'}}, {name: a, filter: {query: '@n:3'}}]}",
+    );
+    let arena = Bump::new();
+    let event = process(&pipeline, &arena, r#"{"n": 3}"#);
+    assert_eq!(event.attributes.get("t"), Some(Value::Str("a")));
+    assert!(pipeline.notes()[0].path.ends_with("categories[2].name"));
 }

@@ -11,6 +11,8 @@ use crate::value::Value;
 #[derive(Debug)]
 pub(crate) struct Array {
     brackets: Option<(char, char)>,
+    /// Nobody asked for the brackets.
+    by_default: bool,
     separator: Box<str>,
     element: Option<Filter>,
 }
@@ -27,6 +29,7 @@ impl Array {
                 _ => return Err("array takes texts in double quotes and a filter".to_owned()),
             }
         }
+        let by_default = texts.len() < 2;
         let (brackets, separator) = match texts.as_slice() {
             [] => ("[]", ","),
             [separator] => ("[]", *separator),
@@ -46,15 +49,18 @@ impl Array {
             "\\t" => "\t",
             other => other,
         };
-        Ok(Self { brackets, separator: separator.into(), element })
+        Ok(Self { brackets, by_default, separator: separator.into(), element })
     }
 
-    /// Splits; nothing where the brackets are missing.
+    /// Splits; nothing where brackets that were asked for are missing.
     pub(super) fn apply<'b>(&self, arena: &'b Bump, text: &'b str) -> Filtered<'b> {
         let inside = match self.brackets {
             None => Some(text),
             Some((open, close)) => {
-                text.trim().strip_prefix(open).and_then(|text| text.strip_suffix(close))
+                let inside = text.trim().strip_prefix(open);
+                let inside = inside.and_then(|text| text.strip_suffix(close));
+                // `array(",")` alone splits a text without brackets too, as published pipelines count on.
+                inside.or_else(|| Some(text).filter(|_| self.by_default))
             }
         };
         let Some(inside) = inside else { return Filtered::Nothing };

@@ -17,6 +17,7 @@ pub(super) fn apply<'b>(arena: &'b Bump, text: &'b str) -> Filtered<'b> {
     match json::read_object(arena, text.as_bytes(), &mut attributes) {
         Ok(()) => Filtered::Object(Object {
             dropped: attributes.dropped(),
+            keeps_empty: true,
             fields: BumpVec::from_iter_in(attributes.iter(), arena),
         }),
         Err(_) => Filtered::Nothing,

@@ -20,7 +20,7 @@ pub(super) fn gather<'b>(arena: &'b Bump, pairs: Fields<'b>) -> Object<'b> {
             .enumerate()
             .any(|(index, (key, _))| pairs[..index].iter().any(|(other, _)| other == key));
     if !repeated {
-        return Object { fields: pairs, dropped: 0 };
+        return Object { fields: pairs, dropped: 0, keeps_empty: false };
     }
     let mut order = BumpVec::from_iter_in(0..pairs.len(), arena);
     order.sort_unstable_by(|a, b| pairs[*a].0.cmp(pairs[*b].0).then(a.cmp(b)));
@@ -40,7 +40,7 @@ pub(super) fn gather<'b>(arena: &'b Bump, pairs: Fields<'b>) -> Object<'b> {
         }
     }
     let dropped = u32::try_from(groups.len() - fields.len()).unwrap_or(u32::MAX);
-    Object { fields, dropped }
+    Object { fields, dropped, keeps_empty: false }
 }
 
 /// A value below `path` as dotted paths; arrays keep their shape.

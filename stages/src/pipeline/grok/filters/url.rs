@@ -19,7 +19,11 @@ pub(super) fn apply<'b>(arena: &'b Bump, text: &'b str) -> Filtered<'b> {
         .iter()
         .filter_map(|(path, value)| Some((path.strip_prefix(ROOT)?.strip_prefix('.')?, value)));
     let dropped = parts.dropped() + u32::from(complete.is_err());
-    Filtered::Object(Object { fields: BumpVec::from_iter_in(fields, arena), dropped })
+    Filtered::Object(Object {
+        fields: BumpVec::from_iter_in(fields, arena),
+        dropped,
+        keeps_empty: false,
+    })
 }
 
 /// Where the parts are written before they go below the extract's path.

@@ -36,7 +36,11 @@ impl UserAgent {
         let fields = parts
             .iter()
             .filter_map(|(path, value)| Some((path.strip_prefix(ROOT)?.strip_prefix('.')?, value)));
-        Filtered::Object(Object { fields: BumpVec::from_iter_in(fields, arena), dropped: 0 })
+        Filtered::Object(Object {
+            fields: BumpVec::from_iter_in(fields, arena),
+            dropped: 0,
+            keeps_empty: false,
+        })
     }
 }
 
