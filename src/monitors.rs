@@ -91,13 +91,16 @@ pub fn start(setup: Setup) -> Result<Running, query::QueryError> {
     };
     let engine = Engine::open(Arc::clone(&setup.store), options)?;
     let shown = Arc::default();
-    let watcher = Watcher { setup, engine, watermark: None, shown: Arc::clone(&shown) };
+    let started = Utc::now().timestamp_micros();
+    let watcher = Watcher { setup, engine, started, watermark: None, shown: Arc::clone(&shown) };
     Ok(Running { shown, _task: AbortOnDropHandle::new(tokio::spawn(watcher.run())) })
 }
 
 struct Watcher {
     setup: Setup,
     engine: Engine,
+    /// When it began to look, Unix microseconds.
+    started: i64,
     watermark: Option<Watermark>,
     shown: Arc<Mutex<BTreeMap<String, Shown>>>,
 }
@@ -143,6 +146,11 @@ impl Watcher {
                 self.show(&monitor.name, "unknown", "not all partitions are read yet".to_owned());
                 continue;
             };
+            if judged == 0 && begin < self.started {
+                // Nobody watched then: a new monitor has nothing to say about it.
+                self.show(&monitor.name, "unknown", "its first window is not over yet".to_owned());
+                continue;
+            }
             if end <= judged {
                 self.show_standing(monitor, look, standings);
                 continue;

@@ -135,11 +135,6 @@ impl Grouper {
         &self.rules.batch_attribute
     }
 
-    /// Distinct issues of one service, for [`crate::caps::Caps`].
-    pub fn max_issues_per_service(&self) -> usize {
-        self.rules.max_issues_per_service
-    }
-
     /// The issue of an error. Allocates in the arena only.
     pub fn group<'b>(
         &self,

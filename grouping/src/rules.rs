@@ -46,7 +46,6 @@ pub(crate) struct Rules {
     pub(crate) frames: usize,
     pub(crate) user_attribute: String,
     pub(crate) batch_attribute: String,
-    pub(crate) max_issues_per_service: usize,
     pub(crate) include: Vec<Glob>,
     pub(crate) exclude: Vec<Glob>,
     pub(crate) stack: Vec<StackRule>,
@@ -72,10 +71,6 @@ impl Rules {
             let reason = format!("{} is not within 1 to {MAX_FINGERPRINT_FRAMES}", config.frames);
             errors.push(RuleError { path: "frames".to_owned(), reason });
         }
-        if config.max_issues_per_service == 0 {
-            let reason = "0 would make every error the overflow: write 1 or more".to_owned();
-            errors.push(RuleError { path: "max_issues_per_service".to_owned(), reason });
-        }
         let rules = Self {
             version: version(config),
             is_enabled: config.is_enabled,
@@ -83,7 +78,6 @@ impl Rules {
             frames: config.frames,
             user_attribute: config.user_attribute.clone(),
             batch_attribute: config.batch_attribute.clone(),
-            max_issues_per_service: config.max_issues_per_service,
             include: globs(&config.in_app.include, "in_app.include", &mut errors),
             exclude: globs(&config.in_app.exclude, "in_app.exclude", &mut errors),
             stack: lines(&config.stack_rules, "stack_rules", StackRule::parse, &mut errors),

@@ -3,6 +3,7 @@
 import gzip
 import json
 import subprocess
+import time
 
 import pytest
 from engine import Engine, binary
@@ -46,23 +47,23 @@ def test_csv_of_docker_json_of_java_lines_is_java(own, data):
     status, out, err = tidemill(own, "import", str(data / "trainticket" / "08_43_log.csv"), "--source", "java")
     assert status == 0, err
     count = int(out.split()[0])
-    own.wait_count(count, "logs WHERE trace_id IS NOT NULL AND attributes['logger.name'] LIKE 't.s.%' OR trace_id IS NOT NULL")
+    own.wait_count(count, "logs WHERE trace_id IS NOT NULL AND attributes['logger.name'] IS NOT NULL")
     (row,) = own.sql("SELECT min(timestamp) AS first FROM logs")
     assert row["first"].startswith("2023-01-29T08:4"), row
 
 
 def test_an_import_that_was_killed_goes_on_and_loses_nothing(own, tmp_path):
-    count = 120_000
+    count = 50_000
     file = tmp_path / "app.log"
     with open(file, "w") as out:
         for number in range(count):
-            out.write(f"2024-05-01 10:00:00,{number % 1000:03} line {number} {'x' * 150}\n")
+            out.write(f"2024-05-01 10:00:00,{number % 1000:03} line {number} {'x' * 250}\n")
     arguments = ["import", str(file), "--service", "killed", "--data-dir", str(own.data), "--config", str(own.dir / "tidemill.yaml")]
     process = subprocess.Popen([str(binary()), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     written = own.data / "imports"
     # The first batch is written down, the last is not.
     while process.poll() is None and not any(written.glob("*.json")):
-        pass
+        time.sleep(0.01)
     process.kill()
     process.wait(10)
     (state,) = written.glob("*.json")
@@ -72,5 +73,5 @@ def test_an_import_that_was_killed_goes_on_and_loses_nothing(own, tmp_path):
     assert (status, out) == (0, f"{count} records sent\n"), err
     own.wait_for("SELECT count(DISTINCT message) AS n FROM logs WHERE service = 'killed'", lambda rows: rows[0]["n"] == count)
     again = own.value("SELECT count(*) FROM logs WHERE service = 'killed'") - count
-    assert 0 <= again <= 4 * 1024 * 1024 // 150, f"{again} sent again: at most the batch under way"
+    assert 0 <= again <= 4 * 1024 * 1024 // 250, f"{again} sent again: at most the batch under way"
     assert_green(own)

@@ -80,7 +80,7 @@ class Receiver:
 
     def alerts(self):
         """(kind of alert, type of error), sorted."""
-        return sorted((alert["kind"], alert["error_kind"]) for body in list(self.heard.values()) for alert in body["alerts"])
+        return sorted((alert["kind"], alert.get("error_kind", alert.get("monitor"))) for body in list(self.heard.values()) for alert in body["alerts"])
 
     def wait(self, count, deadline=60):
         end = time.monotonic() + deadline

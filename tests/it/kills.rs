@@ -27,9 +27,9 @@ use stream::fsck::fsck;
 use tidemill::audit::{self, Verdict};
 
 /// Kills of an ordinary run: each step once, and some at random moments.
-const KILLS: usize = 32;
+const KILLS: usize = 25;
 /// Every how manyth kill is at a random moment.
-const RANDOM: usize = 3;
+const RANDOM: usize = 8;
 /// Until a step must have been reached, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 const SIGABRT: i32 = 6;

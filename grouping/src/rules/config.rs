@@ -1,6 +1,5 @@
 //! The section as written by the user.
 
-use schemas::limits::MAX_ISSUES_PER_SERVICE;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Section `error_tracking`. Without it every default holds: nothing has to be set up.
@@ -13,8 +12,6 @@ pub struct RulesConfig {
     pub min_status: String,
     /// Frames of the user's own code in a fingerprint, 1 to 16. Datadog takes one.
     pub frames: usize,
-    /// Distinct issues of one service; further ones become one issue that says so.
-    pub max_issues_per_service: usize,
     /// Attribute that names who met an error: issues count distinct ones.
     pub user_attribute: String,
     /// Attribute that names the batch an error happened in.
@@ -37,7 +34,6 @@ impl Default for RulesConfig {
             is_enabled: true,
             min_status: "error".to_owned(),
             frames: 1,
-            max_issues_per_service: MAX_ISSUES_PER_SERVICE,
             user_attribute: "usr.id".to_owned(),
             batch_attribute: "batch.id".to_owned(),
             in_app: InAppConfig::default(),

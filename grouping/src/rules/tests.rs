@@ -31,7 +31,6 @@ fn every_mistake_is_named_with_its_place() {
         ("in_app: {include: ['']}", "in_app.include[0]"),
         ("min_status: bad", "min_status"),
         ("frames: 0", "frames"),
-        ("max_issues_per_service: 0", "max_issues_per_service"),
         ("merge: [{into: x, from: []}]", "merge[0].into"),
         ("split: [{issue: x, by: [version]}]", "split[0].issue"),
     ] {

@@ -19,6 +19,7 @@ pub(super) fn config(store: &Arc<TestStore>) -> Config {
         memory_bytes: 256 << 20,
         timeout: Duration::from_secs(20),
         max_rows: 1_000,
+        routes: None,
     }
 }
 

@@ -4,16 +4,11 @@ use stages::pipeline::library;
 
 use crate::exit;
 
-/// Names and what each reads.
+/// Names, and what each reads.
 pub(super) fn list() -> u8 {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
-    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic);
-    table.set_header(["name", "reads"]);
     for ready in &library::ALL {
-        table.add_row([ready.name.to_owned(), ready.description()]);
+        println!("{:<12}{}", ready.name, ready.description());
     }
-    println!("{table}");
     exit::OK
 }
 

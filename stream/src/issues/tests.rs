@@ -74,7 +74,6 @@ fn start(store: &Arc<dyn ObjectStore>, heard: &Arc<Heard>) -> super::Running {
         lease: None,
         epoch: Duration::from_millis(20),
         upkeep: crate::upkeep::Settings::default(),
-        notes: None,
     };
     runner::start_in(world, config)
 }

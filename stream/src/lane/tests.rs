@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture;
 use schemas::table::Table;
+use schemas::topic::Format;
 use stages::record::Record;
 
 fn lane(share: Share) -> Lane {
@@ -84,7 +85,7 @@ fn what_the_scanner_finds_is_in_the_ledger_by_rule_and_not_in_the_rows() {
     lane.assign(Assigned {
         partition: fixture::partition(0),
         signal: Signal::Logs,
-        format: Format::Raw,
+        input: Format::Raw.into(),
         next_offset: 10,
         clock: None,
     });

@@ -18,6 +18,7 @@ use object_store::path::Path;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use schemas::table::{self, Table};
 use schemas::time::EventTime;
+use schemas::topic::Format;
 
 use super::*;
 use crate::commit_log::log::TEST_BACKOFF;

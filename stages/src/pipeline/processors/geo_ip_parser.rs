@@ -1,6 +1,9 @@
 //! `geo-ip-parser`: the place of an IP address, from the MaxMind-format database that the
 //! configuration names. Without one the processor is accepted, noted, and writes nothing: pipelines
 //! written for Datadog go on working.
+//!
+//! Names as published integrations expect them: `location.latitude` (the documentation's example has `lat`),
+//! `subdivision.iso_code` with its country, `ipAddress`, `timezone`, and `invalidAddress` for what is none.
 
 use std::net::IpAddr;
 
@@ -57,13 +60,15 @@ impl GeoIpParser {
         Some(Self { sources: sources?, target: target?, database })
     }
 
-    /// Looks the first source up. What is no address, or not in the database, writes nothing.
+    /// Looks the first source up. What is not in the database writes nothing.
     pub(super) fn apply<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) -> Outcome {
-        let Some(database) = &self.database else { return Ok(()) };
-        let text = source::first_text(arena, event, &self.sources);
-        let Some(address) = text.and_then(|text| text.parse::<IpAddr>().ok()) else {
+        let Some(written) = source::first_text(arena, event, &self.sources) else { return Ok(()) };
+        let Ok(address) = written.parse::<IpAddr>() else {
+            let path = source::below(arena, &self.target, "invalidAddress");
+            event.attributes.set(path, Value::Str(written));
             return Ok(());
         };
+        let Some(database) = &self.database else { return Ok(()) };
         let found = database.0.lookup(address).and_then(|found| found.decode::<City<'_>>());
         let city = match found {
             Ok(Some(city)) => city,
@@ -82,12 +87,19 @@ impl GeoIpParser {
         put("country.iso_code", text(city.country.iso_code));
         put("country.name", name(&city.country.names));
         if let Some(first) = city.subdivisions.first() {
-            put("subdivision.iso_code", text(first.iso_code));
+            let code = first.iso_code.map(|code| {
+                let country = city.country.iso_code.unwrap_or_default();
+                let code = bumpalo::format!(in arena, "{}-{}", country, code);
+                Value::Str(code.into_bump_str())
+            });
+            put("subdivision.iso_code", code);
             put("subdivision.name", name(&first.names));
         }
         put("city.name", name(&city.city.names));
-        put("location.lat", city.location.latitude.map(Value::Float));
-        put("location.lon", city.location.longitude.map(Value::Float));
+        put("location.latitude", city.location.latitude.map(Value::Float));
+        put("location.longitude", city.location.longitude.map(Value::Float));
+        put("timezone", text(city.location.time_zone));
+        put("ipAddress", Some(Value::Str(written)));
         Ok(())
     }
 }

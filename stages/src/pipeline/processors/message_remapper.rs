@@ -1,10 +1,10 @@
 //! `message-remapper`: the message from an attribute, which moves. Only the first that applies to
-//! a log takes effect.
+//! a log takes effect. `message` as a source is an attribute of that name, not the message itself:
+//! integrations list it before others.
 
 use bumpalo::Bump;
 
 use crate::event::LogEvent;
-use crate::pipeline::source;
 
 /// Sources in order.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl MessageRemapper {
             return;
         }
         for name in &self.sources {
-            let text = source::read(arena, event, name).map(|value| value.text(arena));
+            let text = event.attributes.get(name).map(|value| value.text(arena));
             if let Some(text) = text.filter(|text| !text.is_empty()) {
                 event.message = text;
                 event.attributes.remove(name);

@@ -1,5 +1,8 @@
 //! `schema-processor`: attributes mapped to a schema (OCSF) by remappers and category mappers. The
 //! schema itself is not checked: Datadog does so when the mapping is written, not on logs.
+//!
+//! Class, category and version of the schema are written too, as the results of published integrations have
+//! them. The category is the thousands of the class's number (OCSF, "Category Attributes").
 
 use bumpalo::Bump;
 use search::Query;
@@ -8,17 +11,31 @@ use super::attribute_remapper::AttributeRemapper;
 use crate::event::LogEvent;
 use crate::pipeline::compiler::Compiler;
 use crate::pipeline::config::{
-    AttributeRemapperConfig, Place, SchemaCategoryMapperConfig, SchemaMapperConfig,
+    AttributeRemapperConfig, Place, SchemaCategoryMapperConfig, SchemaConfig, SchemaMapperConfig,
     SchemaProcessorConfig,
 };
 use crate::pipeline::{compile_query, source};
 use crate::value::Value;
 
-/// Mappers, in order.
+/// Mappers, in order, and what they map to.
 #[derive(Debug)]
 pub(in crate::pipeline) struct SchemaProcessor {
+    schema: SchemaConfig,
     mappers: Vec<Mapper>,
 }
+
+/// Categories of OCSF by number.
+static CATEGORIES: [&str; 9] = [
+    "Uncategorized",
+    "System Activity",
+    "Findings",
+    "Identity & Access Management",
+    "Network Activity",
+    "Discovery",
+    "Application Activity",
+    "Remediation",
+    "Unmanned Systems",
+];
 
 #[derive(Debug)]
 enum Mapper {
@@ -58,7 +75,7 @@ impl SchemaProcessor {
             };
             mappers.extend(compiled);
         }
-        Some(Self { mappers })
+        Some(Self { schema: config.schema.clone(), mappers })
     }
 
     /// Runs the mappers.
@@ -69,6 +86,23 @@ impl SchemaProcessor {
                 Mapper::Category(mapper) => mapper.apply(arena, event),
             }
         }
+        if self.schema.schema_type.eq_ignore_ascii_case("ocsf") {
+            self.write_class(arena, event);
+        }
+    }
+
+    fn write_class<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        let mut write = |path: &'static str, value: Value<'b>| event.attributes.set(path, value);
+        let category = self.schema.class_uid / 1_000;
+        let name = usize::try_from(category).ok();
+        let name = name.and_then(|number| CATEGORIES.get(number).copied());
+        write("ocsf.class_uid", Value::Int(self.schema.class_uid));
+        write("ocsf.class_name", Value::Str(arena.alloc_str(&self.schema.class_name)));
+        if let Some(name) = name {
+            write("ocsf.category_uid", Value::Int(category));
+            write("ocsf.category_name", Value::Str(name));
+        }
+        write("ocsf.metadata.version", Value::Str(arena.alloc_str(&self.schema.version)));
     }
 }
 

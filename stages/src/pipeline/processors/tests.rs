@@ -351,14 +351,42 @@ fn schema_processor_maps_as_the_api_describes() {
              {filter: {query: "@eventName:*"}, id: 99, name: Other}],
            targets: {id: ocsf.activity_id, name: ocsf.activity_name},
            fallback: {sources: {ocsf.activity_name: [eventName]}, values: {ocsf.activity_id: "99", ocsf.activity_name: Other}}}]}"#;
-    let added = adds(yaml, r#"{"eventName":"CreateUser","userIdentity":{"arn":"foo-bar"}}"#);
+    let class = |more: &[&str]| {
+        let class = [
+            r#"ocsf.category_name="Identity & Access Management""#,
+            "ocsf.category_uid=3",
+            r#"ocsf.class_name="Account Change""#,
+            "ocsf.class_uid=3001",
+            r#"ocsf.metadata.version="1.5.0""#,
+        ];
+        let mut all: Vec<String> =
+            class.iter().chain(more).map(|text| (*text).to_owned()).collect();
+        all.sort();
+        all
+    };
     assert_eq!(
-        added,
-        ["ocsf.activity_id=1", r#"ocsf.activity_name="Create""#, r#"ocsf.user.name="foo-bar""#]
+        adds(yaml, r#"{"eventName":"CreateUser","userIdentity":{"arn":"foo-bar"}}"#),
+        class(&[
+            "ocsf.activity_id=1",
+            r#"ocsf.activity_name="Create""#,
+            r#"ocsf.user.name="foo-bar""#
+        ])
     );
-    let added = adds(yaml, r#"{"eventName":"Rename"}"#);
-    assert_eq!(added, ["ocsf.activity_id=99", r#"ocsf.activity_name="Rename""#]);
-    assert_eq!(adds(yaml, "{}"), ["ocsf.activity_id=99", r#"ocsf.activity_name="Other""#]);
+    assert_eq!(
+        adds(yaml, r#"{"eventName":"Rename"}"#),
+        class(&["ocsf.activity_id=99", r#"ocsf.activity_name="Rename""#])
+    );
+    assert_eq!(adds(yaml, "{}"), class(&["ocsf.activity_id=99", r#"ocsf.activity_name="Other""#]));
+}
+
+#[test]
+fn message_as_a_source_is_an_attribute_not_the_message() {
+    let arena = Bump::new();
+    let pipeline = compile("{type: message-remapper, sources: [message, data.description]}");
+    let mut event = LogEvent::new_in(&arena, EventTime::default());
+    event.message = r#"{"data":{"description":"said"}}"#;
+    pipeline.process(&arena, &mut event, 0, &mut MetricWindows::new(&pipeline));
+    assert_eq!((event.message, event.attributes.len()), ("said", 0));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use super::*;
 
+use ::bytes::Bytes;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::file::properties::WriterProperties;
 use arrow::array::{Int64Array, RecordBatch, StringArray, TimestampMillisecondArray};
-use bytes::Bytes;
 use schemas::topic::{Format, Signal};
 use stages::columns::{Lineage, LogColumns, TableColumns};
 use stages::pipeline::{MetricWindows, Pipeline, config};
@@ -99,7 +99,8 @@ async fn rows_of_the_own_table_come_back_as_the_same_rows() {
         .collect();
     let found = rows(&again);
     let drawn = |rows: &RecordBatch| {
-        let rows = rows.columns().iter().zip(rows.schema().fields()).map(|(column, field)| {
+        let schema = rows.schema();
+        let rows = rows.columns().iter().zip(schema.fields()).map(|(column, field)| {
             let values: Vec<String> = (0..column.len())
                 .map(|row| {
                     arrow::util::display::array_value_to_string(column, row).expect("prints")

@@ -300,6 +300,7 @@ fn follow(contents: &mut Contents, folded: &Folded, record: &Record) {
                 }
                 files.extend(change.adds.iter().map(|add| add.path.clone()));
             }
+            FilesChange::Columns(_) => {}
         }
     }
 }

@@ -148,17 +148,26 @@ fn geo_ip_parser_writes_the_documented_elements() {
             at(r#"continent.name="North America""#),
             at(r#"country.iso_code="US""#),
             at(r#"country.name="United States""#),
-            at("location.lat=40.7128"),
-            at("location.lon=-74.006"),
-            at(r#"subdivision.iso_code="NY""#),
+            at(r#"ipAddress="203.0.113.42""#),
+            at("location.latitude=40.7128"),
+            at("location.longitude=-74.006"),
+            at(r#"subdivision.iso_code="US-NY""#),
             at(r#"subdivision.name="New York""#),
         ]
     );
     assert_eq!(
         adds_with(&pipeline, r#"{"network":{"client":{"ip":"2001:db8::1"}}}"#),
-        [at(r#"country.iso_code="FR""#), at(r#"country.name="France""#)]
+        [
+            at(r#"country.iso_code="FR""#),
+            at(r#"country.name="France""#),
+            at(r#"ipAddress="2001:db8::1""#)
+        ]
     );
-    for unknown in ["10.0.0.1", "no address", ""] {
+    assert_eq!(
+        adds_with(&pipeline, r#"{"network":{"client":{"ip":"100.100.200.00"}}}"#),
+        [at(r#"invalidAddress="100.100.200.00""#)]
+    );
+    for unknown in ["10.0.0.1", ""] {
         let json = format!(r#"{{"network":{{"client":{{"ip":"{unknown}"}}}}}}"#);
         assert!(adds_with(&pipeline, &json).is_empty(), "{unknown}");
     }
