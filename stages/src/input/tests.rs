@@ -344,8 +344,8 @@ fn a_frame_in_kafka_is_one_log_with_what_its_headers_say() {
     assert_eq!(&logs[0].tags[..], ["team:a", "b:c", "service:shop"]);
     // The runtime saw the line; the header is for lines that do not say when.
     assert_eq!(logs[0].observed.map(EventTime::nanos), Some(1_714_557_600_000_000_000));
-    record.payload = b"plain".to_vec();
-    let decoded = decode_input(&arena, &record, Signal::Logs, &input).expect("decodes");
+    let plain = Record { payload: b"plain".to_vec(), ..record.clone() };
+    let decoded = decode_input(&arena, &plain, Signal::Logs, &input).expect("decodes");
     let Items::Logs(logs) = decoded.items else { panic!("no logs") };
     assert_eq!(logs[0].observed, Some(EventTime::from_nanos(42)));
 }
