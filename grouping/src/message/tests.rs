@@ -20,7 +20,7 @@ fn id(message: &str) -> Vec<u8> {
 fn words_stay_and_values_become_what_they_look_like() {
     for (message, expected) in [
         ("order 4711 failed after 12ms", "order <num> failed after <duration>"),
-        ("no route to 10.0.0.1:9092 (attempt 3/5)", "no route to <ip> (attempt <num>)"),
+        ("no route to 10.0.0.1:9092 (attempt 3/5)", "no route to <host> (attempt <num>)"),
         ("user ann@example.org is locked", "user <email> is locked"),
         ("GET https://example.org/a?b=c,d failed.", "GET <url> failed."),
         ("cannot open /var/lib/x-12/data.db: denied", "cannot open <path>: denied"),

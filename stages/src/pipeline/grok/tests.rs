@@ -184,7 +184,7 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
     (
         r"r %{data:u:url}",
         "https://user:pw@[::1]:8443/a/b?x=1&x=2&y=%20#h",
-        "u.scheme=https|u.host=[::1]|u.port=8443|u.path=/a/b|u.hash=h|u.queryString.x=[\"1\",\"2\"]|u.queryString.y= ",
+        "u.scheme=https|u.host=[::1]|u.port=8443|u.path=/a/b|u.hash=h|u.queryString.x=[\"1\",\"2\"]|u.queryString.y=%20",
     ),
     (r"r %{data:u:url}", "/only/path?q=1", "u.path=/only/path|u.queryString.q=1"),
     (

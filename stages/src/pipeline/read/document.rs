@@ -111,10 +111,13 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
-    /// Where the first line of a `|` block stands, whose mark is in this line.
+    /// Where the first line of a `|` block stands, whose mark is in this line: in the one with the `|`, or already
+    /// in the first of the block.
     fn block(&self, line: usize) -> (usize, usize) {
-        let own = self.lines.get(line).copied().unwrap_or_default();
-        (line + 1, own.chars().take_while(|c| *c == ' ').count() + 1)
+        let text = |line: usize| self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let head = text(line).trim_end().trim_end_matches(|c: char| "+-0123456789".contains(c));
+        let first = if head.ends_with('|') { line + 1 } else { line };
+        (first, text(first).chars().take_while(|c| *c == ' ').count() + 1)
     }
 
     fn open(&mut self, node: Node, anchor: usize) -> Result<(), Vec<Problem>> {
