@@ -288,7 +288,7 @@ impl Grouper {
         use crate::rules::{Piece, Variable};
         let frame = used.first().and_then(|at| frames.get(*at));
         for value in &self.rules.fingerprint[index].values {
-            let default = value.iter().any(|piece| *piece == Piece::Variable(Variable::Default));
+            let default = value.contains(&Piece::Variable(Variable::Default));
             if default {
                 by_default(key, facts, frames, used);
             }

@@ -90,7 +90,7 @@ fn attribute(path: &str, test: &Test) -> Predicate {
             .is_some_and(|rest| rest.is_empty() || (*test == Test::Exists && rest.starts_with('.')))
     };
     let mut paths = vec![path];
-    for family in families.into_iter().filter(|family| family.iter().any(|own| touches(&own))) {
+    for family in families.into_iter().filter(|family| family.iter().any(&touches)) {
         paths.extend(family.iter().filter(|other| **other != path));
     }
     let check = check(test);

@@ -28,7 +28,7 @@ impl Labels {
         let source: &'b str = arena.alloc_str(&self.source);
         // As a tag, so that an attribute `service` of the log goes first.
         let service = (!self.service.is_empty())
-            .then(|| &*bumpalo::format!(in arena, "service:{}", self.service).into_bump_str());
+            .then(|| bumpalo::format!(in arena, "service:{}", self.service).into_bump_str());
         let mut tags = bumpalo::collections::Vec::new_in(arena);
         tags.extend(self.tags.iter().map(|tag| &*arena.alloc_str(tag)).chain(service));
         for log in logs {

@@ -114,7 +114,7 @@ fn typed(text: &str) -> Value {
     }
     match serde_json::from_str::<Value>(text) {
         // Only what is written back as the same text.
-        Ok(value) if value.to_string() == text => value,
+        Ok(value) if value == text => value,
         _ => text.into(),
     }
 }

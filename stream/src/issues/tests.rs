@@ -103,7 +103,7 @@ async fn worker(store: &Arc<dyn ObjectStore>, log: &MemoryLog) -> worker::Runnin
 fn produce(log: &MemoryLog, partition: i32, kind: &str, version: &str, count: usize) {
     let now = System::shared().unix_millis();
     let payload = format!(
-        r#"{{"service":"job","version":"{version}","status":"error","message":"{kind} happened","error.kind":"{kind}","error.message":"{kind} happened"}}"#
+        r#"{{"service":"job","dd.version":"{version}","status":"error","message":"{kind} happened","error.kind":"{kind}","error.message":"{kind} happened"}}"#
     );
     let record = || Record {
         timestamp: EventTime::from_millis(now).expect("a time"),
@@ -202,7 +202,7 @@ async fn a_death_at_any_write_counts_and_tells_nothing_twice() {
         deaths += usize::from(tokio::time::timeout(Duration::from_secs(2), life).await.is_ok());
         drop(running);
     }
-    assert!(deaths > 10, "only {deaths} deaths");
+    assert!(deaths > 4, "only {deaths} deaths");
     let running = start(&inner, &heard);
     let all = expected(&[("A", total), ("B", 3)]);
     until("the counts", &inner, |tracker| counts(tracker) == all).await;

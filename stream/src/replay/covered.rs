@@ -23,9 +23,12 @@ pub struct Stretch {
     pub to: i64,
 }
 
+/// Stretches of one partition, as first offset and one past the last.
+type Stretches = Vec<(i64, i64)>;
+
 /// Stretches by partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Covered(BTreeMap<Arc<str>, BTreeMap<i32, Vec<(i64, i64)>>>);
+pub struct Covered(BTreeMap<Arc<str>, BTreeMap<i32, Stretches>>);
 
 /// What a file's statistics say about the lineage of its rows; `None` where they say nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,7 +76,8 @@ impl Covered {
             _ => None,
         };
         // Rows of a partition mostly follow one another.
-        let mut last: Option<(&str, i32, &[(i64, i64)])> = None;
+        type Last<'a> = Option<(&'a str, i32, &'a [(i64, i64)])>;
+        let mut last: Last<'_> = None;
         let covered = |row: usize| {
             let (topic, partition) = (topics.value(row), partitions.value(row));
             let known = last.filter(|(t, p, _)| *t == topic && *p == partition);

@@ -99,9 +99,9 @@ impl Live {
         self.entries.iter().find(is_it).map(|entry| entry.record.seq)
     }
 
-    /// Whether another replay was swapped in, among the records read.
-    pub fn other_swap(&self, id: &str) -> bool {
-        self.entries.iter().any(|entry| {
+    /// Whether another replay was swapped in by the record `from` or a later one, among those read.
+    pub fn other_swap(&self, id: &str, from: u64) -> bool {
+        self.entries.iter().filter(|entry| entry.record.seq >= from).any(|entry| {
             let Body::Maintenance(maintenance) = &entry.record.body else { return false };
             entry.folded.rejected.is_empty()
                 && matches!(&maintenance.kind, MaintenanceKind::Swap { replay } if replay != id)

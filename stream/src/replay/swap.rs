@@ -118,7 +118,8 @@ impl Swap<'_> {
         };
         let ranges = ledger::ranges(&self.world.store, table, of_it).await?;
         // What is brought back was looked for in the tables as they were.
-        let is_stale = self.plan.work != Work::Replace && live.other_swap(&self.plan.id);
+        let is_stale =
+            self.plan.work != Work::Replace && live.other_swap(&self.plan.id, self.plan.log_end);
         let cut = touched.iter().find(|stretch| is_stale || is_cut(stretch, &ranges));
         match cut {
             None => Ok(()),
@@ -199,17 +200,16 @@ impl Swap<'_> {
 
 /// Whether a range of the ledger crosses an end of the stretch, or the ranges inside do not fill it.
 fn is_cut(stretch: &Stretch, ranges: &[LedgerRange]) -> bool {
-    let inside = ranges.iter().filter(|range| {
+    let mut inside = ranges.iter().filter(|range| {
         range.partition == stretch.partition && range.from < stretch.to && range.to > stretch.from
     });
-    let end = inside.fold(Some(stretch.from), |next, range| {
-        next.filter(|next| *next == range.from).map(|_| range.to)
-    });
+    let end = inside.try_fold(stretch.from, |next, range| (next == range.from).then_some(range.to));
     // What nobody has imported before has no range yet.
     let is_new = !ranges.iter().any(|range| range.partition == stretch.partition);
     // An archive is replaced as far as it was read.
     let is_whole = end == Some(stretch.to) || (end.is_some() && stretch.to == i64::MAX);
-    !is_whole && !(is_new && end == Some(stretch.from))
+    let is_empty = is_new && end == Some(stretch.from);
+    !(is_whole || is_empty)
 }
 
 /// Refuses hours to which rows still come. Tables by time of receipt are not asked: live units only add to them.

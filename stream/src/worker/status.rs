@@ -163,8 +163,8 @@ impl Board {
     /// Logs kept of the daily limits.
     pub(super) fn quotas(&self, limits: &[DailyLimit], kept: &KeptByDay) {
         let status = |limit: &DailyLimit| {
-            let of_index = kept.iter().filter(|((index, _), _)| *index == limit.index());
-            let kept = of_index.last().map_or(0, |(_, events)| *events);
+            let mut of_index = kept.iter().filter(|((index, _), _)| *index == limit.index());
+            let kept = of_index.next_back().map_or(0, |(_, events)| *events);
             QuotaStatus { index: limit.index().to_owned(), kept, limit: limit.events() }
         };
         self.lock().status.quotas = limits.iter().map(status).collect();

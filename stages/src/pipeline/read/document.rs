@@ -114,7 +114,8 @@ impl<'t> Builder<'t> {
     /// Where the first line of a `|` block stands, whose mark is in this line: in the one with the `|`, or already
     /// in the first of the block.
     fn block(&self, line: usize) -> (usize, usize) {
-        let text = |line: usize| self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let text =
+            |line: usize| self.lines.get(line.saturating_sub(1)).copied().unwrap_or_default();
         let head = text(line).trim_end().trim_end_matches(|c: char| "+-0123456789".contains(c));
         let first = if head.ends_with('|') { line + 1 } else { line };
         (first, text(first).chars().take_while(|c| *c == ' ').count() + 1)

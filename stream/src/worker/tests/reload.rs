@@ -33,6 +33,9 @@ async fn a_new_pipeline_takes_over_at_a_unit_and_both_texts_are_kept() {
     let log = MemoryLog::new();
     let (old, new) = (counting("old"), counting("new"));
     let config = Config { pipeline: old.clone(), ..config(store.clone()) };
+    for partition in 0..3 {
+        produce(&log, partition, 7);
+    }
     let running = start_in(world(), config, Box::new(log.open())).await.expect("starts");
     for round in 0..20 {
         for partition in 0..3 {
@@ -53,7 +56,7 @@ async fn a_new_pipeline_takes_over_at_a_unit_and_both_texts_are_kept() {
     .await;
     running.drain(DEADLINE).await.expect("drains");
 
-    assert_exactly_once(&store, &[147, 140, 140], "reloaded").await;
+    assert_exactly_once(&store, &[154, 147, 147], "reloaded").await;
     // Each metric counts exactly the logs whose rows carry its version.
     let rows = read(&store, Table::Logs).await;
     let mut logs: BTreeMap<String, i64> = BTreeMap::new();

@@ -81,7 +81,8 @@ impl Trace {
 /// The language whose trace this line opens.
 fn language(text: &[u8]) -> Option<Language> {
     // .NET before Java: both name classes, only .NET's begin with `System.` or `Microsoft.`.
-    let tests: [(fn(&[u8]) -> bool, Language); 7] = [
+    type Test = fn(&[u8]) -> bool;
+    let tests: [(Test, Language); 7] = [
         (python::opens, Language::Python),
         (go::opens, Language::Go),
         (rust::opens, Language::Rust),
