@@ -136,6 +136,9 @@ impl Protocol {
                     owner: "bench".to_owned(),
                     partitions: vec![range],
                     adds: adds.clone(),
+                    kept: Vec::new(),
+                    pipeline: None,
+                    state: None,
                 };
                 Body::Commit(Commit { units: vec![unit] })
             };

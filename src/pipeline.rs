@@ -169,6 +169,10 @@ fn is_pipeline(file: &Path) -> bool {
 ///
 /// # Errors
 /// Why it can not be read.
+#[expect(
+    clippy::result_large_err,
+    reason = "once a file, and all problems are gathered as they are"
+)]
 pub fn text(path: &Path) -> Result<String, Problem> {
     let size = std::fs::metadata(path).map(|meta| meta.len());
     if size.is_ok_and(|size| size > MAX_CONFIG_BYTES) {

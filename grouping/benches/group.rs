@@ -141,8 +141,8 @@ fn memory(grouper: &Grouper, count: usize) {
         // Letters only: a word masking can not know.
         let word: String =
             format!("{n:07}").bytes().map(|digit| char::from(digit - b'0' + b'g')).collect();
-        let text =
-            bumpalo::format!(in &arena, "{word} is {word}, says {word} of {word}").into_bump_str();
+        let text = bumpalo::format!(in &arena, "{} is {}, says {} of {}", word, word, word, word)
+            .into_bump_str();
         let input = ErrorInput { service: "shop", text, ..ErrorInput::default() };
         let id = grouper.group(&arena, &input, &no_attributes).issue_id;
         let mut identity = bumpalo::collections::Vec::new_in(&arena);

@@ -215,9 +215,8 @@ async fn carry_out(asking: &Asking<'_>) -> Result<(), Refusal> {
     let teller = Teller::new(&plan);
     let tell = |progress: Progress| teller.tell(progress);
     let staged = run::stage(&world, &plan, &means, reader, &tell).await;
-    let (staged, report) = staged.map_err(|error| {
+    let (staged, report) = staged.inspect_err(|_error| {
         eprintln!("tidemill: go on with `tidemill replay --resume {}`", plan.id);
-        error
     })?;
     teller.done();
     let seq = match asking.dry_run {

@@ -27,7 +27,7 @@ async fn server() -> (String, Heard) {
             post(|| async { (StatusCode::INTERNAL_SERVER_ERROR, "out\u{7} of order") }),
         )
         .route("/no", post(|| async { StatusCode::NOT_FOUND }))
-        .route("/hang", post(|| std::future::pending::<StatusCode>()))
+        .route("/hang", post(std::future::pending::<StatusCode>))
         .with_state(Arc::clone(&heard));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("bound"));

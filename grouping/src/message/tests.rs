@@ -31,7 +31,7 @@ fn words_stay_and_values_become_what_they_look_like() {
         ("segfault at 0xdeadbeef12", "segfault at <hex>"),
         ("column \"total\" does not exist", "column <quoted> does not exist"),
         ("it can't be, isn't it", "it can't be, isn't it"),
-        ("name=ann age=7 left= done", "name=<value> age=<num> left=<value> done"),
+        ("name=ann age=7 left= done", "name=<id> age=<num> left=<value> done"),
         ("com.acme.Cart@1b2c3d4e is closed", "com.acme.Cart@<hex> is closed"),
         ("db-1.eu.example.com:5432 refused", "<host> refused"),
         ("java.io.IOException: disk full", "java.io.IOException: disk full"),

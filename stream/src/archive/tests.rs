@@ -30,7 +30,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("a/c.json", array.into()),
         ("a/d.csv", csv.into()),
         ("a/e.csv.gz", gzip(&[csv.as_bytes()])),
-        ("a/f", gzip(&[cri[..60].as_bytes(), cri[60..].as_bytes()])),
+        ("a/f", gzip(&[&cri.as_bytes()[..60], &cri.as_bytes()[60..]])),
         ("a/g.parquet", parquet::foreign()),
     ]
 }

@@ -161,7 +161,7 @@ fn wrong(store: &Arc<dyn ObjectStore>, told: &[Told], steps: usize) -> Option<St
             Err(StoreError::NotFound { .. }) => None,
             Err(error) => return Some(format!("{key}: {error}")),
         };
-        let right = values.iter().any(|value| *value == found.as_deref());
+        let right = values.contains(&found.as_deref());
         (!right).then(|| format!("after {steps} steps {key} is {found:?}, allowed: {values:?}"))
     })
 }

@@ -283,6 +283,7 @@ fn a_hopeless_line_gives_up_within_its_steps() {
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "that time is bounded is what is tested")]
 fn lines_of_a_megabyte_and_rules_made_to_be_slow_end_in_time() {
     let mega = 1 << 20;
     let bombs = [
