@@ -33,11 +33,11 @@ impl Chance {
         let mut rules = Vec::new();
         for _ in 0..self.below(6) {
             let write = self.below(25);
-            rules.push(match self.below(13) {
-                0 => Rule::FailBefore(write),
-                1..=3 => Rule::FailAfter(write),
-                // Before the others get to the same write.
-                4 | 11 | 12 => Rule::FalseExists(self.below(12)),
+            rules.push(match self.below(12) {
+                0 | 1 => Rule::FailBefore(write),
+                2 | 3 => Rule::FailAfter(write),
+                // Early: what comes before it may end the life.
+                4 | 11 => Rule::FalseExists(write / 2),
                 5 => Rule::Delay(write, u64::MAX),
                 6 => Rule::Delay(write, write + 1 + self.below(3)),
                 7 => Rule::Full(write, 1 + self.below(4)),

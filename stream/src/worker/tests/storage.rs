@@ -28,11 +28,15 @@ async fn life(store: &Arc<dyn ObjectStore>, log: &MemoryLog) {
     let running = running.expect("starts");
     let compacted =
         || running.status().upkeep.tables.get("logs").map_or(0, |t| t.compacted.files_before);
-    for round in 0..9 {
-        produce(log, round % 3, 5);
-        until("read", || running.status().lag == 0).await;
-    }
-    until("a compaction", || compacted() > 0).await;
+    let lives = async {
+        let mut round = 0;
+        while round < 9 || compacted() == 0 {
+            produce(log, round % 3, 5);
+            until("read", || running.status().lag == 0).await;
+            round += 1;
+        }
+    };
+    tokio::time::timeout(DEADLINE, lives).await.expect("a compaction in time");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
