@@ -34,7 +34,7 @@ const WORKERS: usize = 3;
 /// Steps of a schedule.
 const STEPS: usize = 90;
 /// Schedules of an ordinary run.
-const SEEDS: u64 = 25;
+const SEEDS: u64 = 60;
 /// Schedules within which every planted bug must be noticed.
 const SEEDS_PER_MUTANT: u64 = 400;
 /// Failed once; one decimal number per line.
