@@ -228,6 +228,7 @@ fn config(directory: &Path, epoch: Duration, upkeep: bool) -> worker::Config {
         threads: 1,
         sharing: None,
         upkeep: stream::upkeep::Settings { enabled: upkeep, ..Default::default() },
+        keep_raw: stream::lane::KeepRaw::Nothing,
         notes: Some(directory.join("notes")),
     }
 }

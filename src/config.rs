@@ -130,6 +130,8 @@ pub struct Query {
 /// The worker.
 #[derive(Debug, Clone)]
 pub struct Worker {
+    /// `worker.keep_raw`: which messages are kept as they came, in table `raw_messages`. Default none.
+    pub keep_raw: stream::lane::KeepRaw,
     /// `worker.epoch`: longest time between two units, so the freshness of the tables. Default 5 s on
     /// a local directory, 30 s on an object store; 100 ms to 10 min.
     pub epoch: Duration,

@@ -323,6 +323,7 @@ fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::C
         threads: config.worker.threads,
         sharing: sharing(config),
         upkeep: config.upkeep.clone(),
+        keep_raw: config.worker.keep_raw,
         notes: Some(config.data_dir.join("notes")),
     })
 }

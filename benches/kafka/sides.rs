@@ -89,6 +89,7 @@ fn config(address: &str, topic: &str, directory: &Path) -> worker::Config {
         epoch: EPOCH,
         sharing: None,
         upkeep: stream::upkeep::Settings::default(),
+        keep_raw: stream::lane::KeepRaw::Nothing,
         notes: Some(directory.join("notes")),
         threads,
     }

@@ -22,6 +22,7 @@ pub mod log;
 pub mod metric;
 pub mod notification;
 pub mod publish;
+pub mod raw_message;
 pub mod sketch;
 pub mod span;
 pub mod status;

@@ -320,6 +320,8 @@ pub const CHECKPOINT_INTERVAL: u64 = 100;
 pub const SNAPSHOT_INTERVAL: u64 = 100;
 /// Bytes of one commit-log record or snapshot before compression.
 pub const MAX_RECORD_CONTENT_BYTES: usize = 128 * MIB;
+/// Objects of the commit log that one request deletes; holes that a collection cut short can leave.
+pub const COLLECTED_AT_ONCE: usize = 100;
 /// Commit-log records read at once while recovering.
 pub const RECOVERY_CONCURRENT_READS: usize = 16;
 /// Seconds after which a writer reads the commit log's tail, and makes sure that it is the end, before it appends:

@@ -52,11 +52,13 @@ pub enum Table {
     ErrorIssueHistory,
     /// What was sent to whom.
     Notifications,
+    /// Messages as they came, where they are kept.
+    RawMessages,
 }
 
 impl Table {
     /// Every table, in a fixed order.
-    pub const ALL: [Table; 8] = [
+    pub const ALL: [Table; 9] = [
         Table::Logs,
         Table::Spans,
         Table::Metrics,
@@ -65,6 +67,7 @@ impl Table {
         Table::ErrorEvents,
         Table::ErrorIssueHistory,
         Table::Notifications,
+        Table::RawMessages,
     ];
 
     /// The pipeline whose commit log the table follows. One log decides all changes of a table.
@@ -91,6 +94,7 @@ impl Table {
             Table::ErrorEvents => "error_events",
             Table::ErrorIssueHistory => "error_issue_history",
             Table::Notifications => "notifications",
+            Table::RawMessages => "raw_messages",
         }
     }
 
@@ -117,6 +121,7 @@ impl Table {
                     Table::ErrorEvents => crate::error_event::fields(),
                     Table::ErrorIssueHistory => crate::issue::fields(),
                     Table::Notifications => crate::notification::fields(),
+                    Table::RawMessages => crate::raw_message::fields(),
                 }))
             })
         });
@@ -148,6 +153,7 @@ impl Table {
             ],
             Table::ErrorIssueHistory => &[crate::issue::ISSUE_ID, crate::issue::SEQ],
             Table::Notifications => &[crate::notification::TIMESTAMP],
+            Table::RawMessages => &[LINEAGE_TOPIC, LINEAGE_PARTITION, LINEAGE_OFFSET],
         }
     }
 
@@ -158,7 +164,11 @@ impl Table {
             Table::Spans => &[crate::span::TRACE_ID, crate::span::SPAN_ID],
             Table::ErrorEvents => &[crate::error_event::ISSUE_ID, crate::error_event::TRACE_ID],
             Table::ErrorIssueHistory => &[crate::issue::ISSUE_ID],
-            Table::Metrics | Table::DeadLetters | Table::Ledger | Table::Notifications => &[],
+            Table::Metrics
+            | Table::DeadLetters
+            | Table::Ledger
+            | Table::Notifications
+            | Table::RawMessages => &[],
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Labels are closed sets, and topic names from the configuration, so the number of series is bounded
 //! by the configuration and not by what clients send.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
 use ingest::Counter;
@@ -10,6 +11,7 @@ use stream::upkeep::report::TableReport;
 use stream::worker::Status;
 
 use super::Report;
+use crate::monitors::Shown;
 
 /// The whole document.
 pub(super) fn render(report: &Report) -> String {
@@ -33,6 +35,12 @@ pub(super) fn render(report: &Report) -> String {
         upkeep(&mut text, status);
         partitions(&mut text, status);
         quotas(&mut text, status);
+    }
+    if let Some(status) = &report.issues {
+        issues(&mut text, status);
+    }
+    if let Some(shown) = &report.monitors {
+        monitors(&mut text, shown);
     }
     text.0
 }
@@ -175,6 +183,34 @@ fn quotas(text: &mut Text, status: &Status) {
     }
 }
 
+/// The pipeline that keeps the issues; of several workers one keeps them.
+fn issues(text: &mut Text, status: &stream::issues::Status) {
+    let gauges: [(&str, &str, u64); 5] = [
+        ("active", "Whether the issues are kept here.", u64::from(status.active)),
+        ("known", "Issues.", status.issues as u64),
+        ("lag", "Records of the commit log not taken in.", status.lag),
+        ("pending_messages", "Notifications on their way.", status.pending_messages as u64),
+        ("held_alerts", "Alerts that wait to be put together.", status.held_alerts),
+    ];
+    for (name, help, value) in gauges {
+        text.family(&format!("tidemill_issues_{name}"), "gauge", help);
+        text.sample(&[], value);
+    }
+    text.family("tidemill_issues_failures_total", "counter", "Times it ended by an error.");
+    text.sample(&[], status.failures);
+}
+
+/// Names of monitors come from the configuration.
+fn monitors(text: &mut Text, shown: &BTreeMap<String, Shown>) {
+    let help = "Where a monitor stands: one of the three is 1.";
+    text.family("tidemill_monitor_state", "gauge", help);
+    for (name, shown) in shown {
+        for state in ["ok", "alert", "unknown"] {
+            text.sample(&[("monitor", name), ("state", state)], u8::from(shown.state == state));
+        }
+    }
+}
+
 /// The document so far, and the name of the family that is being written.
 #[derive(Default)]
 struct Text(String, String);
@@ -236,8 +272,11 @@ mod tests {
                 ..Status::default()
             }),
             halted: Some("gone".to_owned()),
-            issues: None,
-            monitors: None,
+            issues: Some(stream::issues::Status { issues: 8, ..Default::default() }),
+            monitors: Some(BTreeMap::from([(
+                "m".to_owned(),
+                Shown { state: "alert", said: String::new() },
+            )])),
             pipeline: None,
         };
         let text = render(&report);
@@ -263,6 +302,9 @@ mod tests {
             "tidemill_worker_partitions 1",
             r#"tidemill_index_daily_kept{index="main"} 7"#,
             r#"tidemill_index_daily_limit{index="main"} 9"#,
+            "tidemill_issues_known 8",
+            r#"tidemill_monitor_state{monitor="m",state="alert"} 1"#,
+            r#"tidemill_monitor_state{monitor="m",state="ok"} 0"#,
         ] {
             assert!(text.lines().any(|written| written == line), "{line} is not in\n{text}");
         }

@@ -14,6 +14,7 @@ use stream::kafka::KafkaSource;
 use stream::replay::archived::{self, ArchiveReader};
 use stream::replay::choose::Asked;
 use stream::replay::plan::{self, Files, Origin, Plan, Request, Work};
+use stream::replay::raw::RawReader;
 use stream::replay::reader::{Reader, SourceReader};
 use stream::replay::report::Report;
 use stream::replay::restore::Matches;
@@ -63,6 +64,7 @@ impl Refusal {
 struct Asking<'a> {
     resume: Option<&'a str>,
     archive: Option<Files>,
+    raw: bool,
     topics: &'a [String],
     partition: Option<i32>,
     asked: Asked,
@@ -91,6 +93,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> u8 {
         let asking = Asking {
             resume: None,
             archive: None,
+            raw: args.raw,
             topics: &args.topics,
             partition: args.partition,
             asked: Asked {
@@ -165,6 +168,7 @@ async fn replay(args: &ReplayArgs) -> Result<(), Refusal> {
     let asking = Asking {
         resume: args.resume.as_deref(),
         archive: files(args)?,
+        raw: args.raw,
         topics: &args.topics,
         partition: args.partition,
         asked: asked(args, Utc::now())?,
@@ -196,6 +200,9 @@ async fn carry_out(asking: &Asking<'_>) -> Result<(), Refusal> {
             let archive = archive::open(files, &config).await?;
             let tell = |finding: &stream::archive::Finding| eprintln!("{}", finding.detail);
             Box::new(ArchiveReader::new(&world, &plan, archive, tell)?)
+        }
+        Origin::RawMessages => {
+            Box::new(RawReader::new(&world, &plan, config.worker_topics()).await?)
         }
         Origin::Kafka => {
             let reader = reader(&config, &world).await?;
@@ -307,12 +314,13 @@ async fn plan(
         topics: topics(asking.topics, config)?,
         partition: asking.partition,
         work: asking.work.clone(),
+        origin: if asking.raw { Origin::RawMessages } else { Origin::Kafka },
         pipeline_version: pipeline.version().to_owned(),
         pipeline: text,
         compares: asking.compares,
         closed_after: config.upkeep.compact_after,
     };
-    Ok((plan::from_kafka(world, &request).await?, pipeline, true))
+    Ok((plan::of_messages(world, &request).await?, pipeline, true))
 }
 
 /// Whether this reads like a version rather than like a file: 16 hex characters.

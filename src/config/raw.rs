@@ -115,6 +115,7 @@ pub(super) struct RawQuery {
 #[serde(deny_unknown_fields, default, expecting = "a section with fields")]
 pub(super) struct RawWorker {
     pub(super) epoch: Option<Scalar>,
+    pub(super) keep_raw: Option<Scalar>,
     pub(super) threads: Option<Scalar>,
     pub(super) group: Option<Scalar>,
     pub(super) instance: Option<Scalar>,

@@ -62,10 +62,13 @@ pub(super) struct RawRecipient {
 
 /// One of `monitors`.
 #[derive(Debug, Derive)]
-#[serde(deny_unknown_fields, expecting = "a monitor with name, sql, and above or below")]
+#[serde(deny_unknown_fields, expecting = "a monitor with name, sql or search, and above or below")]
 pub(super) struct RawMonitor {
     pub(super) name: Scalar,
-    pub(super) sql: Scalar,
+    pub(super) sql: Option<Scalar>,
+    pub(super) search: Option<Scalar>,
+    #[serde(rename = "in")]
+    pub(super) table: Option<Scalar>,
     pub(super) above: Option<Scalar>,
     pub(super) below: Option<Scalar>,
     pub(super) window: Option<Scalar>,
@@ -286,6 +289,40 @@ fn recipient(
     Some((Recipient { name, format, filter, kinds }, target))
 }
 
+/// What a monitor asks: its SQL, or how many logs or spans its search finds.
+fn watched(rule: &str, raw: &RawMonitor, check: &mut Checker<'_>) -> Option<String> {
+    let window = "timestamp >= {begin} AND timestamp < {end}";
+    // `${...}` has its meaning here, too; `{begin}` and `{end}` have none before the query is asked.
+    let sql = check.text(&format!("{rule}.sql"), raw.sql.as_ref());
+    let field = format!("{rule}.search");
+    let search = check.text(&field, raw.search.as_ref());
+    match (sql, search) {
+        (Some(sql), None) => {
+            if !(sql.contains("{begin}") && sql.contains("{end}")) {
+                let hint = format!("... WHERE {window}");
+                check.problem(&format!("{rule}.sql"), "it does not name its window", hint);
+            }
+            Some(sql)
+        }
+        (None, Some(search)) => {
+            if let Err(error) = search::Query::parse(&search) {
+                check.problem(&field, error.to_string(), "for example service:checkout status:error");
+            }
+            let place = format!("{rule}.in");
+            let table = check.text(&place, raw.table.as_ref()).unwrap_or_else(|| "logs".to_owned());
+            if !["logs", "spans"].contains(&table.as_str()) {
+                check.problem(&place, format!("{table:?} can not be searched"), "logs or spans");
+            }
+            let search = search.replace('\'', "''");
+            Some(format!("SELECT count(*) FROM {table} WHERE {window} AND search('{search}')"))
+        }
+        _ => {
+            check.problem(&format!("{rule}.sql"), "one question is needed", "sql or search");
+            None
+        }
+    }
+}
+
 fn monitor(
     rule: &str,
     raw: &RawMonitor,
@@ -293,15 +330,7 @@ fn monitor(
     check: &mut Checker<'_>,
 ) -> Option<Monitor> {
     let name = check.text(&format!("{rule}.name"), Some(&raw.name))?;
-    // `${...}` has its meaning here, too; `{begin}` and `{end}` have none before the query is asked.
-    let sql = check.text(&format!("{rule}.sql"), Some(&raw.sql))?;
-    if !(sql.contains("{begin}") && sql.contains("{end}")) {
-        check.problem(
-            &format!("{rule}.sql"),
-            "it does not name its window",
-            "... WHERE timestamp >= {begin} AND timestamp < {end}",
-        );
-    }
+    let sql = watched(rule, raw, check)?;
     let above = number(&format!("{rule}.above"), raw.above.as_ref(), check);
     let below = number(&format!("{rule}.below"), raw.below.as_ref(), check);
     let threshold = match (above, below) {

@@ -11,6 +11,7 @@ use schemas::topic::{Format, Signal};
 use stages::input::Labels;
 use stages::input::config::{InputConfig, compile};
 use stages::pipeline::Pipeline;
+use stream::lane::KeepRaw;
 use stream::worker::Topic;
 
 use super::check::Checker;
@@ -291,6 +292,7 @@ fn worker(raw: &RawWorker, remote: bool, health: SocketAddr, check: &mut Checker
     let epoch = if remote { limits::REMOTE_EPOCH_MILLIS } else { limits::LOCAL_EPOCH_MILLIS };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Worker {
+        keep_raw: keep_raw(raw.keep_raw.as_ref(), check),
         epoch: check.duration(
             "worker.epoch",
             raw.epoch.as_ref(),
@@ -314,6 +316,24 @@ fn worker(raw: &RawWorker, remote: bool, health: SocketAddr, check: &mut Checker
             Duration::from_secs(limits::SESSION_TIMEOUT_SECONDS),
             Duration::from_secs(6)..=Duration::from_secs(1_800),
         ),
+    }
+}
+
+/// Which messages are kept as they came.
+fn keep_raw(raw: Option<&Scalar>, check: &mut Checker<'_>) -> KeepRaw {
+    let rule = "worker.keep_raw";
+    match check.text(rule, raw).as_deref() {
+        None | Some("none") => KeepRaw::Nothing,
+        Some("excluded") => KeepRaw::Excluded,
+        Some("all") => KeepRaw::Everything,
+        Some(other) => {
+            check.problem(
+                rule,
+                format!("{other:?} is none of the choices"),
+                "none, excluded or all",
+            );
+            KeepRaw::Nothing
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
-use schemas::limits::{MAX_AUDIT_FINDINGS, RECOVERY_CONCURRENT_READS};
+use schemas::limits::{COLLECTED_AT_ONCE, MAX_AUDIT_FINDINGS, RECOVERY_CONCURRENT_READS};
 use schemas::table::Table;
 
 use crate::commit_log::{Layout, snapshot};
@@ -215,14 +215,14 @@ async fn read_log(
             Err(reason) => chain.damaged_snapshot(layout.snapshot(*seq).as_ref(), &reason),
         }
     }
-    let first = keys.first().copied();
-    if first != Some(0) {
-        let least = first.unwrap_or(0);
-        let base = heads.iter().find(|(seq, _)| **seq >= least).map(|(_, head)| head.clone());
-        chain.begin_at(least, base);
+    let first = beginning(keys, heads.last_key_value().map(|(seq, _)| *seq));
+    if first > 0 || keys.is_empty() {
+        // Older snapshots cover records that are collected: nobody needs them, and nothing can judge them.
+        heads.retain(|seq, _| *seq >= first);
+        chain.begin_at(first, heads.values().next().cloned());
     }
     let last = keys.last().copied().map_or(0, |last| last.saturating_add(1));
-    let mut reads = futures::stream::iter(first.unwrap_or(0)..last)
+    let mut reads = futures::stream::iter(first..last)
         .map(|seq| async move {
             if !keys.contains(&seq) {
                 return (seq, Ok(None));
@@ -245,6 +245,19 @@ async fn read_log(
         chain.snapshot(layout.snapshot(*seq).as_ref(), head);
     }
     Ok(chain)
+}
+
+/// The first record that is to be checked. Collection deletes the oldest records, one first and then some at
+/// once: where it was cut short, there may be holes before the newest snapshot, which nobody needs to read past.
+fn beginning(keys: &BTreeSet<u64>, snapshot: Option<u64>) -> u64 {
+    let snapshot = snapshot.unwrap_or(0);
+    let Some(first) = keys.first().copied() else { return snapshot };
+    if first == 0 {
+        return first;
+    }
+    let holes = first..snapshot.min(first.saturating_add(COLLECTED_AT_ONCE as u64));
+    let hole = holes.rev().find(|seq| !keys.contains(seq));
+    hole.map_or(first, |hole| hole + 1)
 }
 
 /// The sequence numbers below a prefix; anything else there is foreign.

@@ -104,6 +104,19 @@ pub struct Lane {
     crash: Option<Crash>,
     quotas: Quotas,
     book: Arc<QuotaBook>,
+    keep_raw: KeepRaw,
+}
+
+/// Which messages are kept as they came, in table `raw_messages`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum KeepRaw {
+    /// None: what was excluded can be brought back as long as Kafka has it.
+    #[default]
+    Nothing,
+    /// Those with an excluded event.
+    Excluded,
+    /// All of them.
+    Everything,
 }
 
 impl Lane {
@@ -123,12 +136,19 @@ impl Lane {
             crash: None,
             quotas,
             book: Arc::default(),
+            keep_raw: KeepRaw::Nothing,
         }
     }
 
     /// Counts the daily limits of indexes together with other lanes.
     pub fn with_quota_book(mut self, book: Arc<QuotaBook>) -> Self {
         self.book = book;
+        self
+    }
+
+    /// Keeps messages as they came.
+    pub fn with_raw(mut self, keep_raw: KeepRaw) -> Self {
+        self.keep_raw = keep_raw;
         self
     }
 
@@ -203,7 +223,8 @@ impl Lane {
         if self.crash.is_some() {
             return;
         }
-        let Self { pipeline, partitions, columns, arena, suspects, quotas, book, .. } = self;
+        let Self { pipeline, partitions, columns, arena, suspects, quotas, book, keep_raw, .. } =
+            self;
         if !quotas.is_empty() {
             quotas.rebase(&book.kept());
         }
@@ -228,6 +249,8 @@ impl Lane {
                 tally: &mut state.tally,
                 quotas,
                 columns,
+                keep_raw: *keep_raw,
+                excluded: 0,
                 lineage: Lineage {
                     topic: &partition.topic,
                     partition: partition.partition,
@@ -248,6 +271,7 @@ impl Lane {
                 self.full = false;
                 return;
             }
+            message.keep(record);
             if arena.allocated_bytes() > MAX_IDLE_ARENA_BYTES {
                 *arena = Bump::new();
             } else {

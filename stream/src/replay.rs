@@ -5,7 +5,7 @@
 //! files no table names yet. Then one Maintenance record of the live log lets go of the files with the old rows
 //! and brings the staged ones, in all tables together: rows, metrics, dead letters, ledger.
 //!
-//! In reading order: [`choose`] (pure: which ranges), [`plan`] (recorded once), [`reader`] and [`archived`] (records again, from topics or files),
+//! In reading order: [`choose`] (pure: which ranges), [`plan`] (recorded once), [`reader`], [`archived`] and [`raw`] (records again, from topics, files, or a table),
 //! [`unit`] (some records through the stages), [`stage`] (the loop over all of them), [`runs`] (many small files
 //! into few), [`old`], [`compare`] and [`report`] (what changes), [`swap`] (the one record). [`restore`]
 //! does less: excluded events come back, and nothing else changes.
@@ -24,6 +24,7 @@ pub mod live;
 mod object;
 pub mod old;
 pub mod plan;
+pub mod raw;
 pub mod reader;
 pub mod report;
 pub mod restore;
@@ -134,7 +135,7 @@ pub enum ReplayError {
     },
     /// Kafka does not have these offsets any more.
     #[error(
-        "{topic}-{partition}: Kafka has offsets {low} to {high}, {from} to {to} are needed; narrow the range with --from or --from-offset"
+        "{topic}-{partition}: Kafka has offsets {low} to {high}, {from} to {to} are needed; narrow the range with --from or --from-offset, or read what table raw_messages has kept with --raw"
     )]
     NotInKafka {
         /// Topic.

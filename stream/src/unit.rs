@@ -8,17 +8,18 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use schemas::table::Table;
 use schemas::time::{EventHour, EventTime};
+use schemas::topic::Signal;
 
 use crate::files::FilePlan;
 use stages::columns::{
     DeadLetter, DeadLetterColumns, ErrorEventColumns, LedgerColumns, LedgerEntry, Lineage,
-    LogColumns, MetricColumns, SpanColumns, TableColumns,
+    LogColumns, MetricColumns, RawMessageColumns, SpanColumns, TableColumns,
 };
 use stages::errors::ErrorEvent;
 use stages::event::LogEvent;
 use stages::pipeline::quota::{DailyLimit, Kept};
 use stages::point::Point;
-use stages::record::TopicPartition;
+use stages::record::{Record, TopicPartition};
 use stages::span::Span;
 use stages::value::Attributes;
 
@@ -33,6 +34,7 @@ pub struct Columns {
     dead_letters: Hours<DeadLetterColumns>,
     ledger: Hours<LedgerColumns>,
     error_events: Hours<ErrorEventColumns>,
+    raw_messages: Hours<RawMessageColumns>,
     rows: usize,
 }
 
@@ -80,6 +82,19 @@ impl Columns {
         columns.push(event, attributes, tags, lineage);
     }
 
+    /// Keeps a message as it came, in the hour it was received in.
+    pub fn raw_message(
+        &mut self,
+        record: &Record,
+        signal: Signal,
+        excluded: i64,
+        lineage: &Lineage<'_>,
+    ) {
+        self.rows += 1;
+        let columns = self.raw_messages.entry(record.timestamp.hour()).or_default();
+        columns.push(record, signal, excluded, lineage);
+    }
+
     /// Rows so far.
     pub fn rows(&self) -> usize {
         self.rows
@@ -96,13 +111,14 @@ impl Columns {
             + bytes(&self.dead_letters)
             + bytes(&self.ledger)
             + bytes(&self.error_events)
+            + bytes(&self.raw_messages)
     }
 
     /// Event hours of the table that spreads widest.
     pub fn hours(&self) -> usize {
         let spreads = [self.logs.len(), self.spans.len(), self.metrics.len()];
         let others = [self.dead_letters.len(), self.ledger.len(), self.error_events.len()];
-        spreads.into_iter().chain(others).max().unwrap_or(0)
+        spreads.into_iter().chain(others).chain([self.raw_messages.len()]).max().unwrap_or(0)
     }
 
     /// The rows as one batch per table and hour; empty afterwards.
@@ -123,6 +139,7 @@ impl Columns {
         finish(&mut self.dead_letters, &mut out)?;
         finish(&mut self.ledger, &mut out)?;
         finish(&mut self.error_events, &mut out)?;
+        finish(&mut self.raw_messages, &mut out)?;
         self.rows = 0;
         Ok(out)
     }

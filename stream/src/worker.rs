@@ -44,6 +44,7 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy, System};
 use crate::commit_log::log::BACKOFF;
 use crate::kafka::{self, KafkaSource, Membership};
+use crate::lane::KeepRaw;
 use crate::lane::quota_book::QuotaBook;
 use crate::source::Source;
 use stages::input::Input;
@@ -77,6 +78,8 @@ pub struct Config {
     pub sharing: Option<Sharing>,
     /// What is done with the tables while they grow.
     pub upkeep: crate::upkeep::Settings,
+    /// Which messages are kept as they came.
+    pub keep_raw: KeepRaw,
     /// A directory of this worker alone that outlives the process: what it reads is noted there, so that
     /// a record which ends the process twice is recognised. `None`: it is not.
     pub notes: Option<std::path::PathBuf>,

@@ -30,6 +30,8 @@ use tidemill::audit::{self, Verdict};
 const KILLS: usize = 25;
 /// Every how manyth kill is at a random moment.
 const RANDOM: usize = 8;
+/// Lives of one store: what it holds is read as a whole after each, so it should not grow for ever.
+const DEATHS_PER_STORE: usize = 5;
 /// Until a step must have been reached, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 const SIGABRT: i32 = 6;
@@ -42,6 +44,16 @@ enum Death {
     At(CrashPoint, u32),
     /// This many milliseconds after its start.
     Killed(u64),
+}
+
+impl Death {
+    /// The step, or that there was none.
+    fn name(self) -> &'static str {
+        match self {
+            Self::At(point, _) => point.name(),
+            Self::Killed(_) => "random",
+        }
+    }
 }
 
 /// A small generator: the same choices for the same seed.
@@ -207,6 +219,51 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// What was seen over all stores.
+#[derive(Default)]
+struct Seen {
+    deaths: BTreeMap<&'static str, u64>,
+    audits: BTreeMap<&'static str, u64>,
+    records: i64,
+    letters: i64,
+}
+
+/// Some lives and deaths on one store, each followed by a look at it; then the work is finished and counted.
+async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) {
+    let store = open(directory);
+    for (number, death) in deaths.iter().copied().enumerate() {
+        let several = match death {
+            Death::At(point, _) => needs_group(point),
+            Death::Killed(_) => seed.wrapping_add(number as u64) % 3 == 0,
+        };
+        let workers = if several { 3 } else { 1 };
+        die(directory, death, workers, seed.wrapping_add(number as u64));
+        *seen.deaths.entry(death.name()).or_default() += 1;
+        let context = format!("seed {seed}: kill {number}, {death:?}, {workers} workers");
+        check(&store, &context).await;
+        let report = verdict(&store).await;
+        let verdict = report.verdict();
+        assert_ne!(verdict, Verdict::Violated, "{context}: {:?}", report.findings);
+        let name = if verdict == Verdict::Proven { "proven" } else { "unsettled" };
+        *seen.audits.entry(name).or_default() += 1;
+    }
+    let mut last = spawn(directory, None, 1, seed);
+    assert_eq!(wait(&mut last, directory, None), None, "{}", tail(directory));
+    let records = child::produced(directory);
+    check(&store, "in the end").await;
+    let report = verdict(&store).await;
+    assert_eq!(report.verdict(), Verdict::Proven, "{:?}", report.findings);
+    let received: i64 = report.partitions.iter().map(|partition| partition.received).sum();
+    assert_eq!(received, records);
+    let rows = number(&store, "SELECT count(*) FROM logs").await;
+    let distinct =
+        number(&store, "SELECT count(*) FROM (SELECT DISTINCT message, _partition FROM logs)");
+    let letters = number(&store, "SELECT count(*) FROM dead_letters").await;
+    assert_eq!((rows + letters, distinct.await), (records, rows), "lost or doubled");
+    seen.records += records;
+    seen.letters += letters;
+}
+
 #[test]
 fn a_kill_at_every_step_and_at_random_loses_and_doubles_nothing() {
     if !cfg!(debug_assertions) {
@@ -218,56 +275,26 @@ fn a_kill_at_every_step_and_at_random_loses_and_doubles_nothing() {
     let seed = setting("TIDEMILL_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     println!("TIDEMILL_SEED={seed} TIDEMILL_KILLS={kills}");
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let directory = tempfile::tempdir().unwrap();
-    let store = open(directory.path());
-    let (begun, mut audits) = (Instant::now(), BTreeMap::<&str, u64>::new());
-    let mut counted = BTreeMap::<&str, u64>::new();
-    for (number, death) in deaths(kills, &mut dice).into_iter().enumerate() {
-        let several = match death {
-            Death::At(point, _) => needs_group(point),
-            Death::Killed(_) => number % 4 == 0,
-        };
-        let workers = if several { 3 } else { 1 };
-        die(directory.path(), death, workers, seed.wrapping_add(number as u64));
-        let what = match death {
-            Death::At(point, _) => point.name(),
-            Death::Killed(_) => "random",
-        };
-        *counted.entry(what).or_default() += 1;
-        let context = format!("TIDEMILL_SEED={seed}: kill {number}, {death:?}, {workers} workers");
-        runtime.block_on(check(&store, &context));
-        let report = runtime.block_on(verdict(&store));
-        let verdict = report.verdict();
-        assert_ne!(verdict, Verdict::Violated, "{context}: {:?}", report.findings);
-        *audits
-            .entry(if verdict == Verdict::Proven { "proven" } else { "unsettled" })
-            .or_default() += 1;
-        if number % 50 == 49 {
-            println!("{} kills in {:.0} s", number + 1, begun.elapsed().as_secs_f64());
+    let (begun, mut seen) = (Instant::now(), Seen::default());
+    let deaths = deaths(kills, &mut dice);
+    let mut directory = tempfile::tempdir().unwrap();
+    for (round, deaths) in deaths.chunks(DEATHS_PER_STORE).enumerate() {
+        directory = tempfile::tempdir().unwrap();
+        let seed = seed.wrapping_add(1_000 * round as u64);
+        runtime.block_on(lives(directory.path(), deaths, seed, &mut seen));
+        if round % 10 == 9 {
+            let kills = (round + 1) * DEATHS_PER_STORE;
+            println!("{kills} kills in {:.0} s", begun.elapsed().as_secs_f64());
         }
     }
-    let mut last = spawn(directory.path(), None, 1, seed);
-    assert_eq!(wait(&mut last, directory.path(), None), None, "{}", tail(directory.path()));
-    let records = child::produced(directory.path());
-    runtime.block_on(async {
-        check(&store, "in the end").await;
-        let report = verdict(&store).await;
-        assert_eq!(report.verdict(), Verdict::Proven, "{:?}", report.findings);
-        let received: i64 = report.partitions.iter().map(|partition| partition.received).sum();
-        assert_eq!(received, records);
-        let rows = number(&store, "SELECT count(*) FROM logs").await;
-        let distinct =
-            number(&store, "SELECT count(*) FROM (SELECT DISTINCT message, _partition FROM logs)");
-        let letters = number(&store, "SELECT count(*) FROM dead_letters").await;
-        assert_eq!((rows + letters, distinct.await), (records, rows), "lost or doubled");
-        println!(
-            "{kills} kills in {:.0} s: {counted:?}; audits after a kill: {audits:?}, violated 0; {records} records, \
-             {letters} of them dead letters, 0 lost, 0 doubled",
-            begun.elapsed().as_secs_f64()
-        );
-        let lost = plant::loss(&directory.path().join("store"));
-        let report = verdict(&store).await;
-        assert_eq!(report.verdict(), Verdict::Violated, "{lost} rows are lost, and the audit is green");
-        println!("a planted loss of {lost} rows: {}", report.sentence());
-    });
+    let Seen { deaths, audits, records, letters } = seen;
+    println!(
+        "{kills} kills in {:.0} s: {deaths:?}; audits after a kill: {audits:?}, violated 0; {records} records, \
+         {letters} of them dead letters, 0 lost, 0 doubled",
+        begun.elapsed().as_secs_f64()
+    );
+    let lost = plant::loss(&directory.path().join("store"));
+    let report = runtime.block_on(verdict(&open(directory.path())));
+    assert_eq!(report.verdict(), Verdict::Violated, "{lost} rows are lost, and the audit is green");
+    println!("a planted loss of {lost} rows: {}", report.sentence());
 }

@@ -189,6 +189,7 @@ fn worker_config(store: &Arc<dyn ObjectStore>) -> worker::Config {
         threads: 2,
         sharing: None,
         upkeep: stream::upkeep::Settings::default(),
+        keep_raw: stream::lane::KeepRaw::Nothing,
         notes: None,
     }
 }

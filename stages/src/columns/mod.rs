@@ -12,6 +12,7 @@ mod logs;
 mod metrics;
 mod notifications;
 mod parts;
+mod raw_messages;
 mod sketch;
 mod span_parts;
 mod spans;
@@ -26,6 +27,7 @@ pub use lineage::Lineage;
 pub use logs::LogColumns;
 pub use metrics::MetricColumns;
 pub use notifications::{NotificationColumns, NotificationRow};
+pub use raw_messages::RawMessageColumns;
 pub use spans::SpanColumns;
 
 use std::sync::Arc;

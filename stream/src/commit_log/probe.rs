@@ -11,6 +11,9 @@ use crate::mutant::{Mutant, planted};
 
 /// Attempts at each of the two creates.
 const ATTEMPTS: u32 = 5;
+/// So often the second create must be refused: one refusal may be a conflict of requests (S3's 409
+/// `ConditionalRequestConflict`), which a store that ignores the condition can answer as well.
+const REFUSALS: u32 = 3;
 
 /// Why the store can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +28,7 @@ pub enum ProbeError {
     Unusable(String),
 }
 
-/// Creates one key twice; the second must fail and leave the first.
+/// Creates one key twice; the second must fail, each time it is tried, and leave the first.
 pub async fn probe(
     store: &dyn ObjectStore,
     layout: &Layout,
@@ -77,8 +80,8 @@ async fn judge_second(
     entropy: &dyn Entropy,
     backoff: Backoff,
 ) -> Result<(), ProbeError> {
-    let mut last = String::new();
-    for attempt in 0..ATTEMPTS {
+    let (mut last, mut refusals) = (String::new(), 0);
+    for attempt in 0..ATTEMPTS + REFUSALS {
         let answer = put(store, key, "second").await;
         match read(store, key).await {
             Ok(found) if *found != *b"first" => {
@@ -90,7 +93,11 @@ async fn judge_second(
         match answer {
             Ok(_) => return Err(ProbeError::IgnoresCreate(key.to_string())),
             Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
-                return Ok(());
+                refusals += 1;
+                if refusals == REFUSALS {
+                    return Ok(());
+                }
+                continue;
             }
             Err(error @ (StoreError::NotSupported { .. } | StoreError::NotImplemented { .. })) => {
                 return Err(ProbeError::Unusable(error.to_string()));
@@ -134,8 +141,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_that_ignores_create_is_refused() {
-        let error = run(vec![Rule::IgnoreCreate]).await.expect_err("refused");
-        assert!(matches!(error, ProbeError::IgnoresCreate(_)), "{error}");
+        for lie in [vec![], vec![Rule::FalseExists(1)], vec![Rule::FalseExists(2)]] {
+            let rules = lie.into_iter().chain([Rule::IgnoreCreate]).collect();
+            let error = run(rules).await.expect_err("refused");
+            assert!(matches!(error, ProbeError::IgnoresCreate(_)), "{error}");
+        }
     }
 
     #[tokio::test]

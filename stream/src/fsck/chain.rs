@@ -73,10 +73,7 @@ impl Chain {
             self.known.entry(table).or_default().is_partial = true;
         }
         match base {
-            Some(base) if base.next_seq == first || first == 0 => {
-                self.report.first_seq = base.next_seq;
-                self.head = base;
-            }
+            Some(base) if base.next_seq == first => self.head = base,
             Some(base) => self.base = Some(base),
             None if first > 0 => self.report.problems.add(
                 Fault::BeginningMissing,

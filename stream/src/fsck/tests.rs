@@ -37,6 +37,7 @@ async fn written() -> Arc<dyn ObjectStore> {
             threads: 1,
             sharing: None,
             upkeep: crate::upkeep::Settings::default(),
+            keep_raw: crate::lane::KeepRaw::Nothing,
             notes: None,
         };
         let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
@@ -136,6 +137,22 @@ async fn snapshots_are_compared_with_the_records() {
     store.delete(&layout.record(0)).await.expect("deleted");
     let report = check(&store).await;
     assert_eq!((report.problems, report.first_seq), (Problems::default(), 1));
+    // Nor is a collection that was cut short: a hole, and a snapshot that covers what is gone.
+    store.delete(&layout.record(2)).await.expect("deleted");
+    head.next_seq = 2;
+    snapshot::save(store.as_ref(), &layout, &head).await.expect("saved");
+    let report = check(&store).await;
+    assert_eq!((report.problems, report.first_seq), (Problems::default(), 3));
+
+    let store = written().await;
+    store.delete(&layout.record(2)).await.expect("deleted");
+    head.next_seq = 4;
+    snapshot::save(store.as_ref(), &layout, &head).await.expect("saved");
+    assert_eq!(
+        faults(&check(&store).await).first(),
+        Some(&Fault::RecordMissing),
+        "none was collected"
+    );
 
     let store = written().await;
     head.partitions.values_mut().for_each(|partition| partition.next_offset += 1);

@@ -94,6 +94,7 @@ async fn worker(store: &Arc<dyn ObjectStore>, log: &MemoryLog) -> worker::Runnin
         threads: 2,
         sharing: None,
         upkeep: crate::upkeep::Settings::default(),
+        keep_raw: crate::lane::KeepRaw::Nothing,
         notes: None,
     };
     worker::start_from(config, Box::new(log.open())).await.expect("the worker starts")

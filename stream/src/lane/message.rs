@@ -7,6 +7,7 @@ use bumpalo::Bump;
 use schemas::ledger::Action;
 use schemas::topic::{CONTENT_TYPE, Signal};
 
+use super::KeepRaw;
 use crate::crash_point;
 use crate::unit::Columns;
 use stages::columns::{DeadLetter, Lineage};
@@ -40,6 +41,9 @@ pub(super) struct Message<'l> {
     pub(super) tally: &'l mut Tally,
     pub(super) quotas: &'l mut Quotas,
     pub(super) columns: &'l mut Columns,
+    pub(super) keep_raw: KeepRaw,
+    /// Events of the message that were excluded.
+    pub(super) excluded: i64,
     pub(super) lineage: Lineage<'l>,
 }
 
@@ -143,9 +147,13 @@ impl Message<'_> {
                     self.columns.log(log, index, &self.lineage);
                     self.tally.add(Action::Indexed, index, log.service, 1, bytes);
                 }
-                Err(rule) => self.tally.add(Action::Excluded, rule, log.service, 1, bytes),
+                Err(rule) => {
+                    self.excluded += 1;
+                    self.tally.add(Action::Excluded, rule, log.service, 1, bytes);
+                }
             },
             Ok(Fate::Excluded { rule }) => {
+                self.excluded += 1;
                 self.tally.add(Action::Excluded, rule, log.service, 1, bytes);
             }
             Err(panic) => {
@@ -154,6 +162,18 @@ impl Message<'_> {
                     Refusal { index: log.index, reason: PIPELINE_PANIC, detail, bytes: &[] };
                 self.refuse(record, &refusal, even);
             }
+        }
+    }
+
+    /// Keeps the message as it came, where that is asked for: when it was processed.
+    pub(super) fn keep(&mut self, record: &Record) {
+        let wanted = match self.keep_raw {
+            KeepRaw::Nothing => false,
+            KeepRaw::Excluded => self.excluded > 0,
+            KeepRaw::Everything => true,
+        };
+        if wanted {
+            self.columns.raw_message(record, self.signal, self.excluded, &self.lineage);
         }
     }
 

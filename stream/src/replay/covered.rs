@@ -107,9 +107,9 @@ impl Covered {
     }
 }
 
-/// The tables a replay replaces rows of: all whose rows say where they come from.
+/// The tables a replay replaces rows of: all whose rows say where they come from, but for the messages themselves.
 pub fn tables() -> impl Iterator<Item = Table> {
-    Table::of(LIVE_PIPELINE).filter(|table| {
+    Table::of(LIVE_PIPELINE).filter(|table| *table != Table::RawMessages).filter(|table| {
         let schema = table.file_schema();
         let has = |name: &str| schema.index_of(name).is_ok();
         has(LINEAGE_TOPIC) && (has(LINEAGE_OFFSET) || has(ledger::FROM_OFFSET))

@@ -54,8 +54,7 @@ impl OldRows {
         let mut old = BTreeMap::new();
         for table in of {
             if let Some(open) = tables.get(table) {
-                let pieces = Pieces { store, replay, table: *table, inputs: Vec::new() };
-                old.insert(*table, pieces.sort(open, covered).await?);
+                old.insert(*table, sort(store, (replay, "old"), open, covered).await?);
             }
         }
         Ok(Self(old))
@@ -83,10 +82,22 @@ impl OldRows {
     }
 }
 
+/// Sorts the covered rows of a table; pieces go to this directory of the replay's.
+pub(super) async fn sort(
+    store: &Arc<dyn ObjectStore>,
+    (replay, directory): (&str, &str),
+    open: &PublishedTable,
+    covered: &Covered,
+) -> Result<Sorted, ReplayError> {
+    let pieces = Pieces { store, replay, directory, table: open.table(), inputs: Vec::new() };
+    pieces.sort(open, covered).await
+}
+
 /// Sorted pieces being made.
 struct Pieces<'a> {
     store: &'a Arc<dyn ObjectStore>,
     replay: &'a str,
+    directory: &'a str,
     table: Table,
     inputs: Vec<Input>,
 }
@@ -121,7 +132,7 @@ impl Pieces<'_> {
     async fn write(&mut self, batches: Vec<RecordBatch>) -> Result<(), ReplayError> {
         let table = self.table;
         let bytes = tokio::task::spawn_blocking(move || encode(table, &batches)).await??;
-        let name = format!("old/{}-{}.parquet", table.name(), self.inputs.len());
+        let name = format!("{}/{}-{}.parquet", self.directory, table.name(), self.inputs.len());
         let key = journal::key(self.replay, &name);
         self.store.put(&key, bytes.into()).await?;
         self.inputs.push(rows::whole_at(self.store, table, &key, 1_024).await?);
@@ -150,8 +161,8 @@ fn encode(table: Table, batches: &[RecordBatch]) -> Result<Vec<u8>, ReplayError>
     Ok(write().map_err(|source| FileError::Encode { table: table.name(), source })?)
 }
 
-/// The old rows of one table.
-struct Sorted {
+/// Rows of one table in the order of their lineage.
+pub(super) struct Sorted {
     merge: Merge,
     pending: Option<RecordBatch>,
 }
@@ -164,23 +175,31 @@ impl Sorted {
         offset: i64,
         into: &mut Vec<RecordBatch>,
     ) -> Result<(), ArrowError> {
-        loop {
-            let batch = match self.pending.take() {
-                Some(batch) => batch,
-                None => match self.merge.next().await? {
-                    Some(batch) => batch,
-                    None => return Ok(()),
-                },
-            };
-            let count = before(&batch, (&*partition.topic, partition.partition, offset))?;
-            if count > 0 {
-                into.push(batch.slice(0, count));
-            }
-            if count < batch.num_rows() {
-                self.pending = Some(batch.slice(count, batch.num_rows() - count));
-                return Ok(());
+        while let Some(rows) = self.some(partition, offset).await? {
+            into.push(rows);
+        }
+        Ok(())
+    }
+
+    /// Takes some of the rows before this offset of this partition; `None` when there are no more.
+    pub(super) async fn some(
+        &mut self,
+        partition: &TopicPartition,
+        offset: i64,
+    ) -> Result<Option<RecordBatch>, ArrowError> {
+        let mut next = self.pending.take();
+        while next.as_ref().is_none_or(|rows| rows.num_rows() == 0) {
+            next = self.merge.next().await?;
+            if next.is_none() {
+                return Ok(None);
             }
         }
+        let Some(batch) = next else { return Ok(None) };
+        let count = before(&batch, (&*partition.topic, partition.partition, offset))?;
+        if count < batch.num_rows() {
+            self.pending = Some(batch.slice(count, batch.num_rows() - count));
+        }
+        Ok((count > 0).then(|| batch.slice(0, count)))
     }
 }
 

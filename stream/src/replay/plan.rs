@@ -23,6 +23,8 @@ pub enum Origin {
     Kafka,
     /// Files.
     Archive(Files),
+    /// The table of messages as they came.
+    RawMessages,
 }
 
 /// Files to read.
@@ -113,6 +115,8 @@ pub struct Request {
     pub partition: Option<i32>,
     /// What is done.
     pub work: Work,
+    /// Where the messages are: in Kafka, or in the table of messages.
+    pub origin: Origin,
     /// Content hash of the pipeline.
     pub pipeline_version: String,
     /// The pipeline's text, where it is another than the configured one.
@@ -123,11 +127,11 @@ pub struct Request {
     pub closed_after: Duration,
 }
 
-/// Fixes what a replay from Kafka does. Nothing is recorded yet.
+/// Fixes what a replay of messages the worker once read does. Nothing is recorded yet.
 ///
 /// # Errors
 /// Nothing was received then, rows are in open hours, or the tables can not be read.
-pub async fn from_kafka(world: &World, request: &Request) -> Result<Plan, ReplayError> {
+pub async fn of_messages(world: &World, request: &Request) -> Result<Plan, ReplayError> {
     let live = Live::open(world, u64::MAX).await?;
     let topic = |name: &str| request.topics.iter().find(|topic| topic.name == name);
     let wanted = |partition: &TopicPartition| {
@@ -138,7 +142,7 @@ pub async fn from_kafka(world: &World, request: &Request) -> Result<Plan, Replay
         Some(table) => ledger::ranges(&world.store, table, wanted).await?,
         None => Vec::new(),
     };
-    let chosen = match request.work {
+    let mut chosen = match request.work {
         Work::Replace => choose(&ranges, &request.asked, |_| true)?,
         Work::Restore { .. } => {
             let has_some = |range: &LedgerRange| range.events(Action::Excluded) > 0;
@@ -147,11 +151,14 @@ pub async fn from_kafka(world: &World, request: &Request) -> Result<Plan, Replay
     };
     if request.work == Work::Replace {
         hours_are_closed(world, &live, &chosen.replaces, request.closed_after).await?;
+    } else if request.origin == Origin::RawMessages {
+        // The table may have those alone of which something was excluded.
+        chosen.reads.iter_mut().for_each(|read| read.messages = None);
     }
     Ok(Plan {
         id: new_id(world),
         created_millis: world.clock.unix_millis(),
-        origin: Origin::Kafka,
+        origin: request.origin.clone(),
         work: request.work.clone(),
         pipeline_version: request.pipeline_version.clone(),
         pipeline: request.pipeline.clone(),

@@ -85,7 +85,9 @@ pub async fn stage(
     let staged = stage.run(reader, old).await?;
     let live = Live::open(world, u64::MAX).await?;
     let report = Report::make(&world.store, &live, plan, &staged).await?;
-    journal::clear(&world.store, &plan.id, "old").await?;
+    for part in ["old", "raw"] {
+        journal::clear(&world.store, &plan.id, part).await?;
+    }
     Ok((staged, report))
 }
 
@@ -123,7 +125,7 @@ pub async fn drop(world: &World, id: &str) -> Result<(), ReplayError> {
     }
     let rewriter = Rewriter { store: Arc::clone(&store), clock, entropy, stop };
     runs::clear(&rewriter, id).await?;
-    for part in ["diff", "position", "old", "snap", "log"] {
+    for part in ["diff", "position", "old", "raw", "snap", "log"] {
         journal::clear(&store, id, part).await?;
     }
     // Last: as long as it is there, dropping can be done again.

@@ -2,6 +2,7 @@
 
 mod archive;
 mod rate;
+mod raw;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use stages::record::Record;
 use tokio_util::sync::CancellationToken;
 
 use super::choose::Asked;
-use super::plan::{self, Plan, Request, Work};
+use super::plan::{self, Origin, Plan, Request, Work};
 use super::reader::SourceReader;
 use super::report::Report;
 use super::run::{self, Means};
@@ -32,6 +33,7 @@ use crate::commit_log::log::TEST_BACKOFF;
 use crate::fault_store::{FaultStore, Rule};
 use crate::fixture;
 use crate::fsck;
+use crate::lane::KeepRaw;
 use crate::source::memory::MemoryLog;
 use crate::table::delta::PublishedTable;
 use crate::unit::HourBatch;
@@ -94,6 +96,15 @@ fn topics() -> Vec<Topic> {
 
 /// A live worker reads everything there is.
 async fn live(store: &Arc<dyn ObjectStore>, log: &MemoryLog, pipeline: Arc<Pipeline>) {
+    live_keeping(store, log, pipeline, KeepRaw::Nothing).await;
+}
+
+async fn live_keeping(
+    store: &Arc<dyn ObjectStore>,
+    log: &MemoryLog,
+    pipeline: Arc<Pipeline>,
+    keep_raw: KeepRaw,
+) {
     let config = worker::Config {
         brokers: String::new(),
         properties: Vec::new(),
@@ -105,6 +116,7 @@ async fn live(store: &Arc<dyn ObjectStore>, log: &MemoryLog, pipeline: Arc<Pipel
         threads: 2,
         sharing: None,
         upkeep: crate::upkeep::Settings { enabled: false, ..Default::default() },
+        keep_raw,
         notes: None,
     };
     let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
@@ -128,23 +140,27 @@ fn world(store: &Arc<dyn ObjectStore>) -> World {
     }
 }
 
+fn request(asked: Asked, work: Work, pipeline: &Pipeline) -> Request {
+    Request {
+        asked,
+        topics: topics(),
+        partition: None,
+        origin: Origin::Kafka,
+        compares: work == Work::Replace,
+        work,
+        pipeline_version: pipeline.version().to_owned(),
+        pipeline: None,
+        closed_after: CLOSED,
+    }
+}
+
 async fn begin(
     world: &World,
     log: &MemoryLog,
     asked: Asked,
     pipeline: &Pipeline,
 ) -> Result<Plan, ReplayError> {
-    let request = Request {
-        asked,
-        topics: topics(),
-        partition: None,
-        work: Work::Replace,
-        pipeline_version: pipeline.version().to_owned(),
-        pipeline: None,
-        compares: true,
-        closed_after: CLOSED,
-    };
-    let plan = plan::from_kafka(world, &request).await?;
+    let plan = plan::of_messages(world, &request(asked, Work::Replace, pipeline)).await?;
     reader(world, log).check(&plan.replaces).await?;
     journal::begin(&world.store, &plan).await?;
     Ok(plan)
@@ -524,6 +540,12 @@ async fn many_hours_become_few_files_and_old_events_keep_their_time() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+fn having(parity: &'static str) -> super::restore::Matches {
+    Arc::new(move |event: &stages::event::LogEvent<'_>| {
+        event.attributes.get_str("parity") == Some(parity)
+    })
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn excluded_events_come_back_once_and_the_ledger_says_so() {
     let (store, log) = (memory(), MemoryLog::new());
@@ -538,23 +560,11 @@ async fn excluded_events_come_back_once_and_the_ledger_says_so() {
     let measured_before = measured(&store).await;
     assert_eq!(balance.excluded, 30);
     let restore = async |parity: &'static str, from: i64| {
-        let request = Request {
-            asked: Asked { from_offset: Some(from), ..Asked::default() },
-            topics: topics(),
-            partition: None,
-            work: Work::Restore { query: parity.to_owned() },
-            pipeline_version: fixed().version().to_owned(),
-            pipeline: None,
-            compares: false,
-            closed_after: CLOSED,
-        };
-        let plan = plan::from_kafka(&world, &request).await.expect("plans");
+        let asked = Asked { from_offset: Some(from), ..Asked::default() };
+        let request = request(asked, Work::Restore { query: parity.to_owned() }, &fixed());
+        let plan = plan::of_messages(&world, &request).await.expect("plans");
         journal::begin(&store, &plan).await.expect("begins");
-        let matches: super::restore::Matches =
-            Arc::new(move |event: &stages::event::LogEvent<'_>| {
-                event.attributes.get_str("parity") == Some(parity)
-            });
-        let means = Means { pipeline: fixed(), threads: 2, matches: Some(matches) };
+        let means = Means { pipeline: fixed(), threads: 2, matches: Some(having(parity)) };
         let reader = Box::new(reader(&world, &log));
         let (staged, report) =
             run::stage(&world, &plan, &means, reader, &|_| ()).await.expect("stages");

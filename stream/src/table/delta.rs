@@ -286,7 +286,8 @@ pub(super) fn log_store(
     logstore_with(store, &url, StorageConfig::default())
 }
 
-/// A new empty table with these columns.
+/// A new empty table with these columns. One attempt, at version 0: delta-rs answers a lost race with a
+/// second metadata action at version 1, which would give the winner's table another id.
 pub(super) async fn create(
     log_store: &LogStoreRef,
     table: Table,
@@ -298,6 +299,7 @@ pub(super) async fn create(
         .with_columns(columns)
         .with_partition_columns(PARTITION_COLUMNS)
         .with_save_mode(SaveMode::Ignore)
+        .with_commit_properties(CommitProperties::default().with_max_retries(0))
         .with_configuration([
             ("delta.checkpointInterval", Some(CHECKPOINT_INTERVAL.to_string())),
             ("delta.logRetentionDuration", Some(LOG_RETENTION.to_owned())),

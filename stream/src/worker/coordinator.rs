@@ -135,8 +135,10 @@ impl Coordinator {
         marks.convict(&suspects);
         for number in 0..threads {
             let lane = Lane::new(Arc::clone(&config.pipeline), Share::of(threads));
-            let lane =
-                lane.with_suspects(Arc::clone(&suspects)).with_quota_book(Arc::clone(&quotas));
+            let lane = lane
+                .with_suspects(Arc::clone(&suspects))
+                .with_quota_book(Arc::clone(&quotas))
+                .with_raw(config.keep_raw);
             let Some(input) = coordinator.with_source(|source| source.lane(&[])) else { break };
             let lane = lane_thread::spawn(number, lane, input, marks.lane(number), sender.clone());
             let lane =

@@ -62,6 +62,7 @@ fn config(store: Arc<dyn ObjectStore>) -> Config {
         threads: 2,
         sharing: None,
         upkeep: crate::upkeep::Settings::default(),
+        keep_raw: crate::lane::KeepRaw::Nothing,
         notes: None,
     }
 }

@@ -136,6 +136,7 @@ fn worker_config(directory: &Path) -> worker::Config {
         threads: 2,
         sharing: None,
         upkeep,
+        keep_raw: stream::lane::KeepRaw::Nothing,
         notes: Some(directory.join("notes")),
     }
 }
