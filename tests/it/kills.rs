@@ -237,7 +237,9 @@ async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) {
             Death::Killed(_) => seed.wrapping_add(number as u64) % 3 == 0,
         };
         let workers = if several { 3 } else { 1 };
+        let begun = Instant::now();
         die(directory, death, workers, seed.wrapping_add(number as u64));
+        let lived = begun.elapsed();
         *seen.deaths.entry(death.name()).or_default() += 1;
         let context = format!("seed {seed}: kill {number}, {death:?}, {workers} workers");
         check(&store, &context).await;
@@ -246,6 +248,8 @@ async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) {
         assert_ne!(verdict, Verdict::Violated, "{context}: {:?}", report.findings);
         let name = if verdict == Verdict::Proven { "proven" } else { "unsettled" };
         *seen.audits.entry(name).or_default() += 1;
+        let looked = (begun.elapsed() - lived).as_secs_f64();
+        println!("{}: lived {:.1} s, looked at for {looked:.1} s", death.name(), lived.as_secs_f64());
     }
     let mut last = spawn(directory, None, 1, seed);
     assert_eq!(wait(&mut last, directory, None), None, "{}", tail(directory));

@@ -154,6 +154,42 @@ async fn a_store_of_an_older_version_gains_columns_and_tables_and_keeps_its_rows
     assert!(log.head().next_seq <= records + 2, "only the claim, and what was left to read");
 }
 
+/// SCHEMA records, the tables' new columns and new tables are all among the first writes of a life.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_at_any_write_of_the_first_start_on_an_older_store_costs_nothing() {
+    let mut deaths = 0;
+    for write in 0.. {
+        let mut died = false;
+        for rule in [Rule::DieAt(write), Rule::DieAfter(write)] {
+            let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            make_tables(&inner).await;
+            commit_old_file(&inner).await;
+            let log = MemoryLog::new();
+            produce(&log, 0, OLD_ROWS + 9);
+            let store = Arc::new(FaultStore::new(inner.clone(), vec![rule]));
+            if life(&store, &log).await {
+                died = true;
+                deaths += 1;
+            }
+            let context = format!("{rule:?}");
+            run_to_the_end(inner.clone(), &log, &context).await;
+            let gained = open_log(&inner).await.head().tables[&Table::Logs].columns.len();
+            assert_eq!(gained, NEW.len(), "{context}");
+            let report = fsck(&inner, "live", 0).await.expect("checks");
+            assert_eq!(report.problems.kept, [], "{context}");
+            let rows: usize =
+                read(&inner, Table::Logs).await.iter().map(|batch| batch.rows.num_rows()).sum();
+            let letters: usize =
+                read(&inner, Table::DeadLetters).await.iter().map(|b| b.rows.num_rows()).sum();
+            assert_eq!((rows + letters) as i64, log_end(&log), "{context}");
+        }
+        if !died {
+            break;
+        }
+    }
+    assert!(deaths > 40, "only {deaths} deaths: a first start writes more than that");
+}
+
 #[tokio::test]
 async fn a_table_that_does_not_have_what_the_log_says_is_found() {
     let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
