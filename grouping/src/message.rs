@@ -8,6 +8,7 @@
 //! message is a function of the message, so it does not depend on order, partition or replay.
 
 mod class;
+pub(crate) mod names;
 mod scanner;
 mod token;
 mod value;

@@ -284,13 +284,11 @@ pub const MAX_GROUPING_RULES: usize = 10_000;
 pub const MAX_GROUPING_PATTERN_BYTES: usize = 512;
 /// Distinct issues of one service by default; further ones become one issue that says so. A service with more kinds
 /// of error than that sends data where words belong.
-pub const MAX_ISSUES_PER_SERVICE: usize = 10_000;
-/// Services whose issues are counted apart; errors of further ones share one overflow.
-pub const MAX_ERROR_SERVICES: usize = 10_000;
-/// Clusters of one template miner.
-pub const MAX_TEMPLATE_CLUSTERS: usize = 10_000;
-/// Clusters of one length and first word: each new template is compared with all of them.
-pub const MAX_TEMPLATE_CLUSTERS_PER_LEAF: usize = 256;
+pub const MAX_ISSUES_PER_SERVICE: usize = 1_000;
+/// Messages of known issues the template miner compares new ones with; further issues lead none. 300 bytes each.
+pub const MAX_MINED_TEMPLATES: usize = MAX_ISSUES;
+/// Known messages one new message is compared with, for each of its ends: what a new id costs at most.
+pub const MAX_MINED_CANDIDATES: usize = 64;
 /// Errors one span can report: its own, and exceptions recorded as its events.
 pub const MAX_ERRORS_PER_SPAN: usize = 8;
 
@@ -519,4 +517,5 @@ const _: () = {
     assert!(MAX_MESSAGE_TEXT_BYTES < MAX_LINE_BYTES);
     assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
     assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS);
+    assert!(MAX_ISSUES_PER_SERVICE < MAX_ISSUES && MAX_MINED_CANDIDATES < MAX_MINED_TEMPLATES);
 };
