@@ -362,6 +362,26 @@ fn said<'b>(input: &ErrorInput<'b>, exceptions: &[Exception<'b>]) -> (&'b str, &
     (cut(kind, MAX_ERROR_KIND_BYTES), own.or(of_trace).unwrap_or(last))
 }
 
+impl IssueId {
+    /// The id an error has that nothing but its service, type and message is known of, without rules.
+    pub fn of_message(service: &str, kind: &str, message: &str) -> Self {
+        let arena = Bump::new();
+        let mut key = Key::new_in(&arena);
+        key.text(Part::Service, service);
+        key.text(Part::Kind, self::kind(kind));
+        key.add(Part::Message, |out| message::identity(message, out));
+        key.id(ALGORITHM)
+    }
+
+    /// The id of an issue that is not made of errors alike.
+    pub fn of_name(name: &[&str]) -> Self {
+        let arena = Bump::new();
+        let mut key = Key::new_in(&arena);
+        name.iter().for_each(|part| key.text(Part::Given, part));
+        key.id(ALGORITHM)
+    }
+}
+
 /// Type, root cause, frames, message.
 fn by_default<'b>(
     key: &mut Key<'b>,

@@ -207,6 +207,8 @@ pub const MAX_VERSIONED_SERVICES: usize = 2_000;
 pub const MAX_EXACT_AFFECTED: usize = 256;
 /// Ids of grouping one issue may stand for after merges.
 pub const MAX_ALIASES: usize = 1_000;
+/// Ids an issue stands for whose message it knows, the first 256 bytes of each.
+pub const MAX_ISSUE_VARIANTS: usize = 16;
 /// Sample events an issue points at.
 pub const MAX_SAMPLES: usize = 20;
 /// Minutes an issue keeps counts for.
@@ -284,9 +286,7 @@ pub const MAX_GROUPING_RULES: usize = 10_000;
 pub const MAX_GROUPING_PATTERN_BYTES: usize = 512;
 /// Distinct issues of one service by default; further ones become one issue that says so. A service with more kinds
 /// of error than that sends data where words belong.
-pub const MAX_ISSUES_PER_SERVICE: usize = 1_000;
-/// Messages of known issues the template miner compares new ones with; further issues lead none. 300 bytes each.
-pub const MAX_MINED_TEMPLATES: usize = MAX_ISSUES;
+pub const MAX_ISSUES_PER_SERVICE: usize = 10_000;
 /// Known messages one new message is compared with, for each of its ends: what a new id costs at most.
 pub const MAX_MINED_CANDIDATES: usize = 64;
 /// Errors one span can report: its own, and exceptions recorded as its events.
@@ -517,5 +517,5 @@ const _: () = {
     assert!(MAX_MESSAGE_TEXT_BYTES < MAX_LINE_BYTES);
     assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
     assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS);
-    assert!(MAX_ISSUES_PER_SERVICE < MAX_ISSUES && MAX_MINED_CANDIDATES < MAX_MINED_TEMPLATES);
+    assert!(MAX_ISSUES_PER_SERVICE < MAX_ISSUES && MAX_ISSUE_VARIANTS < MAX_ALIASES);
 };

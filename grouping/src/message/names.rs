@@ -86,8 +86,9 @@ const ERRORS: [&[u8]; 5] = [b"exception", b"error", b"failure", b"fault", b"time
 
 /// Whether a word may be a user's name where one is announced.
 pub(super) fn may_be_user(word: &str) -> bool {
+    let is_lower = word.bytes().all(|byte| byte.is_ascii_lowercase());
     !word.is_empty()
-        && !is_english(word.as_bytes())
+        && !(is_lower && is_english(word.as_bytes()))
         && OF_USERS.binary_search_by(|known| known.cmp(&word)).is_err()
 }
 
