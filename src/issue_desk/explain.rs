@@ -150,8 +150,17 @@ fn tell(
     if found.members.len() > 1 {
         let ids: Vec<&str> = found.members.keys().map(String::as_str).collect();
         let _ = writeln!(said, "stands for {}", ids.join(", "));
+        for (id, variant) in found.variants.iter().filter(|(_, variant)| variant.is_mined) {
+            let _ = writeln!(said, "  {id} differs in a name only: {}", variant.title);
+        }
     }
     Ok(said)
+}
+
+/// Whether an id is a part of its issue because its message is a variant of the issue's.
+fn is_mined(tracker: &Tracker, id: &str) -> bool {
+    let issue = tracker.get(id);
+    issue.and_then(|issue| issue.variants.get(id)).is_some_and(|variant| variant.is_mined)
 }
 
 fn compare(
@@ -164,6 +173,10 @@ fn compare(
     let are_one = tracker.resolve(one) == tracker.resolve(other);
     let mut said = match (are_one, differences.is_empty()) {
         (true, true) => "one issue, by their fingerprint\n".to_owned(),
+        (true, false) if is_mined(tracker, one) || is_mined(tracker, other) => {
+            "one issue, because their messages differ in a name only (`issues split` takes them apart for ever):\n"
+                .to_owned()
+        }
         (true, false) => {
             "one issue by a decision or a regrouping (see error_issue_history), not by their fingerprint:\n".to_owned()
         }

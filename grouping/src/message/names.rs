@@ -68,11 +68,14 @@ const COMMON: &str = "\
 
 /// What follows `user` in the name of a thing, in order: `invalid user input`. Everything else after the
 /// words that announce a user is one: people are called `test`, `support` and `backup`, too.
-const OF_USERS: [&str; 43] = [
-    "a", "account", "accounts", "action", "agent", "an", "and", "attribute", "context", "data",
-    "defined", "does", "email", "entity", "error", "event", "group", "groups", "has", "id", "ids", "in",
-    "input", "interface", "is", "mode", "name", "names", "not", "object", "or", "password", "profile",
-    "record", "request", "role", "session", "space", "that", "the", "token", "type", "was",
+const OF_USERS: [&str; 73] = [
+    "a", "account", "accounts", "action", "agent", "agents", "an", "and", "are", "as", "at",
+    "attribute", "be", "by", "can", "cannot", "code", "context", "could", "data", "defined",
+    "did", "does", "email", "entity", "error", "event", "exists", "for", "found", "from", "group",
+    "groups", "had", "has", "id", "ids", "in", "info", "input", "interface", "is", "key", "list",
+    "mode", "must", "name", "names", "no", "not", "object", "of", "on", "or", "password", "pool",
+    "profile", "record", "request", "role", "session", "space", "that", "the", "to", "token",
+    "type", "via", "was", "were", "will", "with", "would",
 ];
 /// Endings of English words for deeds, states and qualities.
 const ENDINGS: [&[u8]; 15] = [
