@@ -123,7 +123,10 @@ fn chunk(text: &str, at: usize, sink: &mut impl Sink) -> usize {
     }
     if seen & (DIGIT | AT | DOT | COLON) == 0 {
         plain(text, at, end, sink);
-        if let Some(name) = names_somebody(text, at, end) {
+        // `for` and `user` only; they begin so.
+        if matches!((end - at, bytes[at]), (3, b'f') | (4, b'u' | b'U'))
+            && let Some(name) = names_somebody(text, at, end)
+        {
             sink.gap(&text[end..name.start]);
             sink.value(&text[name.clone()], Some(Shape::Name));
             return name.end;

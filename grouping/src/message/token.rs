@@ -107,15 +107,19 @@ fn at_sign(name: &str, rest: &str, token: &str, sink: &mut impl Sink) {
 
 /// Whether a dotted name has a port, or ends as host names do and does not begin as packages do.
 fn is_host(token: &str) -> bool {
-    let (name, port) = token.rsplit_once(':').unwrap_or((token, ""));
+    let bytes = token.as_bytes();
+    // Tokens are short: a loop over bytes is faster than any search.
+    let colon = bytes.iter().rposition(|byte| *byte == b':');
+    let (name, port) = colon.map_or((token, ""), |at| (&token[..at], &token[at + 1..]));
     if !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return false;
     }
-    let Some((before, last)) = name.rsplit_once('.') else {
+    let dot = name.bytes().rposition(|byte| byte == b'.');
+    let Some((before, last)) = dot.map(|at| (&name[..at], &name[at + 1..])) else {
         // A word before a number alone is no host: `line:12`.
         return name == "localhost";
     };
-    let first = before.split('.').next().unwrap_or_default();
+    let first = before.bytes().position(|byte| byte == b'.').map_or(before, |at| &before[..at]);
     if HOST_ENDINGS.contains(&first) || first == "java" || first == "javax" {
         return false;
     }
