@@ -5,7 +5,7 @@
 //! before it would have.
 
 use grouping::IssueId;
-use schemas::limits::{MAX_ISSUES, MAX_ISSUE_VARIANTS, MAX_TITLE_BYTES, OVERFLOW_VALUE};
+use schemas::limits::{MAX_ISSUE_VARIANTS, MAX_ISSUES, MAX_TITLE_BYTES, OVERFLOW_VALUE};
 
 use crate::issue::{Issue, Variant};
 use crate::occurrence::Delta;

@@ -194,7 +194,7 @@ pub const MAX_CONTEXT_EVENTS: u32 = 100;
 /// Issues and versions per lane and unit whose context is counted; further ones keep none: adversarial
 /// messages must not fill the memory.
 pub const MAX_CONTEXT_ISSUES: usize = 20_000;
-/// Issues the state holds; errors of further ones go into one issue that says so. About 3 KiB each.
+/// Issues the state holds; errors of further ones go into one issue that says so. About 5 KiB each.
 pub const MAX_ISSUES: usize = 100_000;
 /// Distinct versions, environments and hosts counted per issue; further ones are counted as
 /// [`OVERFLOW_VALUE`].

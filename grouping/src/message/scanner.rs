@@ -14,8 +14,7 @@ const MAX_QUOTED: usize = 512;
 /// What a request line begins with.
 const METHODS: [&str; 7] = ["GET ", "POST ", "PUT ", "DELETE ", "PATCH ", "HEAD ", "OPTIONS "];
 /// What stands before `user` where a name follows: `for user ann`. `user error` is no such place.
-const BEFORE_USER: [&str; 8] =
-    ["for", "of", "by", "as", "invalid", "unknown", "illegal", "such"];
+const BEFORE_USER: [&str; 8] = ["for", "of", "by", "as", "invalid", "unknown", "illegal", "such"];
 /// What stands before `for` where a name follows: `password for ann`.
 const BEFORE_FOR: [&str; 5] = ["password", "publickey", "login", "logon", "credentials"];
 /// Longest remark in brackets that is beside the point.

@@ -45,7 +45,10 @@ fn words_stay_and_values_become_what_they_look_like() {
         ("read/write N/A", "read/write N/A"),
         ("Failed password for root from 10.0.0.1", "Failed password for <name> from <ip>"),
         ("Invalid user support on 10.0.0.1", "Invalid user <name> on <ip>"),
-        ("no such user: the user input of user x is bad", "no such user: the user input of user <name> is bad"),
+        (
+            "no such user: the user input of user x is bad",
+            "no such user: the user input of user <name> is bad",
+        ),
         ("fe80::1 and 2001:db8::ff00:42:8329", "<ip> and <ip>"),
     ] {
         assert_eq!(of(message), expected, "{message}");
