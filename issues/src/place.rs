@@ -34,13 +34,18 @@ impl Tracker {
         if self.issues.contains_key(known) {
             return Place::under(known.to_owned(), raw);
         }
-        if is_of_message(raw, &delta.service, &delta.kind, &delta.title)
-            && let Some(leader) = self.miner.leader(&delta.service, &delta.kind, &delta.title)
-            && let Some(issue) = self.get(leader)
-        {
-            return Place { is_variant: true, ..Place::under(issue.id.clone(), raw) };
+        match self.varied_by(raw, delta) {
+            Some(issue) => Place { is_variant: true, ..Place::under(issue.id.clone(), raw) },
+            None => self.room(raw, &delta.service),
         }
-        self.room(raw, &delta.service)
+    }
+
+    /// The issue an id that is not known is a variant of.
+    fn varied_by(&self, raw: &str, delta: &Delta) -> Option<&Issue> {
+        let Delta { service, kind, title, .. } = delta;
+        let is_mined = is_of_message(raw, service, kind, title);
+        let leader = is_mined.then(|| self.miner.leader(service, kind, title));
+        leader.flatten().and_then(|leader| self.get(leader))
     }
 
     /// Where errors of a new id go that is no variant of another.
@@ -61,9 +66,10 @@ impl Tracker {
     }
 
     /// Where errors were counted that came under an id.
-    pub(crate) fn holder(&self, raw: &str, service: &str) -> Option<&Issue> {
-        let overflow = || self.get(&overflow_id(service)).or_else(|| self.get(&overflow_of_all()));
-        self.get(raw).or_else(overflow)
+    pub(crate) fn holder(&self, raw: &str, delta: &Delta) -> Option<&Issue> {
+        let known = self.get(raw).or_else(|| self.varied_by(raw, delta));
+        let of_service = known.or_else(|| self.get(&overflow_id(&delta.service)));
+        of_service.or_else(|| self.get(&overflow_of_all()))
     }
 
     /// The issue errors found, as it begins.
@@ -97,7 +103,7 @@ impl Tracker {
 
     /// Adds an issue.
     pub(crate) fn insert(&mut self, issue: Issue) {
-        if !is_overflow(&issue) {
+        if !issue.is_overflow() {
             *self.counts.entry(issue.service.clone()).or_default() += 1;
         }
         let id = issue.id.clone();
@@ -108,7 +114,7 @@ impl Tracker {
     /// Takes an issue out.
     pub(crate) fn take_out(&mut self, id: &str) -> Option<Issue> {
         let gone = self.issues.remove(id)?;
-        if !is_overflow(&gone)
+        if !gone.is_overflow()
             && let Some(count) = self.counts.get_mut(&gone.service)
         {
             *count -= 1;
@@ -142,6 +148,11 @@ impl Variant {
 }
 
 impl Issue {
+    /// Whether it stands for errors there is no room for. Their rows have ids it does not know.
+    pub fn is_overflow(&self) -> bool {
+        self.id == overflow_id(&self.service) || self.id == overflow_of_all()
+    }
+
     /// Keeps what an id it stands for says, if there is room: half of it is for decisions.
     pub(crate) fn vary(&mut self, id: &str, variant: Variant) {
         let most = if variant.is_mined { MAX_ISSUE_VARIANTS / 2 } else { MAX_ISSUE_VARIANTS };
@@ -165,10 +176,6 @@ pub(crate) fn overflow_id(service: &str) -> String {
 /// The issue for errors of all services that there is no room for.
 pub(crate) fn overflow_of_all() -> String {
     IssueId::of_name(&["further issues"]).to_string()
-}
-
-fn is_overflow(issue: &Issue) -> bool {
-    issue.id == overflow_id(&issue.service) || issue.id == overflow_of_all()
 }
 
 /// Whether a member is an id, rather than the sum of those there was no room for.

@@ -24,10 +24,11 @@ impl Tracker {
             becomes.entry(new).or_default().push(old);
         }
         for (id, delta) in &removed.0 {
-            let holder = self.holder(id, &delta.service).map(|issue| issue.id.clone());
+            let holder = self.holder(id, delta).map(|issue| issue.id.clone());
             let Some(issue) = holder else { continue };
             if let Some(found) = self.issues.get_mut(&issue) {
-                found.take(id, delta);
+                let member = if found.is_overflow() { &issue } else { id };
+                found.take(member, delta);
                 self.unsaved.insert(issue);
             }
         }

@@ -460,6 +460,37 @@ fn an_issue_that_stands_for_too_many_ids_counts_further_ones_all_the_same() {
     assert_eq!((tracker.aliases.len(), issue.variants.len()), (before, 8));
 }
 
+#[test]
+fn a_replay_counts_what_there_is_no_room_for_and_takes_it_back() {
+    let mut tracker = tracker();
+    tracker.settings.max_per_service = 2;
+    let errors = [error(NOON, "1"), error(NOON + SECOND, "1")];
+    let of = |ids: &[&str]| {
+        let mut deltas = Deltas::default();
+        ids.iter().for_each(|id| deltas.0.extend(unit(id, &errors).0));
+        deltas
+    };
+    tracker.apply(&of(&["a"]), NOON + MINUTE);
+    decide(&mut tracker, NOON, &state("a", State::Ignored)).expect("known");
+    let moves = |pairs: &[(&str, &str)]| -> Moves {
+        pairs.iter().map(|(old, new)| (((*old).to_owned(), (*new).to_owned()), 2)).collect()
+    };
+    let split = moves(&[("a", "a"), ("a", "b"), ("a", "c"), ("a", "d")]);
+    tracker.regroup(&of(&["a"]), &of(&["a", "b", "c", "d"]), &split);
+    let total = |tracker: &Tracker| tracker.issues().map(|i| i.seen.count).sum::<u64>();
+    let rest = |tracker: &Tracker| {
+        let found = tracker.issues().find(|issue| issue.is_overflow());
+        found.map(|issue| (issue.seen.count, issue.members.values().map(|s| s.count).sum::<u64>()))
+    };
+    assert_eq!((total(&tracker), rest(&tracker), tracker.issues().count()), (8, Some((4, 4)), 3));
+    let overflow = tracker.issues().find(|issue| issue.is_overflow()).expect("there");
+    assert_eq!(overflow.state, State::ForReview, "nobody has ignored it");
+    tracker = reloaded(&mut tracker);
+    let back = moves(&[("a", "a"), ("b", "a"), ("c", "a"), ("d", "a")]);
+    tracker.regroup(&of(&["a", "b", "c", "d"]), &of(&["a"]), &back);
+    assert_eq!((total(&tracker), rest(&tracker)), (2, Some((0, 0))));
+}
+
 proptest! {
     /// A worker that dies after any unit and reads the state back goes on as if nothing had been.
     #[test]

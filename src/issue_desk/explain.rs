@@ -18,6 +18,11 @@ pub enum ExplainError {
     /// There is no such issue.
     #[error("there is no issue {0}; `tidemill issues list --state all` shows them")]
     Unknown(String),
+    /// Its errors have nothing in common.
+    #[error(
+        "{0} stands for errors of issues there was no room for; their rows in error_events keep their own issue_id"
+    )]
+    Overflow(String),
     /// None of its errors has its context any more.
     #[error("no error of {0} has its context any more: retention removed it")]
     NoSample(String),
@@ -75,6 +80,9 @@ fn issue<'t>(tracker: &'t Tracker, id: &str) -> Result<&'t Issue, ExplainError> 
 /// The latest error with its context: under the id itself where it is an alias, else under any of the issue's.
 async fn sample(engine: &Engine, tracker: &Tracker, id: &str) -> Result<Sample, ExplainError> {
     let issue = issue(tracker, id)?;
+    if issue.is_overflow() {
+        return Err(ExplainError::Overflow(id.to_owned()));
+    }
     let quoted = |id: &String| format!("'{}'", id.replace('\'', "''"));
     let ids: Vec<String> = if issue.id == id {
         issue.members.keys().map(quoted).collect()
