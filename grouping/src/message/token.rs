@@ -120,19 +120,18 @@ fn is_host(token: &str) -> bool {
         return name == "localhost";
     };
     let first = before.bytes().position(|byte| byte == b'.').map_or(before, |at| &before[..at]);
-    if HOST_ENDINGS.contains(&first) || first == "java" || first == "javax" {
-        return false;
-    }
-    let country =
-        last.len() == 2 && last.bytes().all(|b| b.is_ascii_lowercase()) && before.contains('.');
-    !port.is_empty() || country || HOST_ENDINGS.contains(&last)
+    let country = last.len() == 2
+        && last.bytes().all(|b| b.is_ascii_lowercase())
+        && first.len() < before.len();
+    (!port.is_empty() || country || HOST_ENDINGS.contains(&last))
+        && !(HOST_ENDINGS.contains(&first) || first == "java" || first == "javax")
 }
 
 /// Whether a token with digits and letters is a value as a whole.
 fn is_value(token: &str, seen: u16) -> bool {
     let bytes = token.as_bytes();
-    let letters = bytes.iter().filter(|byte| of(**byte) & (LETTER | HEX) != 0).count();
-    if bytes[0].is_ascii_digit() && letters <= MAX_UNIT_LETTERS {
+    let letters = || bytes.iter().filter(|byte| of(**byte) & (LETTER | HEX) != 0).count();
+    if bytes[0].is_ascii_digit() && letters() <= MAX_UNIT_LETTERS {
         return true;
     }
     if token.starts_with("0x") || token.starts_with("0X") {
@@ -150,7 +149,7 @@ fn is_value(token: &str, seen: u16) -> bool {
         let (a, b) = (class(pair[0]), class(pair[1]));
         a != 0 && b != 0 && (a == DIGIT) != (b == DIGIT)
     });
-    changes.count() >= RANDOM_CHANGES
+    changes.take(RANDOM_CHANGES).count() == RANDOM_CHANGES
 }
 
 /// Words with numbers in them: the words stay, but for those too short to say anything.
