@@ -356,12 +356,13 @@ fn said<'b>(input: &ErrorInput<'b>, exceptions: &[Exception<'b>]) -> (&'b str, &
         reported.map(|exception| exception.message).filter(|message| !message.is_empty());
     // A text that holds the trace has its first line to say, a type without message says enough.
     let named = reported.is_some_and(|exception| !exception.kind.is_empty());
-    let text = if named && input.text.len() == input.stack.len() { "" } else { message::trimmed(input.text) };
-    let last = if !text.is_empty() || named {
-        text
+    let text = if named && input.text.len() == input.stack.len() {
+        ""
     } else {
-        first_line(input.stack).unwrap_or_default()
+        message::trimmed(input.text)
     };
+    let last =
+        if !text.is_empty() || named { text } else { first_line(input.stack).unwrap_or_default() };
     (cut(kind, MAX_ERROR_KIND_BYTES), own.or(of_trace).unwrap_or(last))
 }
 

@@ -41,7 +41,15 @@ pub(super) fn scan(text: &str, sink: &mut impl Sink) {
     while at < bytes.len() {
         let class = of(bytes[at]);
         at = if class & CHUNK != 0 {
-            chunk(text, at, sink)
+            let end = chunk(text, at, sink);
+            // One space and the next chunk, as between most words.
+            match bytes.get(end..end + 2) {
+                Some([b' ', next]) if of(*next) & CHUNK != 0 => {
+                    sink.gap(" ");
+                    end + 1
+                }
+                _ => end,
+            }
         } else if class == QUOTE {
             quoted(text, at, sink)
         } else if bytes[at] == b'(' {
@@ -88,16 +96,15 @@ fn aside(bytes: &[u8], at: usize) -> Option<usize> {
 /// The end of the run of `classes` at `at`, and all classes in it.
 #[inline]
 fn run(bytes: &[u8], at: usize, classes: u16) -> (usize, u16) {
-    let (mut end, mut seen) = (at, 0);
-    while end < bytes.len() {
-        let class = of(bytes[end]);
+    let mut seen = 0;
+    for (length, byte) in bytes[at..].iter().enumerate() {
+        let class = of(*byte);
         if class & classes == 0 {
-            break;
+            return (at + length, seen);
         }
         seen |= class;
-        end += 1;
     }
-    (end, seen)
+    (bytes.len(), seen)
 }
 
 /// A chunk and, after `=`, the value it is given. Returns where it ends.
