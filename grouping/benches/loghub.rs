@@ -106,6 +106,16 @@ fn group(grouper: &Grouper, system: &System) -> (Vec<IssueId>, Duration) {
     (ids, start.elapsed())
 }
 
+/// How many ids the miner has merged, and how many of them into an issue of their own label.
+fn merges(system: &System, ids: &[IssueId], leaders: &[usize]) -> (usize, usize) {
+    let firsts: HashMap<IssueId, usize> =
+        ids.iter().enumerate().rev().map(|(at, id)| (*id, at)).collect();
+    let merged: Vec<usize> = firsts.into_values().filter(|at| leaders[*at] != *at).collect();
+    let label = |at: usize| &system.lines[at].1;
+    let right = merged.iter().filter(|at| label(**at) == label(leaders[**at])).count();
+    (merged.len(), right)
+}
+
 /// The issue of each line, as whoever keeps issues does it: a new id joins a known issue or is one.
 fn mined(system: &System, ids: &[IssueId]) -> Vec<usize> {
     let mut miner = Miner::default();
@@ -137,6 +147,7 @@ fn main() {
         "system", "GA", "FGA", "GA*", "FGA*", "lines/s"
     );
     let (mut sums, mut total, mut count) = ([0.0; 4], Duration::ZERO, 0);
+    let (mut all_merges, mut good_merges) = (0, 0);
     let mut rows = Vec::new();
     // Every round takes all systems in turn: the processor does not learn one system's lines by heart.
     let grouped: Vec<_> = systems.iter().map(|system| group(&grouper, system).0).collect();
@@ -152,6 +163,8 @@ fn main() {
         times.sort();
         let median = times[times.len() / 2];
         let leaders = mined(system, ids);
+        let (some, good) = merges(system, ids, &leaders);
+        (all_merges, good_merges) = (all_merges + some, good_merges + good);
         let (plain, merged) = (scores(ids, &system.lines), scores(&leaders, &system.lines));
         let all = [plain.0, plain.1, merged.0, merged.1];
         rows.push(all);
@@ -186,6 +199,7 @@ fn main() {
         let [a, b, c, d] = [mean(0), mean(1), mean(2), mean(3)];
         println!("{name:<12} {a:>6.3} {b:>6.3} {c:>6.3} {d:>6.3}");
     }
+    println!("the miner merged {all_merges} ids, {good_merges} into an issue of their own label");
     println!("GA, FGA: ids as they are, no memory. GA*, FGA*: with the miner's merges.");
 }
 
