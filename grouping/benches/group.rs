@@ -1,4 +1,4 @@
-//! Errors per second by kind, and what state costs per issue. `cargo bench -p grouping --bench group`.
+//! Errors per second by kind. `cargo bench -p grouping --bench group`.
 //!
 //! The kinds take turns, round after round, and the median of each counts, so that a busy machine slows
 //! all of them. Every error of a kind differs from the others in values and line numbers, and all of
@@ -8,10 +8,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use bumpalo::Bump;
-use grouping::caps::{Admission, Caps};
-use grouping::miner::Miner;
 use grouping::{ErrorInput, Grouper, IssueId, RulesConfig, no_attributes};
-use schemas::limits::MAX_ISSUES_PER_SERVICE;
 
 /// Errors of one kind.
 struct Kind {
@@ -123,51 +120,10 @@ fn seconds(work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// Bytes the process has in memory (Linux, proc(5)).
-fn resident() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: f64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0.0);
-    pages * 4096.0
-}
-
-/// What the keeper of state holds after `count` messages that are all different.
-fn memory(grouper: &Grouper, count: usize) {
-    let before = resident();
-    let (mut caps, mut miner) = (Caps::new(MAX_ISSUES_PER_SERVICE), Miner::default());
-    let mut arena = Bump::new();
-    let (mut admitted, mut overflown) = (0usize, 0usize);
-    for n in 0..count {
-        arena.reset();
-        // Letters only: a word masking can not know.
-        let word: String =
-            format!("{n:07}").bytes().map(|digit| char::from(digit - b'0' + b'g')).collect();
-        let text = bumpalo::format!(in &arena, "{} is {}, says {} of {}", word, word, word, word)
-            .into_bump_str();
-        let input = ErrorInput { service: "shop", text, ..ErrorInput::default() };
-        let id = grouper.group(&arena, &input, &no_attributes).issue_id;
-        let mut identity = bumpalo::collections::Vec::new_in(&arena);
-        grouping::message::identity(text, &mut identity);
-        let id = miner.assign("shop", id, &identity);
-        match caps.admit("shop", id) {
-            Admission::New => admitted += 1,
-            Admission::Known => {}
-            Admission::Overflow(_) => overflown += 1,
-        }
-    }
-    let held = (resident() - before).max(0.0);
-    println!(
-        "{count:>9} distinct messages: {admitted} issues, {overflown} errors in the overflow issue, {:.1} MiB, {:.0} bytes per issue",
-        held / f64::from(1 << 20),
-        held / admitted.max(1) as f64,
-    );
-}
-
 fn main() {
     let full = std::env::args().any(|argument| argument == "--bench");
     let (count, rounds) = if full { (20_000, 9) } else { (200, 1) };
     let grouper = Grouper::compile(&RulesConfig::default()).expect("the default compiles");
-    memory(&grouper, if full { 10_000 } else { 1_000 });
-    memory(&grouper, if full { 1_000_000 } else { 20_000 });
     let kinds = kinds(count);
     let mut arena = Bump::new();
     let mut times = vec![Vec::new(); kinds.len()];

@@ -4,6 +4,10 @@
 //! `*/*_2k.log_structured.csv` of github.com/logpai/loghub; without it the bench says that it is
 //! skipped. `benches/loghub.py` runs it together with drain3.
 //!
+//! The names of users, and everything in the miner, were tuned on every other system by name, Apache
+//! first (`tuned on`); the figures of the others (`held out`) were looked at once before and not again until the
+//! rules stood. The masks before those were made with all 16 in sight.
+//!
 //! GA, group accuracy: the share of lines whose group holds exactly the lines of their label. FGA: the
 //! F1 score of groups that are exactly a label's (Khan et al., "Guidelines for Assessing the Accuracy
 //! of Log Message Template Identification Techniques", ICSE 2022).
@@ -102,16 +106,31 @@ fn group(grouper: &Grouper, system: &System) -> (Vec<IssueId>, Duration) {
     (ids, start.elapsed())
 }
 
-fn mined(system: &System, ids: &[IssueId]) -> (Vec<IssueId>, usize) {
+/// How many ids the miner has merged, and how many of them into an issue of their own label.
+fn merges(system: &System, ids: &[IssueId], leaders: &[usize]) -> (usize, usize) {
+    let firsts: HashMap<IssueId, usize> =
+        ids.iter().enumerate().rev().map(|(at, id)| (*id, at)).collect();
+    let merged: Vec<usize> = firsts.into_values().filter(|at| leaders[*at] != *at).collect();
+    let label = |at: usize| &system.lines[at].1;
+    let right = merged.iter().filter(|at| label(**at) == label(leaders[**at])).count();
+    (merged.len(), right)
+}
+
+/// The issue of each line, as whoever keeps issues does it: a new id joins a known issue or is one.
+fn mined(system: &System, ids: &[IssueId]) -> Vec<usize> {
     let mut miner = Miner::default();
-    let arena = Bump::new();
-    let leaders = system.lines.iter().zip(ids).map(|((text, _), id)| {
-        let mut identity = bumpalo::collections::Vec::new_in(&arena);
-        grouping::message::identity(text, &mut identity);
-        miner.assign("shop", *id, &identity)
+    let mut issues: HashMap<IssueId, usize> = HashMap::new();
+    let lines = system.lines.iter().zip(ids).enumerate();
+    let leaders = lines.map(|(at, ((text, _), id))| {
+        *issues.entry(*id).or_insert_with(|| {
+            let leader = miner.leader("shop", "", text).and_then(|leader| leader.parse().ok());
+            if leader.is_none() {
+                miner.insert("shop", "", &at.to_string(), text);
+            }
+            leader.unwrap_or(at)
+        })
     });
-    let leaders = leaders.collect();
-    (leaders, miner.len())
+    leaders.collect()
 }
 
 fn main() {
@@ -128,18 +147,29 @@ fn main() {
         "system", "GA", "FGA", "GA*", "FGA*", "lines/s"
     );
     let (mut sums, mut total, mut count) = ([0.0; 4], Duration::ZERO, 0);
-    for system in &systems {
-        let (ids, mut best) = group(&grouper, system);
-        for _ in 1..rounds {
+    let (mut all_merges, mut good_merges) = (0, 0);
+    let mut rows = Vec::new();
+    // Every round takes all systems in turn: the processor does not learn one system's lines by heart.
+    let grouped: Vec<_> = systems.iter().map(|system| group(&grouper, system).0).collect();
+    let mut times = vec![Vec::new(); systems.len()];
+    for _ in 0..rounds {
+        for ((system, ids), times) in systems.iter().zip(&grouped).zip(&mut times) {
             let (again, time) = group(&grouper, system);
-            assert_eq!(black_box(again), ids, "the same lines give the same ids");
-            best = best.min(time);
+            assert_eq!(black_box(&again), ids, "the same lines give the same ids");
+            times.push(time);
         }
-        let (leaders, _) = mined(system, &ids);
-        let (plain, merged) = (scores(&ids, &system.lines), scores(&leaders, &system.lines));
+    }
+    for ((system, ids), mut times) in systems.iter().zip(&grouped).zip(times) {
+        times.sort();
+        let median = times[times.len() / 2];
+        let leaders = mined(system, ids);
+        let (some, good) = merges(system, ids, &leaders);
+        (all_merges, good_merges) = (all_merges + some, good_merges + good);
+        let (plain, merged) = (scores(ids, &system.lines), scores(&leaders, &system.lines));
         let all = [plain.0, plain.1, merged.0, merged.1];
+        rows.push(all);
         sums.iter_mut().zip(all).for_each(|(sum, score)| *sum += score);
-        (total, count) = (total + best, count + system.lines.len());
+        (total, count) = (total + median, count + system.lines.len());
         println!(
             "{:<12} {:>6.3} {:>6.3} {:>6.3} {:>6.3} {:>12.0}",
             system.name,
@@ -147,10 +177,10 @@ fn main() {
             all[1],
             all[2],
             all[3],
-            system.lines.len() as f64 / best.as_secs_f64()
+            system.lines.len() as f64 / median.as_secs_f64()
         );
         if verbose {
-            show(system, &ids);
+            show(system, &leaders);
         }
     }
     let mean = sums.map(|sum| sum / systems.len() as f64);
@@ -163,12 +193,19 @@ fn main() {
         mean[3],
         count as f64 / total.as_secs_f64()
     );
+    for (name, from) in [("tuned on", 1), ("held out", 0)] {
+        let half: Vec<&[f64; 4]> = rows.iter().skip(from).step_by(2).collect();
+        let mean = |at: usize| half.iter().map(|row| row[at]).sum::<f64>() / half.len() as f64;
+        let [a, b, c, d] = [mean(0), mean(1), mean(2), mean(3)];
+        println!("{name:<12} {a:>6.3} {b:>6.3} {c:>6.3} {d:>6.3}");
+    }
+    println!("the miner merged {all_merges} ids, {good_merges} into an issue of their own label");
     println!("GA, FGA: ids as they are, no memory. GA*, FGA*: with the miner's merges.");
 }
 
 /// The labels that were split or mixed, the largest first.
-fn show(system: &System, ids: &[IssueId]) {
-    let mut groups: HashMap<&str, HashMap<IssueId, (usize, &str)>> = HashMap::new();
+fn show(system: &System, ids: &[usize]) {
+    let mut groups: HashMap<&str, HashMap<usize, (usize, &str)>> = HashMap::new();
     for (id, (text, label)) in ids.iter().zip(&system.lines) {
         groups.entry(label).or_default().entry(*id).or_insert((0, text)).0 += 1;
     }
@@ -186,7 +223,7 @@ fn show(system: &System, ids: &[IssueId]) {
             println!("    {count} {}", &text[..text.floor_char_boundary(140)]);
         }
     }
-    let mut labels: HashMap<IssueId, HashMap<&str, (usize, &str)>> = HashMap::new();
+    let mut labels: HashMap<usize, HashMap<&str, (usize, &str)>> = HashMap::new();
     for (id, (text, label)) in ids.iter().zip(&system.lines) {
         labels.entry(*id).or_default().entry(label).or_insert((0, text)).0 += 1;
     }

@@ -333,7 +333,7 @@ impl Grouper {
                 }
             }
         } else {
-            let first = case.message.trim().lines().next().unwrap_or(input.operation);
+            let first = first_line(case.message).unwrap_or(input.operation);
             match (case.kind, first) {
                 ("", "") => title.push_str("(no message)"),
                 (kind, "") => title.push_str(kind),
@@ -348,18 +348,42 @@ impl Grouper {
 /// Type and message: what the error says itself, else what its stack trace says, else its text.
 fn said<'b>(input: &ErrorInput<'b>, exceptions: &[Exception<'b>]) -> (&'b str, &'b str) {
     let reported = exceptions.first();
-    let kind = Some(input.kind.trim()).filter(|kind| !kind.is_empty());
+    let kind = Some(message::trimmed(input.kind)).filter(|kind| !kind.is_empty());
     let kind = kind.or(reported.map(|exception| exception.kind)).unwrap_or_default();
-    let own = Some(input.message.trim())
+    let own = Some(message::trimmed(input.message))
         .filter(|message| !message.is_empty() && *message != input.stack.trim());
     let of_trace =
         reported.map(|exception| exception.message).filter(|message| !message.is_empty());
     // A text that holds the trace has its first line to say, a type without message says enough.
     let named = reported.is_some_and(|exception| !exception.kind.is_empty());
-    let text = if named && input.text.len() == input.stack.len() { "" } else { input.text.trim() };
-    let stack = input.stack.trim().lines().next().unwrap_or_default();
-    let last = if !text.is_empty() || named { text } else { stack };
+    let text = if named && input.text.len() == input.stack.len() {
+        ""
+    } else {
+        message::trimmed(input.text)
+    };
+    let last =
+        if !text.is_empty() || named { text } else { first_line(input.stack).unwrap_or_default() };
     (cut(kind, MAX_ERROR_KIND_BYTES), own.or(of_trace).unwrap_or(last))
+}
+
+impl IssueId {
+    /// The id an error has that nothing but its service, type and message is known of, without rules.
+    pub fn of_message(service: &str, kind: &str, message: &str) -> Self {
+        let arena = Bump::new();
+        let mut key = Key::new_in(&arena);
+        key.text(Part::Service, service);
+        key.text(Part::Kind, self::kind(kind));
+        key.add(Part::Message, |out| message::identity(message, out));
+        key.id(ALGORITHM)
+    }
+
+    /// The id of an issue that is not made of errors alike.
+    pub fn of_name(name: &[&str]) -> Self {
+        let arena = Bump::new();
+        let mut key = Key::new_in(&arena);
+        name.iter().for_each(|part| key.text(Part::Given, part));
+        key.id(ALGORITHM)
+    }
 }
 
 /// Type, root cause, frames, message.
@@ -406,6 +430,13 @@ fn culprit<'b>(arena: &'b Bump, frame: &Frame<'b>) -> &'b str {
         let _ = write!(text, "{space}({})", frame.file);
     }
     cut(text.into_bump_str(), MAX_TITLE_BYTES)
+}
+
+/// The first line that says something.
+fn first_line(text: &str) -> Option<&str> {
+    let text = message::trimmed(text);
+    let line = memchr::memchr(b'\n', text.as_bytes()).map_or(text, |end| &text[..end]);
+    (!text.is_empty()).then(|| line.strip_suffix('\r').unwrap_or(line))
 }
 
 /// The longest head of at most `max` bytes.

@@ -10,9 +10,8 @@
 //! 4. [`message`]: the message becomes its template; numbers, ids, quoted text are values.
 //! 5. [`Grouper`]: all of it becomes an issue id; [`Grouper::explain`] says from what.
 //!
-//! What needs memory is apart, for whoever keeps state: [`caps`] bounds the issues of a service.
+//! What needs memory is apart, for whoever keeps state: [`miner`] says which new messages are known ones.
 
-pub mod caps;
 pub mod detect;
 mod explain;
 mod fingerprint;

@@ -8,6 +8,7 @@
 //! message is a function of the message, so it does not depend on order, partition or replay.
 
 mod class;
+pub(crate) mod names;
 mod scanner;
 mod token;
 mod value;
@@ -27,7 +28,7 @@ pub const WORD_END: u8 = b' ';
 /// The part of a message that tells errors apart: its first lines that are not empty, within a
 /// length. What follows is mostly data: a dump, a list of violations.
 pub fn head(message: &str) -> &str {
-    let message = message.trim();
+    let message = trimmed(message);
     let mut end = message.floor_char_boundary(MAX_TEMPLATE_BYTES);
     let (mut lines, mut start) = (0, 0);
     for at in memchr::memchr_iter(b'\n', &message.as_bytes()[..end]) {
@@ -38,7 +39,14 @@ pub fn head(message: &str) -> &str {
             break;
         }
     }
-    message[..end].trim_end()
+    trimmed(&message[..end])
+}
+
+/// [`str::trim`], which decodes characters at both ends: most texts begin and end with a visible byte.
+pub(crate) fn trimmed(text: &str) -> &str {
+    let is_visible = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let bytes = text.as_bytes();
+    if is_visible(bytes.first()) && is_visible(bytes.last()) { text } else { text.trim() }
 }
 
 /// Appends the identity of `message` to `out`: words that end in [`WORD_END`], runs of values as

@@ -3,6 +3,7 @@
 use crate::Micros;
 use crate::issue::{Issue, State};
 use crate::occurrence::{Delta, Seen};
+use crate::place::is_id;
 use crate::tracker::{Change, Tracker};
 
 /// A decision. Each is one record of the pipeline's commit log.
@@ -89,10 +90,11 @@ impl Tracker {
             Decision::Split { issue, alias } => {
                 known(issue)?;
                 let Some(found) = self.get(issue) else { return Ok(()) };
-                if found.members.contains_key(alias) && *alias != found.id {
+                let others = found.members.keys().filter(|id| **id != found.id && is_id(id));
+                if others.clone().any(|id| id == alias) {
                     return Ok(());
                 }
-                let others = found.members.keys().filter(|id| **id != found.id).cloned().collect();
+                let others = others.cloned().collect();
                 let (issue, alias) = (found.id.clone(), alias.clone());
                 Err(Undecidable::NotPart { issue, alias, others })
             }
@@ -151,16 +153,21 @@ impl Tracker {
         if into == id || !self.issues.contains_key(into) {
             return;
         }
-        let Some(gone) = self.issues.remove(id) else { return };
+        let Some(gone) = self.take_out(id) else { return };
         self.unsaved.insert(id.to_owned());
-        for member in gone.members.keys().chain([&gone.id]) {
-            self.aliases.insert(member.clone(), into.to_owned());
-        }
         if let Some(target) = self.issues.get_mut(into) {
             target.join(&gone);
             // An id without errors of its own is an alias, too.
             target.members.entry(gone.id.clone()).or_default();
+            for member in gone.members.keys().chain([&gone.id]).filter(|member| is_id(member)) {
+                // What it has no room for is not known any more, as it will not be once it is read back.
+                match target.members.contains_key(member) {
+                    true => drop(self.aliases.insert(member.clone(), into.to_owned())),
+                    false => drop(self.aliases.remove(member)),
+                }
+            }
         }
+        self.learn(into);
         self.seq += 1;
         self.changes.push(Change {
             issue: gone,
@@ -180,15 +187,22 @@ impl Tracker {
         issue.seen.count = issue.seen.count.saturating_sub(seen.count);
         let mut own = Issue::new(alias, &Delta::default(), at);
         own.service.clone_from(&issue.service);
-        own.kind.clone_from(&issue.kind);
-        own.title.clone_from(&issue.title);
-        own.culprit.clone_from(&issue.culprit);
+        match issue.variants.remove(alias) {
+            Some(variant) => {
+                (own.kind, own.title, own.culprit) = (variant.kind, variant.title, variant.culprit);
+            }
+            None => {
+                own.kind.clone_from(&issue.kind);
+                own.title.clone_from(&issue.title);
+                own.culprit.clone_from(&issue.culprit);
+            }
+        }
         own.first_version.clone_from(&issue.first_version);
         own.last_version.clone_from(&issue.last_version);
         own.seen = if seen.count == 0 { Seen { count: 0, first: at, last: at } } else { seen };
         own.members.insert(alias.to_owned(), seen);
         self.aliases.remove(alias);
-        self.issues.insert(alias.to_owned(), own);
+        self.insert(own);
         self.unsaved.extend([alias.to_owned(), id.to_owned()]);
     }
 }

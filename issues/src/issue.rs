@@ -56,6 +56,20 @@ pub struct Regression {
     pub resolved_at: Micros,
 }
 
+/// What an id says that an issue stands for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Variant {
+    /// Type of the error.
+    pub kind: String,
+    /// Its message, the first part of a long one.
+    pub title: String,
+    /// Where it comes from.
+    pub culprit: String,
+    /// Whether it is part of the issue because the messages differ in a name only; else people or a change of rules
+    /// have decided so.
+    pub is_mined: bool,
+}
+
 /// One issue.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Issue {
@@ -101,6 +115,9 @@ pub struct Issue {
     pub batches: Distinct,
     /// Every id grouping gave its errors, its own among them, with what came under it.
     pub members: BTreeMap<String, Seen>,
+    /// What some of them say that it is not the first of.
+    #[serde(default)]
+    pub variants: BTreeMap<String, Variant>,
     /// When it was last resolved, while and after it was.
     pub resolved_at: Option<Micros>,
     /// When it last came back.
@@ -144,6 +161,7 @@ impl Issue {
             users: Distinct::default(),
             batches: Distinct::default(),
             members: BTreeMap::new(),
+            variants: BTreeMap::new(),
             resolved_at: None,
             regression: None,
             spiking_since: None,
@@ -205,6 +223,7 @@ impl Issue {
             self.hours.take(minute.div_euclid(60), *count);
             self.days.take(minute.div_euclid(24 * 60), *count);
         }
+        let member = if self.members.contains_key(member) { member } else { OVERFLOW_VALUE };
         if let Some(known) = self.members.get_mut(member) {
             known.count = known.count.saturating_sub(delta.seen.count);
         }
@@ -270,6 +289,9 @@ impl Issue {
         self.users.join(&other.users);
         self.batches.join(&other.batches);
         other.members.iter().for_each(|(member, seen)| self.member(member, *seen));
+        let own = Variant::of(&other.kind, &other.title, &other.culprit, false);
+        self.vary(&other.id, own);
+        other.variants.iter().for_each(|(id, variant)| self.vary(id, variant.clone()));
         self.keep_samples(&other.samples);
         self.row_due = true;
     }

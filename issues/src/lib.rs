@@ -4,6 +4,7 @@
 //! 1. [`occurrence`]: errors of one unit of work, added up per id that grouping gave them.
 //! 2. [`issue`]: what is known of one issue; its parts are [`counts`].
 //! 3. [`tracker`]: takes occurrences in, finds new issues, regressions ([`versions`]) and spikes ([`spike`]).
+//!    [`place`]: which issue an id that is not known belongs to, and where there is no room for more.
 //! 4. [`decision`]: what people decide. [`regroup`]: what a change of rules does to ids.
 //! 5. [`monitor`]: values over thresholds, judged once per complete window.
 //! 6. [`outbox`]: alerts become messages ([`message`]), grouped and at a bounded rate.
@@ -18,6 +19,7 @@ pub mod message;
 pub mod monitor;
 pub mod occurrence;
 pub mod outbox;
+mod place;
 pub mod regroup;
 pub mod saved;
 pub mod settings;

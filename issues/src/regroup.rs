@@ -7,10 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use schemas::limits::MAX_ISSUES;
-
 use crate::issue::Issue;
 use crate::occurrence::Deltas;
+use crate::place::Place;
 use crate::tracker::Tracker;
 
 /// Where errors went: (old id, new id) of grouping, and how many.
@@ -25,9 +24,11 @@ impl Tracker {
             becomes.entry(new).or_default().push(old);
         }
         for (id, delta) in &removed.0 {
-            let issue = self.resolve(id).to_owned();
+            let holder = self.holder(id, delta).map(|issue| issue.id.clone());
+            let Some(issue) = holder else { continue };
             if let Some(found) = self.issues.get_mut(&issue) {
-                found.take(id, delta);
+                let member = if found.is_overflow() { &issue } else { id };
+                found.take(member, delta);
                 self.unsaved.insert(issue);
             }
         }
@@ -35,26 +36,29 @@ impl Tracker {
             self.become_one(new, &olds);
         }
         for (new, delta) in &added.0 {
-            let id = self.resolve(new).to_owned();
+            // The new rules say what is one: the miner is not asked.
+            let known = self.resolve(new).to_owned();
+            let is_known = self.issues.contains_key(&known);
+            let Place { issue: id, member, .. } =
+                if is_known { Place::under(known, new) } else { self.room(new, &delta.service) };
             if !self.issues.contains_key(&id) {
-                if self.issues.len() >= MAX_ISSUES {
-                    continue;
-                }
-                let mut issue = Issue::new(&id, delta, self.clock);
+                let mut issue = self.founded(&id, delta);
                 let from = moves.iter().filter(|((_, to), _)| to == new).max_by_key(|(_, n)| **n);
-                if let Some(parent) = from.and_then(|((old, _), _)| self.get(old)) {
+                // What there is no room for is of no state in particular.
+                let parent = from.and_then(|((old, _), _)| self.get(old));
+                if let Some(parent) = parent.filter(|_| member == *new) {
                     let Issue { state, state_since, resolved_at, impact_told, .. } = *parent;
                     issue = Issue { state, state_since, resolved_at, impact_told, ..issue };
                     issue.state_by.clone_from(&parent.state_by);
                     issue.regression.clone_from(&parent.regression);
                 }
-                self.issues.insert(id.clone(), issue);
+                self.insert(issue);
             }
             for (version, seen) in &delta.versions {
                 self.versions.see(&delta.service, version, seen.first);
             }
             if let Some(issue) = self.issues.get_mut(&id) {
-                issue.count(new, delta, true);
+                issue.count(&member, delta, true);
                 // They were counted as late when they came first, or not: they do not come again.
                 issue.late = issue.late.saturating_sub(delta.seen.count);
             }

@@ -8,6 +8,7 @@ use crate::Micros;
 use crate::issue::Issue;
 use crate::monitor::Monitors;
 use crate::outbox::Outbox;
+use crate::place::is_id;
 use crate::settings::Settings;
 use crate::tracker::Tracker;
 use crate::versions::Versions;
@@ -86,10 +87,11 @@ impl Tracker {
                 (tracker.clock, tracker.seq, tracker.quiet_hour) = (clock, seq, quiet_hour);
             }
         }
-        for issue in tracker.issues.values() {
-            for member in issue.members.keys().filter(|member| **member != issue.id) {
+        for issue in std::mem::take(&mut tracker.issues).into_values() {
+            for member in issue.members.keys().filter(|id| is_id(id) && **id != issue.id) {
                 tracker.aliases.insert(member.clone(), issue.id.clone());
             }
+            tracker.insert(issue);
         }
         tracker
     }

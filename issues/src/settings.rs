@@ -1,5 +1,6 @@
 //! What a user can set.
 
+use schemas::limits::MAX_ISSUES_PER_SERVICE;
 use search::Query;
 
 use crate::message::Format;
@@ -12,6 +13,8 @@ pub struct Settings {
     pub late_after: Micros,
     /// An issue without errors for so long is resolved; `None`: never.
     pub auto_resolve: Option<Micros>,
+    /// Issues one service may have; errors of further ones go into one that says so.
+    pub max_per_service: usize,
     /// What counts as a spike.
     pub spike: Spike,
     /// From when on an issue has a high impact.
@@ -25,6 +28,7 @@ impl Default for Settings {
         Self {
             late_after: HOUR,
             auto_resolve: Some(14 * DAY),
+            max_per_service: MAX_ISSUES_PER_SERVICE,
             spike: Spike::default(),
             high_impact: Impact::default(),
             recipients: Vec::new(),

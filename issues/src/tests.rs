@@ -1,5 +1,6 @@
 //! The machine as a whole: what it says of stories told to it in any order.
 
+use grouping::IssueId;
 use proptest::prelude::*;
 use search::Query;
 
@@ -354,7 +355,184 @@ fn rows_of_counts_come_now_and_then_and_changes_at_once() {
     assert!(!tracker.has_changes(NOON + DAY));
 }
 
+/// Errors of a service without a stack, each under the id grouping gives it.
+fn say(tracker: &mut Tracker, service: &str, messages: &[&str], at: Micros) {
+    let mut deltas = Deltas::default();
+    for message in messages {
+        let id = IssueId::of_message(service, "E", message).to_string();
+        deltas.add(&id, &Occurrence { service, message, ..error(at, "1") });
+    }
+    tracker.apply(&deltas, at);
+    tracker.tick(at);
+}
+
+fn id_of(message: &str) -> String {
+    IssueId::of_message("shop", "E", message).to_string()
+}
+
+fn reloaded(tracker: &mut Tracker) -> Tracker {
+    Tracker::load(tracker.settings.clone(), tracker.full())
+}
+
+/// Letters only, so that nothing tells that it is data.
+fn word(n: usize) -> String {
+    format!("{n:05}").bytes().map(|digit| char::from(digit - b'0' + b'g')).collect()
+}
+
+#[test]
+fn a_flood_of_messages_fills_its_service_and_one_issue_that_says_so_and_harms_no_other() {
+    let mut tracker = tracker();
+    tracker.settings.max_per_service = 20;
+    for n in 0..50 {
+        say(&mut tracker, "shop", &[&format!("{} {}", word(n), word(n + 1))], NOON);
+    }
+    tracker = reloaded(&mut tracker);
+    for n in 0..500 {
+        say(&mut tracker, "shop", &[&format!("{} {}", word(n), word(n + 1))], NOON);
+    }
+    say(&mut tracker, "cart", &["it broke"], NOON);
+    let of = |service: &str| tracker.issues().filter(|i| i.service == service).count();
+    assert_eq!((of("shop"), of("cart")), (21, 1));
+    let rest: Vec<_> = tracker.issues().filter(|issue| issue.title.contains("over 20")).collect();
+    assert_eq!((rest.len(), rest[0].seen.count, rest[0].members.len()), (1, 30 + 480, 1));
+    assert!(tracker.aliases.is_empty());
+    let total: u64 = tracker.issues().map(|issue| issue.seen.count).sum();
+    assert_eq!(total, 551);
+}
+
+#[test]
+fn messages_that_differ_in_a_name_are_one_issue_and_one_alert() {
+    let mut tracker = tracker();
+    let messages = [
+        "cannot write to table orders of the store",
+        "cannot write to table invoices of the store",
+        "cannot write to table customers_eu of the store",
+    ];
+    messages.iter().for_each(|message| say(&mut tracker, "shop", &[message], NOON));
+    say(&mut tracker, "shop", &["cannot read from table orders of the store"], NOON);
+    let first = tracker.get(&id_of(messages[0])).expect("there");
+    assert_eq!((first.seen.count, first.members.len(), tracker.issues().count()), (3, 3, 2));
+    let variant = &first.variants[&id_of(messages[1])];
+    assert_eq!((variant.title.as_str(), variant.is_mined), (messages[1], true));
+    assert_eq!(kinds(&tracker), ["new_issue", "new_issue"]);
+    // Another service's, and one whose id something else has made, are on their own.
+    say(&mut tracker, "cart", &["cannot write to table baskets of the store"], NOON);
+    let given = Occurrence { message: "cannot write to table x of the store", ..error(NOON, "1") };
+    tracker.apply(&unit("given", &[given]), NOON);
+    assert_eq!(tracker.issues().count(), 4);
+}
+
+#[test]
+fn an_id_that_was_split_off_stays_so_and_a_merged_issue_still_leads() {
+    let mut tracker = tracker();
+    let [one, other] = ["no topic orders in the cluster", "no topic bills in the cluster"];
+    say(&mut tracker, "shop", &[one], NOON);
+    say(&mut tracker, "shop", &[other], NOON);
+    let split = Decision::Split { issue: id_of(one), alias: id_of(other) };
+    decide(&mut tracker, NOON, &split).expect("a part of it");
+    for round in 0..2 {
+        say(&mut tracker, "shop", &[one, other], NOON);
+        let of = |message| tracker.get(&id_of(message)).map(|i| (i.title.clone(), i.seen.count));
+        assert_eq!(of(one), Some((one.to_owned(), 2 + round)));
+        assert_eq!(of(other), Some((other.to_owned(), 2 + round)));
+        tracker = reloaded(&mut tracker);
+    }
+    say(&mut tracker, "shop", &["something else"], NOON);
+    let into = id_of("something else");
+    let merge = Decision::Merge { into: into.clone(), issues: vec![id_of(one), id_of(other)] };
+    decide(&mut tracker, NOON, &merge).expect("all known");
+    say(&mut tracker, "shop", &["no topic refunds in the cluster"], NOON);
+    assert_eq!(tracker.get(&id_of("no topic refunds in the cluster")).expect("there").id, into);
+    assert_eq!(tracker.issues().count(), 1);
+}
+
+#[test]
+fn an_issue_that_stands_for_too_many_ids_counts_further_ones_all_the_same() {
+    let mut tracker = tracker();
+    let message = |n: usize| format!("no topic {} in the cluster", word(n));
+    let most = schemas::limits::MAX_ALIASES + 20;
+    (0..most).for_each(|n| say(&mut tracker, "shop", &[&message(n)], NOON));
+    let before = tracker.aliases.len();
+    tracker = reloaded(&mut tracker);
+    (0..most).for_each(|n| say(&mut tracker, "shop", &[&message(n)], NOON));
+    let issue = tracker.get(&id_of(&message(0))).expect("there");
+    assert_eq!((tracker.issues().count(), issue.seen.count), (1, 2 * most as u64));
+    assert_eq!((tracker.aliases.len(), issue.variants.len()), (before, 8));
+}
+
+#[test]
+fn a_replay_counts_what_there_is_no_room_for_and_takes_it_back() {
+    let mut tracker = tracker();
+    tracker.settings.max_per_service = 2;
+    let errors = [error(NOON, "1"), error(NOON + SECOND, "1")];
+    let of = |ids: &[&str]| {
+        let mut deltas = Deltas::default();
+        ids.iter().for_each(|id| deltas.0.extend(unit(id, &errors).0));
+        deltas
+    };
+    tracker.apply(&of(&["a"]), NOON + MINUTE);
+    decide(&mut tracker, NOON, &state("a", State::Ignored)).expect("known");
+    let moves = |pairs: &[(&str, &str)]| -> Moves {
+        pairs.iter().map(|(old, new)| (((*old).to_owned(), (*new).to_owned()), 2)).collect()
+    };
+    let split = moves(&[("a", "a"), ("a", "b"), ("a", "c"), ("a", "d")]);
+    tracker.regroup(&of(&["a"]), &of(&["a", "b", "c", "d"]), &split);
+    let total = |tracker: &Tracker| tracker.issues().map(|i| i.seen.count).sum::<u64>();
+    let rest = |tracker: &Tracker| {
+        let found = tracker.issues().find(|issue| issue.is_overflow());
+        found.map(|issue| (issue.seen.count, issue.members.values().map(|s| s.count).sum::<u64>()))
+    };
+    assert_eq!((total(&tracker), rest(&tracker), tracker.issues().count()), (8, Some((4, 4)), 3));
+    let overflow = tracker.issues().find(|issue| issue.is_overflow()).expect("there");
+    assert_eq!(overflow.state, State::ForReview, "nobody has ignored it");
+    tracker = reloaded(&mut tracker);
+    let back = moves(&[("a", "a"), ("b", "a"), ("c", "a"), ("d", "a")]);
+    tracker.regroup(&of(&["a", "b", "c", "d"]), &of(&["a"]), &back);
+    assert_eq!((total(&tracker), rest(&tracker)), (2, Some((0, 0))));
+}
+
 proptest! {
+    /// A worker that dies after any unit and reads the state back goes on as if nothing had been.
+    #[test]
+    fn what_happens_does_not_depend_on_when_the_state_is_read_back(
+        steps in prop::collection::vec((0..8usize, 0..12usize, 0..4usize, any::<bool>()), 1..40),
+    ) {
+        let (mut straight, mut broken) = (tracker(), tracker());
+        straight.settings.max_per_service = 6;
+        broken.settings.max_per_service = 6;
+        for (kind, name, place, is_read_back) in steps {
+            let message = match place {
+                0 => format!("no table {} in the store", word(name)),
+                1 => format!("no table {} in the shop", word(name)),
+                _ => format!("{} {}", word(name), word(place)),
+            };
+            for tracker in [&mut straight, &mut broken] {
+                let ids: Vec<String> = tracker.issues.keys().cloned().collect();
+                let aliases: Vec<String> = tracker.aliases.keys().cloned().collect();
+                let decision = match (kind, ids.as_slice(), aliases.as_slice()) {
+                    (0, [into, other, ..], _) => {
+                        Some(Decision::Merge { into: into.clone(), issues: vec![other.clone()] })
+                    }
+                    (1, _, [alias, ..]) => {
+                        Some(Decision::Split { issue: alias.clone(), alias: alias.clone() })
+                    }
+                    _ => None,
+                };
+                match decision {
+                    Some(decision) => decide(tracker, NOON, &decision).expect("both are known"),
+                    None => say(tracker, "shop", &[&message], NOON),
+                }
+            }
+            if is_read_back {
+                broken = reloaded(&mut broken);
+            }
+            prop_assert_eq!(&straight.issues, &broken.issues);
+            prop_assert_eq!(&straight.aliases, &broken.aliases);
+            prop_assert_eq!((&straight.counts, &straight.miner), (&broken.counts, &broken.miner));
+            prop_assert_eq!(&straight.outbox, &broken.outbox);
+        }
+    }
+
     /// Errors of some issues, in units that come in any order: the sums do not depend on it.
     #[test]
     fn counts_do_not_depend_on_the_order_of_units(

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::limits::{ISSUE_REFRESH_MILLIS, MAX_COUNTED_ROWS, MAX_ISSUES, OVERFLOW_VALUE};
+use grouping::miner::Miner;
+use schemas::limits::{ISSUE_REFRESH_MILLIS, MAX_COUNTED_ROWS};
 
 use crate::issue::{Issue, Regression, State};
 use crate::monitor::Monitors;
 use crate::occurrence::{Delta, Deltas};
 use crate::outbox::{Alert, AlertKind, Outbox};
+use crate::place::Place;
 use crate::settings::Settings;
 use crate::versions::Versions;
 use crate::{HOUR, Micros, spike};
@@ -41,6 +43,10 @@ pub struct Tracker {
     pub(crate) issues: BTreeMap<String, Issue>,
     /// Id of grouping -> issue, for ids that are not their issue's own.
     pub(crate) aliases: BTreeMap<String, String>,
+    /// Issues per service, without those that stand for what there was no room for.
+    pub(crate) counts: BTreeMap<String, usize>,
+    /// The messages of issues that are known by their message.
+    pub(crate) miner: Miner,
     pub(crate) versions: Versions,
     /// Who is to be told what.
     pub outbox: Outbox,
@@ -98,19 +104,12 @@ impl Tracker {
     fn errors(&mut self, raw: &str, delta: &Delta) {
         let oldest = self.clock.saturating_sub(self.settings.late_after);
         let late = delta.seen.last < oldest;
-        let mut id = self.resolve(raw).to_owned();
-        if !self.issues.contains_key(&id) && self.issues.len() >= MAX_ISSUES {
-            OVERFLOW_VALUE.clone_into(&mut id);
-        }
+        let Place { issue: id, member, is_variant } = self.place(raw, delta);
         let clock = self.clock;
         let Some(issue) = self.issues.get_mut(&id) else {
-            let mut issue = Issue::new(&id, delta, clock);
-            if id == OVERFLOW_VALUE {
-                issue.title = format!("errors of further issues: there are over {MAX_ISSUES}");
-                (issue.kind, issue.service) = (String::new(), String::new());
-            }
-            issue.count(raw, delta, late);
-            self.issues.insert(id.clone(), issue);
+            let mut issue = self.founded(&id, delta);
+            issue.count(&member, delta, late);
+            self.insert(issue);
             self.change(&id, "created", "", "");
             if !late {
                 self.alert(&id, AlertKind::NewIssue, "", delta.last_version.clone());
@@ -118,10 +117,14 @@ impl Tracker {
             return self.measure(&id);
         };
         let back = returned(issue, delta, &self.versions, oldest);
-        issue.count(raw, delta, late);
+        issue.count(&member, delta, late);
+        if is_variant {
+            self.joined(raw, &id, delta);
+        }
         self.unsaved.insert(id.clone());
         if let Some(regression) = back {
             let (since, version) = (regression.resolved_at, regression.version.clone());
+            let Some(issue) = self.issues.get_mut(&id) else { return };
             issue.set_state(State::ForReview, clock, "");
             issue.regression = Some(regression);
             self.change(&id, "regressed", "", &version);

@@ -194,7 +194,7 @@ pub const MAX_CONTEXT_EVENTS: u32 = 100;
 /// Issues and versions per lane and unit whose context is counted; further ones keep none: adversarial
 /// messages must not fill the memory.
 pub const MAX_CONTEXT_ISSUES: usize = 20_000;
-/// Issues the state holds; errors of further ones go into one issue that says so. About 3 KiB each.
+/// Issues the state holds; errors of further ones go into one issue that says so. About 5 KiB each.
 pub const MAX_ISSUES: usize = 100_000;
 /// Distinct versions, environments and hosts counted per issue; further ones are counted as
 /// [`OVERFLOW_VALUE`].
@@ -207,6 +207,8 @@ pub const MAX_VERSIONED_SERVICES: usize = 2_000;
 pub const MAX_EXACT_AFFECTED: usize = 256;
 /// Ids of grouping one issue may stand for after merges.
 pub const MAX_ALIASES: usize = 1_000;
+/// Ids an issue stands for whose message it knows, the first 256 bytes of each.
+pub const MAX_ISSUE_VARIANTS: usize = 16;
 /// Sample events an issue points at.
 pub const MAX_SAMPLES: usize = 20;
 /// Minutes an issue keeps counts for.
@@ -285,12 +287,8 @@ pub const MAX_GROUPING_PATTERN_BYTES: usize = 512;
 /// Distinct issues of one service by default; further ones become one issue that says so. A service with more kinds
 /// of error than that sends data where words belong.
 pub const MAX_ISSUES_PER_SERVICE: usize = 10_000;
-/// Services whose issues are counted apart; errors of further ones share one overflow.
-pub const MAX_ERROR_SERVICES: usize = 10_000;
-/// Clusters of one template miner.
-pub const MAX_TEMPLATE_CLUSTERS: usize = 10_000;
-/// Clusters of one length and first word: each new template is compared with all of them.
-pub const MAX_TEMPLATE_CLUSTERS_PER_LEAF: usize = 256;
+/// Known messages one new message is compared with, for each of its ends: what a new id costs at most.
+pub const MAX_MINED_CANDIDATES: usize = 64;
 /// Errors one span can report: its own, and exceptions recorded as its events.
 pub const MAX_ERRORS_PER_SPAN: usize = 8;
 
@@ -521,4 +519,6 @@ const _: () = {
     assert!(MAX_MESSAGE_TEXT_BYTES < MAX_LINE_BYTES);
     assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
     assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS);
+    assert!(MAX_ISSUES_PER_SERVICE < MAX_ISSUES && MAX_ISSUE_VARIANTS < MAX_ALIASES);
+    assert!(MAX_MINED_CANDIDATES < MAX_ISSUES_PER_SERVICE);
 };

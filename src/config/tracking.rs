@@ -6,7 +6,7 @@ use std::time::Duration;
 use issues::message::Format;
 use issues::outbox::AlertKind;
 use issues::settings::{Impact, Recipient, Settings, Spike};
-use schemas::limits::MAX_MONITORS;
+use schemas::limits::{MAX_ISSUES, MAX_ISSUES_PER_SERVICE, MAX_MONITORS};
 use serde::Deserialize as Derive;
 use url::Url;
 
@@ -21,6 +21,7 @@ pub(super) struct RawTracking {
     pub(super) enabled: Option<Scalar>,
     pub(super) late_after: Option<Scalar>,
     pub(super) auto_resolve: Option<Scalar>,
+    pub(super) max_per_service: Option<Scalar>,
     #[serde(deserialize_with = "section")]
     pub(super) spike: RawSpike,
     #[serde(deserialize_with = "section")]
@@ -178,6 +179,12 @@ fn settings(raw: &RawTracking, check: &mut Checker<'_>) -> Settings {
             seconds(3_600)..=seconds(365 * day),
         ))
     });
+    let max_per_service = check.count(
+        "issues.max_per_service",
+        raw.max_per_service.as_ref(),
+        MAX_ISSUES_PER_SERVICE,
+        1..=MAX_ISSUES,
+    );
     let default = Spike::default();
     let window = check.duration(
         "issues.spike.window",
@@ -208,7 +215,8 @@ fn settings(raw: &RawTracking, check: &mut Checker<'_>) -> Settings {
         events: limit("events", &raw.high_impact.events, None),
     };
     let late_after = micros(late_after);
-    Settings { late_after, auto_resolve, spike, high_impact, recipients: Vec::new() }
+    let recipients = Vec::new();
+    Settings { late_after, auto_resolve, max_per_service, spike, high_impact, recipients }
 }
 
 fn number(rule: &str, value: Option<&Scalar>, check: &mut Checker<'_>) -> Option<f64> {

@@ -18,6 +18,11 @@ pub enum ExplainError {
     /// There is no such issue.
     #[error("there is no issue {0}; `tidemill issues list --state all` shows them")]
     Unknown(String),
+    /// Its errors have nothing in common.
+    #[error(
+        "{0} stands for errors of issues there was no room for; their rows in error_events keep their own issue_id"
+    )]
+    Overflow(String),
     /// None of its errors has its context any more.
     #[error("no error of {0} has its context any more: retention removed it")]
     NoSample(String),
@@ -75,6 +80,9 @@ fn issue<'t>(tracker: &'t Tracker, id: &str) -> Result<&'t Issue, ExplainError> 
 /// The latest error with its context: under the id itself where it is an alias, else under any of the issue's.
 async fn sample(engine: &Engine, tracker: &Tracker, id: &str) -> Result<Sample, ExplainError> {
     let issue = issue(tracker, id)?;
+    if issue.is_overflow() {
+        return Err(ExplainError::Overflow(id.to_owned()));
+    }
     let quoted = |id: &String| format!("'{}'", id.replace('\'', "''"));
     let ids: Vec<String> = if issue.id == id {
         issue.members.keys().map(quoted).collect()
@@ -150,8 +158,17 @@ fn tell(
     if found.members.len() > 1 {
         let ids: Vec<&str> = found.members.keys().map(String::as_str).collect();
         let _ = writeln!(said, "stands for {}", ids.join(", "));
+        for (id, variant) in found.variants.iter().filter(|(_, variant)| variant.is_mined) {
+            let _ = writeln!(said, "  {id} differs in a name only: {}", variant.title);
+        }
     }
     Ok(said)
+}
+
+/// Whether an id is a part of its issue because its message is a variant of the issue's.
+fn is_mined(tracker: &Tracker, id: &str) -> bool {
+    let issue = tracker.get(id);
+    issue.and_then(|issue| issue.variants.get(id)).is_some_and(|variant| variant.is_mined)
 }
 
 fn compare(
@@ -164,6 +181,10 @@ fn compare(
     let are_one = tracker.resolve(one) == tracker.resolve(other);
     let mut said = match (are_one, differences.is_empty()) {
         (true, true) => "one issue, by their fingerprint\n".to_owned(),
+        (true, false) if is_mined(tracker, one) || is_mined(tracker, other) => {
+            "one issue, because their messages differ in a name only (`issues split` takes them apart for ever):\n"
+                .to_owned()
+        }
         (true, false) => {
             "one issue by a decision or a regrouping (see error_issue_history), not by their fingerprint:\n".to_owned()
         }

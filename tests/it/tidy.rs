@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("ingest", &["schemas"]),
     ("grouping", &["schemas"]),
     ("stages", &["schemas", "search", "grouping"]),
-    ("issues", &["schemas", "search"]),
+    ("issues", &["schemas", "search", "grouping"]),
     ("stream", &["schemas", "grouping", "stages", "issues"]),
     ("query", &["schemas", "search"]),
 ];

@@ -4,6 +4,7 @@
 //! slash and no `@`: they are words, and one table look-up per byte has told so.
 
 use super::class::{AT, BACKSLASH, BREAK, CHUNK, COLON, DIGIT, DOT, QUOTE, SLASH, SPACE, of};
+use super::names;
 use super::token;
 use super::value::Shape;
 
@@ -12,6 +13,10 @@ const MAX_QUOTED: usize = 512;
 
 /// What a request line begins with.
 const METHODS: [&str; 7] = ["GET ", "POST ", "PUT ", "DELETE ", "PATCH ", "HEAD ", "OPTIONS "];
+/// What stands before `user` where a name follows: `for user ann`. `user error` is no such place.
+const BEFORE_USER: [&str; 8] = ["for", "of", "by", "as", "invalid", "unknown", "illegal", "such"];
+/// What stands before `for` where a name follows: `password for ann`.
+const BEFORE_FOR: [&str; 5] = ["password", "publickey", "login", "logon", "credentials"];
 /// Longest remark in brackets that is beside the point.
 const MAX_ASIDE: usize = 32;
 
@@ -36,7 +41,15 @@ pub(super) fn scan(text: &str, sink: &mut impl Sink) {
     while at < bytes.len() {
         let class = of(bytes[at]);
         at = if class & CHUNK != 0 {
-            chunk(text, at, sink)
+            let end = chunk(text, at, sink);
+            // One space and the next chunk, as between most words.
+            match bytes.get(end..end + 2) {
+                Some([b' ', next]) if of(*next) & CHUNK != 0 => {
+                    sink.gap(" ");
+                    end + 1
+                }
+                _ => end,
+            }
         } else if class == QUOTE {
             quoted(text, at, sink)
         } else if bytes[at] == b'(' {
@@ -83,16 +96,15 @@ fn aside(bytes: &[u8], at: usize) -> Option<usize> {
 /// The end of the run of `classes` at `at`, and all classes in it.
 #[inline]
 fn run(bytes: &[u8], at: usize, classes: u16) -> (usize, u16) {
-    let (mut end, mut seen) = (at, 0);
-    while end < bytes.len() {
-        let class = of(bytes[end]);
+    let mut seen = 0;
+    for (length, byte) in bytes[at..].iter().enumerate() {
+        let class = of(*byte);
         if class & classes == 0 {
-            break;
+            return (at + length, seen);
         }
         seen |= class;
-        end += 1;
     }
-    (end, seen)
+    (bytes.len(), seen)
 }
 
 /// A chunk and, after `=`, the value it is given. Returns where it ends.
@@ -117,6 +129,14 @@ fn chunk(text: &str, at: usize, sink: &mut impl Sink) -> usize {
     }
     if seen & (DIGIT | AT | DOT | COLON) == 0 {
         plain(text, at, end, sink);
+        // `for` and `user` only; they begin so.
+        if matches!((end - at, bytes[at]), (3, b'f') | (4, b'u' | b'U'))
+            && let Some(name) = names_somebody(text, at, end)
+        {
+            sink.gap(&text[end..name.start]);
+            sink.value(&text[name.clone()], Some(Shape::Name));
+            return name.end;
+        }
     } else {
         token::emit(chunk, seen, sink);
     }
@@ -128,8 +148,8 @@ fn plain(text: &str, at: usize, end: usize, sink: &mut impl Sink) {
     let bytes = text.as_bytes();
     let word = &text[at..end];
     let dated = end - at == 3
-        && bytes.get(end) == Some(&b' ')
-        && bytes.get(end + 1).is_some_and(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+        && after_spaces(bytes, end)
+            .is_some_and(|next| bytes[next].is_ascii_digit() || bytes[next].is_ascii_uppercase())
         && token::is_calendar_name(word);
     let after_number = at >= 2 && bytes[at - 1] == b' ' && bytes[at - 2].is_ascii_digit();
     if dated {
@@ -141,6 +161,35 @@ fn plain(text: &str, at: usize, end: usize, sink: &mut impl Sink) {
     } else {
         sink.gap(word);
     }
+}
+
+/// Where the text goes on after one space or two: days below ten have two before them.
+fn after_spaces(bytes: &[u8], end: usize) -> Option<usize> {
+    let wide = bytes.get(end + 1) == Some(&b' ');
+    let next = end + 1 + usize::from(wide);
+    (bytes.get(end) == Some(&b' ') && next < bytes.len()).then_some(next)
+}
+
+/// The name after this word, where the words before say that one follows: who it is changes from
+/// event to event, and nobody puts quotes around it.
+fn names_somebody(text: &str, at: usize, end: usize) -> Option<std::ops::Range<usize>> {
+    let before = match &text[at..end] {
+        "user" | "User" => &BEFORE_USER[..],
+        "for" => &BEFORE_FOR[..],
+        _ => return None,
+    };
+    let bytes = text.as_bytes();
+    let start = after_spaces(bytes, end)?;
+    let last = text[..at].trim_end();
+    let cue = &last[last.rfind(|c: char| !c.is_ascii_alphabetic()).map_or(0, |at| at + 1)..];
+    if !before.iter().any(|word| cue.eq_ignore_ascii_case(word)) {
+        return None;
+    }
+    let (stop, seen) = run(bytes, start, CHUNK);
+    // Of `ann.` and `ann:` the mark is the sentence's; what holds digits is a value anyway.
+    let stop = start + text[start..stop].trim_end_matches(['.', ':', '?']).len();
+    let plain = seen & (SLASH | BACKSLASH | AT) == 0 && bytes.get(stop) != Some(&b'=');
+    (plain && names::may_be_user(&text[start..stop])).then_some(start..stop)
 }
 
 /// Addresses and paths go on where chunks end: `?a=b,c` and `date=2024-01-01/part.parquet`.

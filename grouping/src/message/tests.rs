@@ -43,6 +43,12 @@ fn words_stay_and_values_become_what_they_look_like() {
         ("Größe 12 überschritten, 用户123不存在", "Größe <num> überschritten, 用户<num>不存在"),
         ("{\"code\": 12, \"name\": \"ann\"}", "{\"code\": <num>, \"name\": <quoted>}"),
         ("read/write N/A", "read/write N/A"),
+        ("Failed password for root from 10.0.0.1", "Failed password for <name> from <ip>"),
+        ("Invalid user support on 10.0.0.1", "Invalid user <name> on <ip>"),
+        (
+            "no such user: the user input of user x is bad",
+            "no such user: the user input of user <name> is bad",
+        ),
         ("fe80::1 and 2001:db8::ff00:42:8329", "<ip> and <ip>"),
     ] {
         assert_eq!(of(message), expected, "{message}");
@@ -65,6 +71,8 @@ fn the_same_error_with_other_values_is_the_same() {
         ("task_12_m_3 died", "task_7_r_1 died"),
         ("no answer from [Thunderbird_B8]", "no answer from [Thunderbird_A12]"),
         ("names an14 an15 an16", "names dn7"),
+        ("session closed for user ann", "session closed for user joe"),
+        ("at Fri Jul  1 07:57:30 2005", "at Fri Jul 21 07:57:30 2005"),
         ("via proxy.cse.example.hk:80", "via 10.0.0.1:80"),
     ] {
         assert_eq!(id(one), id(other), "{one} | {other}");
@@ -79,6 +87,8 @@ fn other_words_are_another_error() {
         ("java.io.IOException", "java.io.EOFException"),
         ("\"GET /a HTTP/1.1\" failed", "\"POST /a HTTP/1.1\" failed"),
         ("failed (disk full)", "failed (timeout)"),
+        ("invalid user input", "invalid user name"),
+        ("no user found", "no user allowed"),
     ] {
         assert_ne!(id(one), id(other), "{one} | {other}");
     }

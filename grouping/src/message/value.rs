@@ -7,6 +7,8 @@ pub enum Shape {
     Value,
     /// Text in quotes.
     Quoted,
+    /// Somebody's name.
+    Name,
     /// `scheme://…`
     Url,
     /// A path in a file system or of a request.
@@ -43,6 +45,7 @@ impl Shape {
         match self {
             Shape::Value => "<value>",
             Shape::Quoted => "<quoted>",
+            Shape::Name => "<name>",
             Shape::Url => "<url>",
             Shape::Path => "<path>",
             Shape::Email => "<email>",
