@@ -314,7 +314,11 @@ fn watched(rule: &str, raw: &RawMonitor, check: &mut Checker<'_>) -> Option<Stri
         }
         (None, Some(search)) => {
             if let Err(error) = search::Query::parse(&search) {
-                check.problem(&field, error.to_string(), "for example service:checkout status:error");
+                check.problem(
+                    &field,
+                    error.to_string(),
+                    "for example service:checkout status:error",
+                );
             }
             let place = format!("{rule}.in");
             let table = check.text(&place, raw.table.as_ref()).unwrap_or_else(|| "logs".to_owned());

@@ -15,6 +15,11 @@ use crate::admin::Admin;
 /// Pause between two tries of a worker that waits for a decision.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
+/// Pause after a start that the store failed; each one is twice as long,
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// and before this one it is given up: half a minute in all.
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+
 /// The worker of this process.
 #[derive(Debug, Default)]
 pub(super) struct WorkerRole {
@@ -32,7 +37,7 @@ impl WorkerRole {
         admin: Option<&Admin>,
     ) -> Result<(), Error> {
         let settings = others.then(|| config.clone());
-        match start(config).await {
+        match start_patiently(config).await {
             Ok(running) => self.took(running, admin),
             Err(error) if others && error.needs_decision() => halted(&error, admin),
             Err(error) => return Err(error),
@@ -61,7 +66,7 @@ impl WorkerRole {
             }
             let Some(config) = self.again.clone() else { return std::future::pending().await };
             tokio::time::sleep(TRY_AGAIN).await;
-            match start(config).await {
+            match start_patiently(config).await {
                 Ok(running) => {
                     tracing::info!("the worker goes on");
                     self.took(running, admin);
@@ -89,6 +94,21 @@ impl WorkerRole {
     pub(super) fn take(&mut self) -> Option<Running> {
         self.again = None;
         self.running.take()
+    }
+}
+
+/// Starts a worker; a store that fails meanwhile is tried again for a while.
+async fn start_patiently(config: Config) -> Result<Running, Error> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match start(config.clone()).await {
+            Err(error) if error.may_pass() && pause < LAST_PAUSE => {
+                tracing::warn!("{error}; trying again in {pause:?}");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            started => return started,
+        }
     }
 }
 

@@ -30,8 +30,10 @@ use tidemill::audit::{self, Verdict};
 const KILLS: usize = 25;
 /// Every how manyth kill is at a random moment.
 const RANDOM: usize = 8;
-/// Lives of one store: what it holds is read as a whole after each, so it should not grow for ever.
-const DEATHS_PER_STORE: usize = 5;
+/// Lives of one store: what it holds is read as a whole after each, so it should not grow for ever,
+const DEATHS_PER_STORE: usize = 8;
+/// nor through a long life.
+const LONG_LIFE: Duration = Duration::from_secs(3);
 /// Until a step must have been reached, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
 const SIGABRT: i32 = 6;
@@ -229,12 +231,13 @@ struct Seen {
 }
 
 /// Some lives and deaths on one store, each followed by a look at it; then the work is finished and counted.
-async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) {
-    let store = open(directory);
-    for (number, death) in deaths.iter().copied().enumerate() {
+/// How many there were.
+async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) -> usize {
+    let (store, mut done) = (open(directory), 0);
+    for (number, death) in deaths.iter().copied().take(DEATHS_PER_STORE).enumerate() {
         let several = match death {
             Death::At(point, _) => needs_group(point),
-            Death::Killed(_) => seed.wrapping_add(number as u64) % 3 == 0,
+            Death::Killed(_) => seed.wrapping_add(number as u64).is_multiple_of(3),
         };
         let workers = if several { 3 } else { 1 };
         let begun = Instant::now();
@@ -249,7 +252,15 @@ async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) {
         let name = if verdict == Verdict::Proven { "proven" } else { "unsettled" };
         *seen.audits.entry(name).or_default() += 1;
         let looked = (begun.elapsed() - lived).as_secs_f64();
-        println!("{}: lived {:.1} s, looked at for {looked:.1} s", death.name(), lived.as_secs_f64());
+        println!(
+            "{}: lived {:.1} s, looked at for {looked:.1} s",
+            death.name(),
+            lived.as_secs_f64()
+        );
+        done += 1;
+        if lived > LONG_LIFE {
+            break;
+        }
     }
     let mut last = spawn(directory, None, 1, seed);
     assert_eq!(wait(&mut last, directory, None), None, "{}", tail(directory));
@@ -266,6 +277,7 @@ async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) {
     assert_eq!((rows + letters, distinct.await), (records, rows), "lost or doubled");
     seen.records += records;
     seen.letters += letters;
+    done
 }
 
 #[test]
@@ -282,14 +294,14 @@ fn a_kill_at_every_step_and_at_random_loses_and_doubles_nothing() {
     let (begun, mut seen) = (Instant::now(), Seen::default());
     let deaths = deaths(kills, &mut dice);
     let mut directory = tempfile::tempdir().unwrap();
-    for (round, deaths) in deaths.chunks(DEATHS_PER_STORE).enumerate() {
+    let mut left = &deaths[..];
+    while !left.is_empty() {
         directory = tempfile::tempdir().unwrap();
-        let seed = seed.wrapping_add(1_000 * round as u64);
-        runtime.block_on(lives(directory.path(), deaths, seed, &mut seen));
-        if round % 10 == 9 {
-            let kills = (round + 1) * DEATHS_PER_STORE;
-            println!("{kills} kills in {:.0} s", begun.elapsed().as_secs_f64());
-        }
+        let seed = seed.wrapping_add(1_000 * left.len() as u64);
+        let done = runtime.block_on(lives(directory.path(), left, seed, &mut seen));
+        left = &left[done..];
+        let kills = deaths.len() - left.len();
+        println!("{kills} kills in {:.0} s", begun.elapsed().as_secs_f64());
     }
     let Seen { deaths, audits, records, letters } = seen;
     println!(

@@ -9,18 +9,29 @@ use crate::table::delta::TableError;
 #[error("worker: {text}")]
 pub struct Error {
     text: String,
-    needs_decision: bool,
+    cure: Cure,
+}
+
+/// What helps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cure {
+    /// Another start, may be.
+    Start,
+    /// Time: the store failed.
+    Time,
+    /// A person.
+    Person,
 }
 
 impl Error {
     /// Something that another start may not meet.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), needs_decision: false }
+        Self { text: text.into(), cure: Cure::Start }
     }
 
     /// Something that no start can get around; the text says what a person has to do.
     pub fn decision(text: impl Into<String>) -> Self {
-        Self { text: text.into(), needs_decision: true }
+        Self { text: text.into(), cure: Cure::Person }
     }
 
     /// The same, of the store of this name.
@@ -37,24 +48,27 @@ impl Error {
     /// Whether a person has to do something before the worker can go on: decide, or restore what is
     /// gone or damaged. Intake and query go on meanwhile: Kafka keeps what comes.
     pub fn needs_decision(&self) -> bool {
-        self.needs_decision
+        self.cure == Cure::Person
+    }
+
+    /// Whether the store did not do what was asked of it, and may do so later.
+    pub fn may_pass(&self) -> bool {
+        self.cure == Cure::Time
     }
 }
 
 impl From<LogError> for Error {
     fn from(error: LogError) -> Self {
-        let needs_decision = match &error {
+        let cure = match &error {
             LogError::Damaged { .. }
             | LogError::Missing { .. }
             | LogError::Chain(_)
-            | LogError::Foreign { .. } => true,
-            LogError::Rejected(rejection) => is_for_a_person(rejection),
-            LogError::Unsettled { .. }
-            | LogError::Read { .. }
-            | LogError::Stale { .. }
-            | LogError::Encode(_) => false,
+            | LogError::Foreign { .. } => Cure::Person,
+            LogError::Rejected(rejection) if is_for_a_person(rejection) => Cure::Person,
+            LogError::Unsettled { .. } | LogError::Read { .. } => Cure::Time,
+            LogError::Rejected(_) | LogError::Stale { .. } | LogError::Encode(_) => Cure::Start,
         };
-        Self { text: error.to_string(), needs_decision }
+        Self { text: error.to_string(), cure }
     }
 }
 
@@ -67,9 +81,11 @@ fn is_for_a_person(rejection: &Rejection) -> bool {
 
 impl From<TableError> for Error {
     fn from(error: TableError) -> Self {
-        let needs_decision =
-            matches!(error, TableError::Replaced { .. } | TableError::Column { .. });
-        Self { text: error.to_string(), needs_decision }
+        let cure = match &error {
+            TableError::Replaced { .. } | TableError::Column { .. } => Cure::Person,
+            TableError::Delta { .. } | TableError::GaveUp { .. } => Cure::Time,
+        };
+        Self { text: error.to_string(), cure }
     }
 }
 
@@ -86,6 +102,9 @@ mod tests {
         let table =
             Rejection::Table { table: "logs", expected: "a".to_owned(), found: "b".to_owned() };
         assert!(Error::from(LogError::Rejected(table)).needs_decision());
+        let unread = TableError::GaveUp { table: "logs", attempts: 3, last: String::new() };
+        let error = Error::from(unread);
+        assert!(error.may_pass() && !error.needs_decision());
         let unclear = LogError::Stale { key: "k".to_owned() };
         assert!(!Error::from(unclear).needs_decision());
         assert!(!Error::new("operator").needs_decision());
