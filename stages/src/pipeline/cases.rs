@@ -15,8 +15,8 @@
 //! ```
 //!
 //! What `result` does not name is not compared; `custom` is compared whole. The sample comes as an agent sends
-//! it: as the text of a log whose source is the one the pipeline's filter asks for, received at the beginning of
-//! 1970 (the year of dates without one), behind the preprocessing of reserved attributes.
+//! it: as the text of a log, without blanks around it, whose source is the one the pipeline's filter asks for,
+//! received at the beginning of 1971 (the year of dates without one), behind the preprocessing of reserved attributes.
 
 use bumpalo::Bump;
 use schemas::time::EventTime;
@@ -100,8 +100,11 @@ fn case(at: Mark, test: &Json) -> Result<Case, &'static str> {
     })
 }
 
-/// When samples count as received, unless somebody says otherwise: what the published cases were made with.
-pub const RECEIVED: EventTime = EventTime::from_nanos(1_000_000);
+/// When samples count as received, unless somebody says otherwise: 1971-01-01T01:00Z. Dates without a year in
+/// the published cases are of 1970 from July 12 on and of 1971 up to July 2, those closest to this hour.
+pub const RECEIVED: EventTime = EventTime::from_nanos(31_539_600_000_000_000);
+/// The time of a sample that says none, in the published cases.
+const UNKNOWN: EventTime = EventTime::from_nanos(1_000_000);
 
 /// A pipeline under test.
 #[derive(Debug)]
@@ -144,7 +147,9 @@ impl Bench {
     pub fn run(&self, case: &Case, received: EventTime) -> Vec<Difference> {
         let arena = Bump::new();
         let mut event = LogEvent::new_in(&arena, received);
-        event.message = &case.sample;
+        // As the agent does with a line.
+        event.message = case.sample.trim();
+        event.observed = (received == RECEIVED).then_some(UNKNOWN);
         event.service = &case.service;
         event.host = &case.host;
         event.source = case.source.as_deref().unwrap_or(&self.source);

@@ -75,7 +75,10 @@ pub struct Grok {
 #[derive(Debug)]
 struct Rule {
     body: Body,
+    /// Of its tokens, then its named groups.
     captures: Vec<Capture>,
+    /// Number of the first.
+    tokens: usize,
     /// Whether two captures write the same attribute, which makes it an array.
     repeats: bool,
 }
@@ -174,9 +177,20 @@ impl Grok {
             let repeats = rule.repeats;
             let written = BumpVec::new_in(arena);
             let mut output = Output { arena, received, attributes, written, repeats };
-            for (capture, (start, end)) in rule.captures.iter().zip(slots.iter()) {
-                // An unset end is no valid range.
-                if let Some(found) = text.get(*start..*end).filter(|found| !found.is_empty()) {
+            let (tokens, groups) = rule.captures.split_at(rule.tokens.min(rule.captures.len()));
+            let (token_slots, group_slots) = slots.split_at(tokens.len());
+            // An unset end is no valid range.
+            let found = |(start, end): &(usize, usize)| {
+                text.get(*start..*end).filter(|found| !found.is_empty())
+            };
+            // First the named groups: what a filter parses out of one's text takes its place.
+            for (group, slot) in groups.iter().zip(group_slots) {
+                if let Some(found) = found(slot) {
+                    output.attributes.set(arena.alloc_str(&group.path), Value::Str(found));
+                }
+            }
+            for (capture, slot) in tokens.iter().zip(token_slots) {
+                if let Some(found) = found(slot) {
                     output.capture(capture, found);
                 }
             }
@@ -219,7 +233,7 @@ impl Rule {
             let object = capture.filter.as_ref().is_some_and(Filter::gives_object);
             object || captures[..index].iter().any(|o| o.path == capture.path)
         });
-        Ok((Self { body, captures, repeats }, all))
+        Ok((Self { body, captures, tokens: own, repeats }, all))
     }
 
     fn program(&self) -> Option<&program::Program> {
