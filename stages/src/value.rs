@@ -185,17 +185,23 @@ impl<'b> Attributes<'b> {
 
     /// Sets `path`, replacing what stood there. Over a limit, the pair is dropped and counted.
     pub fn set(&mut self, path: &'b str, value: Value<'b>) {
-        if self.shapes & shape(path) != 0
+        let shape = shape(path);
+        if self.shapes & shape != 0
             && let Some(pair) = self.pairs.iter_mut().find(|(key, _)| *key == path)
         {
             pair.1 = value;
         } else {
-            self.push(path, value);
+            self.push_shaped(shape, path, value);
         }
     }
 
     /// Adds a pair whose path is known not to be there yet.
     pub fn push(&mut self, path: &'b str, value: Value<'b>) {
+        self.push_shaped(shape(path), path, value);
+    }
+
+    #[inline]
+    fn push_shaped(&mut self, shape: u128, path: &'b str, value: Value<'b>) {
         use schemas::limits::{MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES};
         if self.pairs.len() >= MAX_ATTRIBUTES || path.len() > MAX_ATTRIBUTE_KEY_BYTES {
             self.count_dropped(1);
@@ -203,7 +209,7 @@ impl<'b> Attributes<'b> {
             if self.pairs.capacity() == 0 {
                 self.pairs.reserve_exact(FIRST_PAIRS);
             }
-            self.shapes |= shape(path);
+            self.shapes |= shape;
             self.pairs.push((path, value));
         }
     }

@@ -86,6 +86,9 @@ pub(crate) struct Program {
 /// Start and end of each capture; an end of `usize::MAX` marks none.
 pub(crate) type Slots = [(usize, usize)];
 
+/// Steps taken before the line is searched for the rule's most telling text.
+const TRIAL_STEPS: usize = 256;
+
 /// No capture.
 pub(crate) const UNSET: (usize, usize) = (0, usize::MAX);
 
@@ -132,7 +135,18 @@ impl Program {
         slots: &mut Slots,
         steps: &mut usize,
     ) -> Outcome {
-        if self.finder.as_ref().is_some_and(|finder| finder.find(text.as_bytes()).is_none()) {
+        let Some(finder) = &self.finder else {
+            return machine::run(self, arena, text, slots, steps);
+        };
+        // Most lines are decided in a few steps. Only where they are not is it worth to look first.
+        let mut trial = TRIAL_STEPS.min(*steps);
+        *steps -= trial;
+        let outcome = machine::run(self, arena, text, slots, &mut trial);
+        *steps += trial;
+        if outcome != Outcome::GaveUp || *steps == 0 {
+            return outcome;
+        }
+        if finder.find(text.as_bytes()).is_none() {
             return Outcome::NoMatch;
         }
         machine::run(self, arena, text, slots, steps)
