@@ -327,7 +327,8 @@ impl DatePattern {
         self.civil(text).map(|(end, _)| end)
     }
 
-    fn civil(&self, text: &str) -> Option<(usize, Civil)> {
+    /// A text of this shape at the start of `text`: its length and its parts; there may be no such day.
+    pub(crate) fn civil(&self, text: &str) -> Option<(usize, Civil)> {
         let mut reader = Reader::new(text);
         let mut civil = Civil::default();
         for item in &self.items {
@@ -354,6 +355,11 @@ impl DatePattern {
             Some(Item::Day(1)) => byte.is_ascii_digit() || byte == b' ',
             Some(_) => byte.is_ascii_digit(),
         }
+    }
+
+    /// The instant of parts it has read.
+    pub(crate) fn time(&self, civil: &Civil, received: EventTime) -> Option<EventTime> {
+        civil.time(self.zone, Some(received))
     }
 
     /// Reads a date at the start of `text`: where it ends, and the instant.
