@@ -222,8 +222,11 @@ impl<'t> Reader<'t> {
         };
         let hours = self.digits(1, 2)?;
         let mut more = || {
-            let colon = self.eat(':');
-            if colon || self.at_digit() { self.digits(2, 2) } else { Some(0) }
+            // A colon without a digit is what follows the offset.
+            let colon = self.rest().first() == Some(&b':');
+            let digit = self.rest().get(usize::from(colon)).is_some_and(u8::is_ascii_digit);
+            self.at += usize::from(colon && digit);
+            if digit { self.digits(2, 2) } else { Some(0) }
         };
         let (minutes, seconds) = (more()?, more()?);
         let total = i32::try_from(hours * 3_600 + minutes * 60 + seconds).ok()?;

@@ -50,6 +50,9 @@ impl GrokParser {
             "message" => event.message,
             name => source::read(arena, event, name).map_or("", |value| value.text(arena)),
         };
+        // Blanks around a text are not part of it: published pipelines have lines that end with a line break,
+        // and rules that do not mention it.
+        let text = text.trim();
         if text.is_empty() {
             return Ok(());
         }

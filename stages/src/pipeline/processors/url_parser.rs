@@ -64,6 +64,10 @@ pub(in crate::pipeline) fn write<'b>(
     }
     let (text, hash) = text.split_once('#').unwrap_or((text, ""));
     let (text, query) = text.split_once('?').unwrap_or((text, ""));
+    // What stood there was of another URL, or was read by another parser: published pipelines expect it gone.
+    if attributes.below(target).next().is_some() {
+        attributes.remove_all(target);
+    }
     let mut put = |name: &str, value: Value<'b>| {
         attributes.set(source::below(arena, target, name), value);
     };

@@ -68,7 +68,8 @@ impl Array {
                 Some(Filtered::Object(object)) => {
                     items.push(Value::Object(object.fields.into_bump_slice()))
                 }
-                Some(Filtered::Nothing) => {}
+                // It keeps its place.
+                Some(Filtered::Nothing) => items.push(Value::Null),
             }
         }
         Filtered::Value(Value::Array(items.into_bump_slice()))

@@ -209,20 +209,39 @@ fn extend(class: &mut Class, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `null` and empty are absent; numbers with a leading zero are codes and stay text.
+/// `null` and empty are absent; numbers with a leading zero that are no octal ones are codes and stay text.
+/// Seconds and milliseconds are whole milliseconds, as published pipelines have them: `263ms`, `0s`.
 fn typed(value: &str) -> Option<Value<'_>> {
     let digits = value.trim_start_matches(['-', '+']);
     let code = digits.len() > 1
         && digits.starts_with('0')
-        && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit)
+        && digits.contains(['8', '9']);
     let numeric = digits.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'.');
     match value {
         "" | "null" => None,
         "true" => Some(Value::Bool(true)),
         "false" => Some(Value::Bool(false)),
         _ if numeric && !code && !value.starts_with('+') => {
-            Some(number(value).unwrap_or(Value::Str(value)))
+            Some(exact(value).or_else(|| duration(value)).unwrap_or(Value::Str(value)))
         }
         _ => Some(Value::Str(value)),
     }
+}
+
+/// A number; a whole one that is too large for one is an id, and stays as it is written.
+fn exact(text: &str) -> Option<Value<'_>> {
+    let huge = text.parse::<i64>().is_err() && text.parse::<u64>().is_ok();
+    if huge { Some(Value::Str(text)) } else { number(text) }
+}
+
+/// `12.5s`, `263ms`: whole milliseconds.
+fn duration(text: &str) -> Option<Value<'_>> {
+    let (digits, factor) = match text.strip_suffix("ms") {
+        Some(digits) => (digits, 1.0),
+        None => (text.strip_suffix('s')?, 1_000.0),
+    };
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let millis = digits.parse::<f64>().ok().filter(|_| plain)? * factor;
+    (millis < 9e15).then_some(Value::Int(millis as i64))
 }
