@@ -151,6 +151,11 @@ pub(super) fn compile(configs: &[MetricConfig], errors: &mut Vec<ConfigError>) -
 #[derive(Debug)]
 pub struct MetricWindows {
     metrics: Arc<Metrics>,
+    open: Open,
+}
+
+#[derive(Debug, Default)]
+struct Open {
     /// Positions in `series`, by hash of metric and values.
     by_values: HashTable<usize>,
     series: Vec<Series>,
@@ -186,29 +191,24 @@ struct Partial {
 impl MetricWindows {
     /// None open yet.
     pub fn new(pipeline: &Pipeline) -> Self {
-        Self {
-            metrics: Arc::clone(&pipeline.metrics),
-            by_values: HashTable::new(),
-            series: Vec::new(),
-            counts: vec![0; pipeline.metrics.list.len()],
-            by_bucket: HashTable::new(),
-            partials: Vec::new(),
-        }
+        let counts = vec![0; pipeline.metrics.list.len()];
+        let open = Open { counts, ..Open::default() };
+        Self { metrics: Arc::clone(&pipeline.metrics), open }
     }
 
     /// Number of open partials: what [`MetricWindows::drain`] would emit.
     pub fn len(&self) -> usize {
-        self.partials.len()
+        self.open.partials.len()
     }
 
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
-        self.partials.is_empty()
+        self.open.partials.is_empty()
     }
 
     /// Adds a processed log to every metric whose filter it passes.
     pub(super) fn record(&mut self, arena: &Bump, event: &LogEvent<'_>, offset: i64) {
-        let metrics = Arc::clone(&self.metrics);
+        let Self { metrics, open } = self;
         if metrics.list.is_empty() {
             return;
         }
@@ -240,16 +240,44 @@ impl MetricWindows {
                 });
                 values.push(*group);
             }
-            let series = self.series(index, &values);
-            let at = self.partial(series, bucket, offset, measured.is_some());
-            if let Some(partial) = self.partials.get_mut(at) {
+            let series = open.series(index, metric.max_series, &values);
+            let at = open.partial(series, bucket, offset, measured.is_some());
+            if let Some(partial) = open.partials.get_mut(at) {
                 partial.add(measured);
             }
         }
     }
 
+    /// Emits every partial in the order its series and bucket first appeared, with the offset that
+    /// first touched it (the lineage of the row), and forgets them.
+    pub fn drain(&mut self, emit: &mut dyn FnMut(&Point<'_>, i64)) {
+        let Self { metrics, open } = self;
+        let mut previous = None;
+        let mut index = 0;
+        for partial in &open.partials {
+            // Several rows may come from one message: they are numbered.
+            index = if previous == Some(partial.offset) { index + 1 } else { 0 };
+            previous = Some(partial.offset);
+            let Some(series) = open.series.get(partial.series) else { continue };
+            let Some(metric) = metrics.list.get(series.metric) else { continue };
+            let names = metric.group_by.iter().map(|(_, tag)| &**tag);
+            let pairs: Vec<(&str, &str)> = names
+                .zip(series.values.iter().map(|value| &**value))
+                .filter(|(_, value)| !value.is_empty())
+                .collect();
+            emit(&partial.point(&metric.name, &pairs, index), partial.offset);
+        }
+        open.partials.clear();
+        open.by_bucket.clear();
+        open.series.clear();
+        open.by_values.clear();
+        open.counts.fill(0);
+    }
+}
+
+impl Open {
     /// The series of these values; the overflow series where the metric has too many.
-    fn series(&mut self, metric: usize, values: &[Group<'_>]) -> usize {
+    fn series(&mut self, metric: usize, max: usize, values: &[Group<'_>]) -> usize {
         let hash = hash_values(metric, values);
         let same = |position: &usize| {
             self.series.get(*position).is_some_and(|series| {
@@ -260,10 +288,10 @@ impl MetricWindows {
         if let Some(found) = self.by_values.find(hash, same) {
             return *found;
         }
-        let max = self.metrics.list.get(metric).map_or(0, |metric| metric.max_series);
         let full = self.counts.get(metric).is_some_and(|count| *count >= max);
         if full && values.iter().any(|value| value.text != OVERFLOW_VALUE) {
-            return self.series(metric, &vec![Group::new(OVERFLOW_VALUE); values.len()]);
+            let overflow = vec![Group::new(OVERFLOW_VALUE); values.len()];
+            return self.series(metric, max, &overflow);
         }
         let position = self.series.len();
         let values = values.iter().map(|value| Box::from(value.text)).collect();
@@ -322,31 +350,6 @@ impl MetricWindows {
             all.get(*position).map_or(0, |partial| hash_bucket(partial.series, partial.bucket))
         });
         position
-    }
-
-    /// Emits every partial in the order its series and bucket first appeared, with the offset that
-    /// first touched it (the lineage of the row), and forgets them.
-    pub fn drain(&mut self, emit: &mut dyn FnMut(&Point<'_>, i64)) {
-        let mut previous = None;
-        let mut index = 0;
-        for partial in &self.partials {
-            // Several rows may come from one message: they are numbered.
-            index = if previous == Some(partial.offset) { index + 1 } else { 0 };
-            previous = Some(partial.offset);
-            let Some(series) = self.series.get(partial.series) else { continue };
-            let Some(metric) = self.metrics.list.get(series.metric) else { continue };
-            let names = metric.group_by.iter().map(|(_, tag)| &**tag);
-            let pairs: Vec<(&str, &str)> = names
-                .zip(series.values.iter().map(|value| &**value))
-                .filter(|(_, value)| !value.is_empty())
-                .collect();
-            emit(&partial.point(&metric.name, &pairs, index), partial.offset);
-        }
-        self.partials.clear();
-        self.by_bucket.clear();
-        self.series.clear();
-        self.by_values.clear();
-        self.counts.fill(0);
     }
 }
 
