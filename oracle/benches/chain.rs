@@ -20,10 +20,13 @@ use oracle::lines;
 use schemas::time::EventTime;
 use stages::record::Record;
 
-/// Application logs of about 250 bytes, a tenth of them errors.
+/// Application logs of about 250 bytes, a thousand of them a second, a tenth of them errors.
 fn records(count: usize) -> Vec<Record> {
     let made = lines::server(count);
     let record = |(number, line): (usize, &String)| {
+        let second = number / 1_000;
+        let (minute, second) = (second / 60 % 60, second % 60);
+        let line = format!("2022/06/17 06:{minute:02}:{second:02}{}", &line["2022/06/17 06:00:00".len()..]);
         let status = if number % 10 == 3 { "error" } else { "info" };
         let payload = format!(
             r#"{{"service":"shop","hostname":"node-{}","ddsource":"server","status":"{status}","env":"prod","message":"{line}"}}"#,

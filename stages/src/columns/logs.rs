@@ -9,7 +9,7 @@ use schemas::status::Status;
 use schemas::table::Table;
 
 use super::lineage::LineageColumns;
-use super::parts::{self, Held, TextList, TextMap, array, head, id_or_null, text_or_null};
+use super::parts::{self, Held, TextList, TextMap, Texts, array, head, id_or_null, text_or_null};
 use super::{Lineage, TableColumns};
 use crate::event::LogEvent;
 use crate::value::{Attributes, Value};
@@ -20,18 +20,18 @@ pub struct LogColumns {
     timestamp: TimestampMicrosecondBuilder,
     timestamp_ns: Int64Builder,
     observed: TimestampMicrosecondBuilder,
-    service: StringBuilder,
-    env: StringBuilder,
-    version: StringBuilder,
-    host: StringBuilder,
-    source: StringBuilder,
-    status: StringBuilder,
-    message: StringBuilder,
+    service: Texts,
+    env: Texts,
+    version: Texts,
+    host: Texts,
+    source: Texts,
+    status: Texts,
+    message: Texts,
     trace_id: StringBuilder,
     span_id: StringBuilder,
     errors: [StringBuilder; 3],
     issue_id: StringBuilder,
-    index: StringBuilder,
+    index: Texts,
     attributes: TextMap,
     tags: TextList,
     lineage: LineageColumns,
@@ -112,12 +112,11 @@ impl TableColumns for LogColumns {
             &self.source,
             &self.status,
             &self.message,
-            &self.trace_id,
-            &self.span_id,
-            &self.issue_id,
             &self.index,
         ];
-        texts.into_iter().chain(&self.errors).map(Held::held).sum::<usize>()
+        let ids = [&self.trace_id, &self.span_id, &self.issue_id];
+        let texts: usize = texts.into_iter().map(Held::held).sum();
+        texts + ids.into_iter().chain(&self.errors).map(Held::held).sum::<usize>()
             + self.attributes.held()
             + self.tags.held()
             + self.lineage.held()
@@ -130,24 +129,24 @@ impl TableColumns for LogColumns {
             array(self.timestamp.finish().with_timezone("UTC")),
             array(self.timestamp_ns.finish()),
             array(self.observed.finish().with_timezone("UTC")),
-            array(self.service.finish()),
-            array(self.env.finish()),
-            array(self.version.finish()),
-            array(self.host.finish()),
-            array(self.source.finish()),
-            array(self.status.finish()),
-            array(self.message.finish()),
+            self.service.finish()?,
+            self.env.finish()?,
+            self.version.finish()?,
+            self.host.finish()?,
+            self.source.finish()?,
+            self.status.finish()?,
+            self.message.finish()?,
             array(self.trace_id.finish()),
             array(self.span_id.finish()),
             kind,
             message,
             stack,
             array(self.issue_id.finish()),
-            array(self.index.finish()),
+            self.index.finish()?,
             self.attributes.finish()?,
             self.tags.finish()?,
         ];
-        columns.extend(self.lineage.finish());
+        columns.extend(self.lineage.finish()?);
         parts::batch(Self::TABLE, columns)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BinaryBuilder, Float64Builder, Int64Builder, ListArray, MapArray, RecordBatch,
-    StringBuilder, StructArray,
+    StringArray, StringBuilder, StructArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
@@ -30,6 +30,59 @@ impl Held for StringBuilder {
 impl Held for BinaryBuilder {
     fn held(&self) -> usize {
         self.values_slice().len() + self.offsets_slice().len() * 4
+    }
+}
+
+/// A text column without nulls. Less than Arrow's builder does per value, which is most of what a row costs;
+/// Arrow looks once at all of it in the end.
+#[derive(Debug)]
+pub(super) struct Texts {
+    bytes: Vec<u8>,
+    /// Where each text ends, behind a zero.
+    ends: Vec<i32>,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), ends: vec![0] }
+    }
+}
+
+impl Texts {
+    /// Adds a value.
+    #[inline]
+    pub(super) fn append_value(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.end();
+    }
+
+    /// Ends a value that was written in parts.
+    #[inline]
+    fn end(&mut self) {
+        // A unit ends at 128 MiB; Arrow refuses ends that do not grow.
+        self.ends.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MIN));
+    }
+
+    /// The column; empty afterwards.
+    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let Self { bytes, ends } = std::mem::take(self);
+        if ends.last().is_some_and(|end| *end < 0) {
+            return Err(ArrowError::OffsetOverflowError(bytes.len()));
+        }
+        Ok(array(StringArray::try_new(OffsetBuffer::new(ends.into()), bytes.into(), None)?))
+    }
+}
+
+impl Write for Texts {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl Held for Texts {
+    fn held(&self) -> usize {
+        self.bytes.len() + self.ends.len() * 4
     }
 }
 
@@ -108,7 +161,7 @@ fn map(offsets: &mut Offsets, keys: ArrayRef, values: ArrayRef) -> Result<ArrayR
 #[derive(Debug, Default)]
 pub(super) struct TextList {
     offsets: Offsets,
-    items: StringBuilder,
+    items: Texts,
     length: usize,
 }
 
@@ -129,7 +182,8 @@ impl TextList {
 
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         self.length = 0;
-        list(&mut self.offsets, array(self.items.finish()))
+        let items = self.items.finish()?;
+        list(&mut self.offsets, items)
     }
 }
 
@@ -149,8 +203,8 @@ pub(super) fn stored<'a, 'b>(
 #[derive(Debug, Default)]
 pub(super) struct TextMap {
     offsets: Offsets,
-    keys: StringBuilder,
-    values: StringBuilder,
+    keys: Texts,
+    values: Texts,
     length: usize,
 }
 
@@ -167,7 +221,7 @@ impl TextMap {
                 let mut out = Limited { out: &mut self.values, left: MAX_ATTRIBUTE_VALUE_BYTES };
                 // The only error is the limit: what is there stays, cut.
                 let _ = write!(out, "{other}");
-                self.values.append_value("");
+                self.values.end();
             }
         }
         self.keys.append_value(key);
@@ -196,7 +250,8 @@ impl TextMap {
 
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         self.length = 0;
-        map(&mut self.offsets, array(self.keys.finish()), array(self.values.finish()))
+        let (keys, values) = (self.keys.finish()?, self.values.finish()?);
+        map(&mut self.offsets, keys, values)
     }
 }
 
@@ -307,7 +362,7 @@ pub(super) fn last_of_key<'a, 'k, V>(
 
 /// Writes at most `left` bytes, whole characters.
 struct Limited<'a> {
-    out: &'a mut StringBuilder,
+    out: &'a mut Texts,
     left: usize,
 }
 
