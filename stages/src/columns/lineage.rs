@@ -37,6 +37,10 @@ impl LineageColumns {
         self.version.append_value(lineage.pipeline_version);
     }
 
+    pub(super) fn texts(&mut self) -> [&mut Texts; 2] {
+        [&mut self.topic, &mut self.version]
+    }
+
     pub(super) fn held(&self) -> usize {
         self.topic.held() + self.version.held() + self.partition.values_slice().len() * 16
     }

@@ -1,5 +1,7 @@
 //! Table `logs`.
 
+use std::cell::RefCell;
+
 use arrow::array::{Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::error::ArrowError;
 use schemas::id::{SpanId, TraceId};
@@ -9,10 +11,15 @@ use schemas::status::Status;
 use schemas::table::Table;
 
 use super::lineage::LineageColumns;
-use super::parts::{self, Held, TextList, TextMap, Texts, array, head, id_or_null, text_or_null};
+use super::parts::{self, Held, Size, TextList, TextMap, Texts, array, head, id_or_null, text_or_null};
 use super::{Lineage, TableColumns};
 use crate::event::LogEvent;
 use crate::value::{Attributes, Value};
+
+thread_local! {
+    /// What each text column held when a unit was last finished. It changes no row.
+    static LAST: RefCell<Vec<Size>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Builder of table `logs`.
 #[derive(Debug, Default)]
@@ -40,6 +47,9 @@ pub struct LogColumns {
 impl LogColumns {
     /// Adds a row. The error attributes move to their columns: they are not repeated in the map.
     pub fn push(&mut self, event: &LogEvent<'_>, index: &str, lineage: &Lineage<'_>) {
+        if self.rows() == 0 {
+            self.begin();
+        }
         let time = event.time();
         self.timestamp.append_value(time.micros());
         self.timestamp_ns.append_value(time.nanos());
@@ -61,6 +71,27 @@ impl LogColumns {
         }
         self.tags.end_row();
         self.lineage.push(lineage, event.index);
+    }
+
+    fn texts(&mut self) -> impl Iterator<Item = &mut Texts> {
+        let own = [
+            &mut self.service,
+            &mut self.env,
+            &mut self.version,
+            &mut self.host,
+            &mut self.source,
+            &mut self.status,
+            &mut self.message,
+            &mut self.index,
+        ];
+        let parts = self.attributes.texts().into_iter().chain(self.lineage.texts());
+        own.into_iter().chain(parts).chain([self.tags.texts()])
+    }
+
+    /// Makes room for as much as the last unit of this thread held: growing step by step would take twice the
+    /// memory, and taking memory is the most expensive part of a row.
+    fn begin(&mut self) {
+        LAST.with_borrow(|last| self.texts().zip(last).for_each(|(texts, size)| texts.reserve(*size)));
     }
 
     fn push_attributes(&mut self, event: &LogEvent<'_>) {
@@ -124,6 +155,8 @@ impl TableColumns for LogColumns {
     }
 
     fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        let sizes: Vec<Size> = self.texts().map(|texts| texts.size()).collect();
+        LAST.set(sizes);
         let [kind, message, stack] = self.errors.each_mut().map(|column| array(column.finish()));
         let mut columns = vec![
             array(self.timestamp.finish().with_timezone("UTC")),

@@ -42,6 +42,16 @@ pub(super) struct Texts {
     ends: Vec<i32>,
 }
 
+/// How much a text column holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    bytes: usize,
+    values: usize,
+}
+
+/// One part in so many is reserved beyond what the last unit held.
+const SLACK: usize = 16;
+
 impl Default for Texts {
     fn default() -> Self {
         Self { bytes: Vec::new(), ends: vec![0] }
@@ -49,6 +59,17 @@ impl Default for Texts {
 }
 
 impl Texts {
+    /// Bytes and values it holds.
+    pub(super) fn size(&self) -> Size {
+        Size { bytes: self.bytes.len(), values: self.ends.len() }
+    }
+
+    /// Makes room for as much, and a little more.
+    pub(super) fn reserve(&mut self, size: Size) {
+        self.bytes.reserve(size.bytes + size.bytes / SLACK);
+        self.ends.reserve(size.values + size.values / SLACK);
+    }
+
     /// Adds a value.
     #[inline]
     pub(super) fn append_value(&mut self, text: &str) {
@@ -180,6 +201,10 @@ impl TextList {
         self.offsets.held() + self.items.held()
     }
 
+    pub(super) fn texts(&mut self) -> &mut Texts {
+        &mut self.items
+    }
+
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         self.length = 0;
         let items = self.items.finish()?;
@@ -242,6 +267,10 @@ impl TextMap {
             self.pair(DROPPED, &Value::Int(i64::from(dropped)));
         }
         self.offsets.end_row(self.length);
+    }
+
+    pub(super) fn texts(&mut self) -> [&mut Texts; 2] {
+        [&mut self.keys, &mut self.values]
     }
 
     pub(super) fn held(&self) -> usize {
