@@ -221,16 +221,19 @@ impl<'t> Reader<'t> {
             return None;
         };
         let hours = self.digits(1, 2)?;
-        let mut more = || {
-            // A colon without a digit is what follows the offset.
-            let colon = self.rest().first() == Some(&b':');
-            let digit = self.rest().get(usize::from(colon)).is_some_and(u8::is_ascii_digit);
-            self.at += usize::from(colon && digit);
-            if digit { self.digits(2, 2) } else { Some(0) }
-        };
-        let (minutes, seconds) = (more()?, more()?);
+        let colon = self.colon();
+        let minutes = if colon || self.at_digit() { self.digits(2, 2)? } else { 0 };
+        // Digits right behind four of them are not the offset's.
+        let seconds = if colon && self.colon() { self.digits(2, 2)? } else { 0 };
         let total = i32::try_from(hours * 3_600 + minutes * 60 + seconds).ok()?;
         (minutes < 60 && seconds < 60 && total <= 18 * 3_600).then_some(sign * total)
+    }
+
+    /// A colon with a digit behind it; one without is what follows the offset.
+    fn colon(&mut self) -> bool {
+        let found = matches!(self.rest(), [b':', digit, ..] if digit.is_ascii_digit());
+        self.at += usize::from(found);
+        found
     }
 
     /// A zone's abbreviation or its name in the tz database, or an offset.

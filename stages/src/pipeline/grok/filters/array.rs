@@ -68,8 +68,11 @@ impl Array {
                 Some(Filtered::Object(object)) => {
                     items.push(Value::Object(object.fields.into_bump_slice()))
                 }
-                // It keeps its place.
-                Some(Filtered::Nothing) => items.push(Value::Null),
+                // A null keeps its place.
+                Some(Filtered::Nothing) if matches!(self.element, Some(Filter::NullIf(_))) => {
+                    items.push(Value::Null);
+                }
+                Some(Filtered::Nothing) => {}
             }
         }
         Filtered::Value(Value::Array(items.into_bump_slice()))
