@@ -133,6 +133,15 @@ fn rule_and_line() -> impl Strategy<Value = (String, String)> {
     })
 }
 
+/// Whether an IPv6 address runs into what could be more of it: where it ends then depends on the order of
+/// alternatives in an expression nobody documents.
+fn runs_on(line: &str) -> bool {
+    ["::1", "::ff"].into_iter().any(|address| {
+        let mut rest = line.match_indices(address).map(|(at, _)| &line[at + address.len()..]);
+        rest.any(|rest| rest.starts_with(|c: char| c.is_ascii_hexdigit() || c == ':' || c == '.'))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -140,6 +149,7 @@ proptest! {
     fn rules_nobody_wrote_give_the_same((rule, line) in rule_and_line(), other in "[ab1:. -]{0,12}") {
         // Blanks around a pattern are no part of it, however many; the other side gets it without a line.
         prop_assume!(rule == rule.trim());
+        prop_assume!(!runs_on(&line));
         let rules = format!("rule {rule}");
         let Ok(vector) = theirs(&rules, "") else { return Ok(()) };
         let grok = match stages::pipeline::grok::Grok::compile(&rules, "") {
@@ -153,9 +163,11 @@ proptest! {
         };
         for line in [&line, &other] {
             let found = ours_on(&grok, line);
-            // Beyond 64 bits the other side gives the largest whole number, ours a double.
+            // Beyond 64 bits the other side gives the largest whole number, ours a double; beyond a double it
+            // gives infinity, ours nothing.
             let huge = |found: &oracle::grok::Extracted| {
-                found.iter().flatten().any(|pair| pair.ends_with("=9223372036854775807"))
+                let mut pairs = found.iter().flatten();
+                pairs.any(|pair| ["=9223372036854775807", "=inf"].iter().any(|end| pair.ends_with(end)))
             };
             if grok.gave_up() == 0 && !huge(&theirs_on(&vector, line)) {
                 prop_assert_eq!(found, theirs_on(&vector, line), "{} on {:?}", rule, line);

@@ -168,10 +168,9 @@ impl Exact {
             Exact::Ipv6 => ip::v6(text, at),
             Exact::Ip => ip::v6(text, at).or_else(|| ip::v4(text, at)),
             Exact::Hostname => hostname::end(text, at),
-            // A name starts at the edge of a word, an address needs not.
             Exact::IpOrHost => ip::v6(text, at)
-                .or_else(|| hostname::end(text, at))
-                .or_else(|| ip::v4(text, at)),
+                .or_else(|| ip::v4(text, at))
+                .or_else(|| hostname::end(text, at)),
             Exact::HostPort => hostname::with_port(text, at),
         }
     }
@@ -182,13 +181,8 @@ impl Exact {
             Exact::Integer { .. } | Exact::Port => number::shorter(text, at, end),
             Exact::Number { exponent: true } => number::shorter_exponent(text, at, end),
             Exact::Hostname => hostname::shorter(at, end),
-            Exact::Ipv6 | Exact::Ip | Exact::IpOrHost
-                if text.get(at..end).is_some_and(|found| found.contains(':')) =>
-            {
-                let address = ip::v6_up_to(text, at, end - 1);
-                address.or_else(|| matches!(self, Exact::IpOrHost).then(|| hostname::end(text, at))?)
-            }
-            Exact::IpOrHost => hostname::shorter(at, end),
+            Exact::Ipv6 | Exact::Ip if is_v6(text, at, end) => ip::v6_up_to(text, at, end - 1),
+            Exact::IpOrHost => next_ip_or_host(text, at, end),
             _ => None,
         }
     }
@@ -269,6 +263,26 @@ impl Matcher {
             Matcher::Exact(exact) => exact.source(),
         }
     }
+}
+
+fn is_v6(text: &str, at: usize, end: usize) -> bool {
+    text.get(at..end).is_some_and(|found| found.contains(':'))
+}
+
+/// Addresses first, longest first, then names. The name that is as long as the address was tried with it.
+fn next_ip_or_host(text: &str, at: usize, end: usize) -> Option<usize> {
+    let v4 = ip::v4(text, at);
+    if is_v6(text, at, end) {
+        let address = ip::v6_up_to(text, at, end - 1).or(v4);
+        return address.or_else(|| hostname::end(text, at));
+    }
+    if v4 == Some(end)
+        && let Some(name) = hostname::end(text, at).filter(|name| *name > end)
+    {
+        return Some(name);
+    }
+    let next = hostname::shorter(at, end)?;
+    if v4 == Some(next) { hostname::shorter(at, next) } else { Some(next) }
 }
 
 /// `\b\w+\b`: a whole word.
