@@ -61,7 +61,9 @@ impl Array {
             }
         };
         let mut items = BumpVec::new_in(arena);
-        for item in inside.split(&*self.separator).filter(|item| !item.is_empty()) {
+        let keeps_nulls = matches!(self.element, Some(Filter::NullIf(_)));
+        let items_of = inside.split(&*self.separator);
+        for item in items_of.filter(|item| keeps_nulls || !item.is_empty()) {
             match self.element.as_ref().map(|filter| filter.apply(arena, Value::Str(item))) {
                 None => items.push(Value::Str(item)),
                 Some(Filtered::Value(value)) => items.push(value),
@@ -69,9 +71,7 @@ impl Array {
                     items.push(Value::Object(object.fields.into_bump_slice()))
                 }
                 // A null keeps its place.
-                Some(Filtered::Nothing) if matches!(self.element, Some(Filter::NullIf(_))) => {
-                    items.push(Value::Null);
-                }
+                Some(Filtered::Nothing) if keeps_nulls => items.push(Value::Null),
                 Some(Filtered::Nothing) => {}
             }
         }
