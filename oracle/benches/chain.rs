@@ -26,7 +26,10 @@ fn records(count: usize) -> Vec<Record> {
     let record = |(number, line): (usize, &String)| {
         let second = number / 1_000;
         let (minute, second) = (second / 60 % 60, second % 60);
-        let line = format!("2022/06/17 06:{minute:02}:{second:02}{}", &line["2022/06/17 06:00:00".len()..]);
+        let line = format!(
+            "2022/06/17 06:{minute:02}:{second:02}{}",
+            &line["2022/06/17 06:00:00".len()..]
+        );
         let status = if number % 10 == 3 { "error" } else { "info" };
         let payload = format!(
             r#"{{"service":"shop","hostname":"node-{}","ddsource":"server","status":"{status}","env":"prod","message":"{line}"}}"#,

@@ -27,7 +27,8 @@ fn tests_of(pipeline: &Path) -> PathBuf {
 fn outcome(pipeline: &Path) -> Value {
     let text = std::fs::read_to_string(pipeline).expect("a file");
     let read = read::read(&[&text]);
-    let mut problems: Vec<String> = read.problems.iter().map(|problem| format!("{problem:?}")).collect();
+    let mut problems: Vec<String> =
+        read.problems.iter().map(|problem| format!("{problem:?}")).collect();
     let tests = std::fs::read_to_string(tests_of(pipeline)).expect("a file");
     let cases = cases::read(&tests).unwrap_or_else(|wrong| {
         problems.extend(wrong.iter().map(|problem| format!("{problem:?}")));
@@ -57,9 +58,11 @@ fn main() {
     pipelines(Path::new(&directory), &mut found);
     found.sort();
     let results: Vec<Value> = found.iter().map(|path| outcome(path)).collect();
-    let whole = results.iter().filter(|one| one["problems"].is_null() && one["failed"] == json!([]));
+    let whole =
+        results.iter().filter(|one| one["problems"].is_null() && one["failed"] == json!([]));
     let cases: u64 = results.iter().filter_map(|one| one["cases"].as_u64()).sum();
-    let failed: usize = results.iter().filter_map(|one| Some(one["failed"].as_array()?.len())).sum();
+    let failed: usize =
+        results.iter().filter_map(|one| Some(one["failed"].as_array()?.len())).sum();
     eprintln!(
         "{} of {} pipelines whole, {} of {cases} cases hold",
         whole.count(),

@@ -124,10 +124,12 @@ pub fn same(a: &str, b: &str) -> bool {
     }
     match a.len() {
         8..=16 => {
-            a.first_chunk::<8>() == b.first_chunk::<8>() && a.last_chunk::<8>() == b.last_chunk::<8>()
+            a.first_chunk::<8>() == b.first_chunk::<8>()
+                && a.last_chunk::<8>() == b.last_chunk::<8>()
         }
         4..=7 => {
-            a.first_chunk::<4>() == b.first_chunk::<4>() && a.last_chunk::<4>() == b.last_chunk::<4>()
+            a.first_chunk::<4>() == b.first_chunk::<4>()
+                && a.last_chunk::<4>() == b.last_chunk::<4>()
         }
         0..=3 => a.iter().zip(b).all(|(a, b)| a == b),
         _ => a == b,

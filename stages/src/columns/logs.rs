@@ -11,7 +11,9 @@ use schemas::status::Status;
 use schemas::table::Table;
 
 use super::lineage::LineageColumns;
-use super::parts::{self, Held, Size, TextList, TextMap, Texts, array, head, id_or_null, text_or_null};
+use super::parts::{
+    self, Held, Size, TextList, TextMap, Texts, array, head, id_or_null, text_or_null,
+};
 use super::{Lineage, TableColumns};
 use crate::event::LogEvent;
 use crate::value::{Attributes, Value};
@@ -91,7 +93,9 @@ impl LogColumns {
     /// Makes room for as much as the last unit of this thread held: growing step by step would take twice the
     /// memory, and taking memory is the most expensive part of a row.
     fn begin(&mut self) {
-        LAST.with_borrow(|last| self.texts().zip(last).for_each(|(texts, size)| texts.reserve(*size)));
+        LAST.with_borrow(|last| {
+            self.texts().zip(last).for_each(|(texts, size)| texts.reserve(*size))
+        });
     }
 
     fn push_attributes(&mut self, event: &LogEvent<'_>) {
@@ -147,7 +151,8 @@ impl TableColumns for LogColumns {
         ];
         let ids = [&self.trace_id, &self.span_id, &self.issue_id];
         let texts: usize = texts.into_iter().map(Held::held).sum();
-        texts + ids.into_iter().chain(&self.errors).map(Held::held).sum::<usize>()
+        texts
+            + ids.into_iter().chain(&self.errors).map(Held::held).sum::<usize>()
             + self.attributes.held()
             + self.tags.held()
             + self.lineage.held()

@@ -253,9 +253,8 @@ fn same_id(expected: &Json, found: &Json) -> bool {
     let (Some(a), Some(b)) = (expected.as_str(), found.as_str()) else {
         return expected == found || (expected == "" && found.is_null());
     };
-    let hex = |text: &str| {
-        u128::from_str_radix(&text.trim_start_matches("0x").replace('-', ""), 16).ok()
-    };
+    let hex =
+        |text: &str| u128::from_str_radix(&text.trim_start_matches("0x").replace('-', ""), 16).ok();
     let own = hex(b);
     own.is_some() && (hex(a) == own || a.parse().ok() == own)
 }

@@ -29,8 +29,8 @@ use crate::json::join;
 use crate::value::{Attributes, Value};
 use dispatch::Dispatch;
 use filters::{Filter, Filtered, Object};
-use matchers::Convert;
 use machine::LastDate;
+use matchers::Convert;
 use program::{Outcome, Slots, UNSET};
 use rules::{Capture, Expanded};
 
@@ -275,7 +275,8 @@ impl<'b> Output<'_, 'b> {
                 self.attributes.set(self.path(rule, index, capture), Value::Str(found));
             }
         }
-        for (index, (capture, slot)) in rule.captures.iter().zip(slots).enumerate().take(rule.tokens)
+        for (index, (capture, slot)) in
+            rule.captures.iter().zip(slots).enumerate().take(rule.tokens)
         {
             if let Some(found) = found(slot) {
                 let path = self.path(rule, index, capture);

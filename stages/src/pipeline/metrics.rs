@@ -235,9 +235,8 @@ impl MetricWindows {
                 else {
                     continue;
                 };
-                let group = known.get_or_insert_with(|| {
-                    Group::new(path.value(arena, event).text(arena))
-                });
+                let group =
+                    known.get_or_insert_with(|| Group::new(path.value(arena, event).text(arena)));
                 values.push(*group);
             }
             let series = open.series(index, metric.max_series, &values);

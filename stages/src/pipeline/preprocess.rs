@@ -177,7 +177,9 @@ impl Preprocess {
         fill(|event| &mut event.version, &self.version);
         // Decoders take the source out of the envelope; one inside the text is no attribute either.
         let reads_source = self.source.iter().any(|name| &*name.path == "ddsource");
-        if reads_source && event.attributes.get_str("ddsource").is_some_and(|source| source == event.source) {
+        if reads_source
+            && event.attributes.get_str("ddsource").is_some_and(|source| source == event.source)
+        {
             event.attributes.remove("ddsource");
         }
     }

@@ -10,9 +10,9 @@ use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use schemas::limits::{MAX_GROK_STACK, MAX_GROK_STEPS, MAX_GROK_STEPS_PER_BYTE};
 
+use super::class::{following, previous, word_at, word_before};
 use super::date::{Civil, DatePattern};
 use super::matchers::Exact;
-use super::class::{following, previous, word_at, word_before};
 use super::program::emit::fold;
 use super::program::run::{Ends, Run};
 use super::program::{Matched, Op, Outcome, Program, Slots, UNSET};

@@ -168,9 +168,9 @@ impl Exact {
             Exact::Ipv6 => ip::v6(text, at),
             Exact::Ip => ip::v6(text, at).or_else(|| ip::v4(text, at)),
             Exact::Hostname => hostname::end(text, at),
-            Exact::IpOrHost => ip::v6(text, at)
-                .or_else(|| ip::v4(text, at))
-                .or_else(|| hostname::end(text, at)),
+            Exact::IpOrHost => {
+                ip::v6(text, at).or_else(|| ip::v4(text, at)).or_else(|| hostname::end(text, at))
+            }
             Exact::HostPort => hostname::with_port(text, at),
         }
     }

@@ -96,7 +96,8 @@ impl AttributeRemapper {
         if config.preserve_source {
             return;
         }
-        let is_target = |name: &str| config.target_type == Place::Attribute && config.target == name;
+        let is_target =
+            |name: &str| config.target_type == Place::Attribute && config.target == name;
         for name in config.sources.iter().filter(|name| !is_target(name)) {
             event.attributes.remove(name);
         }

@@ -235,7 +235,8 @@ fn find(names: &[&str], text: &str, stops: bool) -> Option<(u32, usize)> {
 fn find_english(names: &[&str], text: &str) -> Option<(u32, usize)> {
     let bytes = text.as_bytes();
     for (index, name) in (0u32..).zip(names) {
-        let same = name.bytes().zip(bytes).take_while(|(own, found)| own.eq_ignore_ascii_case(found));
+        let same =
+            name.bytes().zip(bytes).take_while(|(own, found)| own.eq_ignore_ascii_case(found));
         let letters = same.count();
         if letters >= 3 || letters == name.len() {
             return Some((index, letters));
