@@ -4,6 +4,7 @@
 //!
 //! Both sides must keep the same logs, count the same in every metric, and find the same errors.
 
+#[expect(dead_code, reason = "there is one case here")]
 #[path = "../../benches/harness/mod.rs"]
 mod harness;
 #[expect(dead_code, reason = "this bench uses the table and the flattening")]

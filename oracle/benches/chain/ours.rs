@@ -115,6 +115,9 @@ fn partly(pipeline: Option<&Pipeline>, records: &[Record]) {
     }
 }
 
+/// A chain so far, by its last stage.
+type Step<'a> = (&'static str, Box<dyn Fn() + 'a>);
+
 /// Nanoseconds an event spends in each stage: chains of more and more stages, the fastest of the rounds,
 /// less the chain before.
 pub(crate) fn stages(whole: &Pipeline, records: &[Record], size: Size) {
@@ -122,7 +125,7 @@ pub(crate) fn stages(whole: &Pipeline, records: &[Record], size: Size) {
     let grok = configured(true, 0, 0, false);
     let metrics = configured(true, METRICS.len(), 0, false);
     let exclusions = configured(true, METRICS.len(), EXCLUSIONS.len(), false);
-    let steps: [(&str, Box<dyn Fn()>); 7] = [
+    let steps: [Step<'_>; 7] = [
         ("decode", Box::new(|| partly(None, records))),
         ("preprocess", Box::new(|| partly(Some(&bare), records))),
         ("grok, date", Box::new(|| partly(Some(&grok), records))),

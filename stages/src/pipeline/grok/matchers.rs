@@ -281,6 +281,8 @@ fn next_ip_or_host(text: &str, at: usize, end: usize) -> Option<usize> {
     {
         return Some(name);
     }
+    // No name starts here: the address was all.
+    hostname::end(text, at)?;
     let next = hostname::shorter(at, end)?;
     if v4 == Some(next) { hostname::shorter(at, next) } else { Some(next) }
 }
