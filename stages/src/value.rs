@@ -138,7 +138,7 @@ pub struct Attributes<'b> {
 const FIRST_PAIRS: usize = 16;
 
 /// One bit for a path, out of its length and three of its bytes.
-fn shape(path: &str) -> u128 {
+pub(crate) fn shape(path: &str) -> u128 {
     let bytes = path.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return 1 };
     let middle = bytes.get(bytes.len() / 2).unwrap_or(first);
@@ -194,7 +194,12 @@ impl<'b> Attributes<'b> {
 
     /// Sets `path`, replacing what stood there. Over a limit, the pair is dropped and counted.
     pub fn set(&mut self, path: &'b str, value: Value<'b>) {
-        let shape = shape(path);
+        self.set_shaped(shape(path), path, value);
+    }
+
+    /// The same where the path's shape is known.
+    #[inline]
+    pub(crate) fn set_shaped(&mut self, shape: u128, path: &'b str, value: Value<'b>) {
         if self.shapes & shape != 0
             && let Some(pair) = self.pairs.iter_mut().find(|(key, _)| same(key, path))
         {

@@ -26,7 +26,7 @@ use bumpalo::collections::Vec as BumpVec;
 use schemas::time::EventTime;
 
 use crate::json::join;
-use crate::value::{Attributes, Value};
+use crate::value::{Attributes, Value, shape};
 use dispatch::Dispatch;
 use filters::{Filter, Filtered, Object};
 use machine::LastDate;
@@ -81,9 +81,9 @@ struct Rule {
     captures: Vec<Capture>,
     /// Number of the first.
     tokens: usize,
-    /// All paths in a row, and where each starts.
+    /// All paths in a row, and of each where it starts and its shape.
     paths: Box<str>,
-    starts: Vec<usize>,
+    starts: Vec<(usize, u128)>,
     /// Whether two captures write the same attribute, which makes it an array.
     repeats: bool,
 }
@@ -231,7 +231,7 @@ impl Rule {
         });
         let (mut paths, mut starts) = (String::new(), Vec::new());
         for capture in &captures {
-            starts.push(paths.len());
+            starts.push((paths.len(), shape(&capture.path)));
             paths.push_str(&capture.path);
         }
         Ok((Self { body, captures, tokens: own, paths: paths.into(), starts, repeats }, all))
@@ -280,15 +280,18 @@ impl<'b> Output<'_, 'b> {
         {
             if let Some(found) = found(slot) {
                 let path = self.path(rule, index, capture);
-                if let Some(value) = self.convert(capture, found, slot.0) {
-                    self.capture(capture, path, value);
+                let Some(value) = self.convert(capture, found, slot.0) else { continue };
+                let is_plain = capture.filter.is_none() && !self.repeats && !path.is_empty();
+                match rule.starts.get(index).filter(|_| is_plain) {
+                    Some((_, shape)) => self.attributes.set_shaped(*shape, path, value),
+                    None => self.capture(capture, path, value),
                 }
             }
         }
     }
 
     fn path(&self, rule: &Rule, index: usize, capture: &Capture) -> &'b str {
-        let start = rule.starts.get(index).copied().unwrap_or_default();
+        let start = rule.starts.get(index).map_or(0, |(start, _)| *start);
         self.paths.get(start..start + capture.path.len()).unwrap_or_default()
     }
 

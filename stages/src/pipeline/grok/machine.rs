@@ -121,9 +121,13 @@ impl<'m> Machine<'m, '_, '_> {
     }
 
     fn spend(&mut self, bytes: usize) -> bool {
-        let cost = 1 + bytes / BYTES_PER_STEP;
-        self.gave_up |= self.steps < cost;
-        self.steps = self.steps.saturating_sub(cost);
+        match self.steps.checked_sub(1 + bytes / BYTES_PER_STEP) {
+            Some(left) => self.steps = left,
+            None => {
+                self.gave_up = true;
+                self.steps = 0;
+            }
+        }
         !self.gave_up
     }
 
