@@ -144,6 +144,14 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_milliseconds_for_the_remapper() {
+        let read = |value| from_millis(&value, EventTime::default()).map(EventTime::micros);
+        assert_eq!(read(Value::Int(1_604_933_654)), Some(1_604_933_654_000));
+        assert_eq!(read(Value::Str("1604933654000")), Some(1_604_933_654_000_000));
+        assert_eq!(read(Value::Str("2024-04-27T12:00:00Z")), Some(1_714_219_200_000_000));
+    }
+
+    #[test]
     fn documented_patterns_are_read() {
         for (pattern, zone, text, millis) in [
             ("HH:mm:ss", None, "14:20:15", 51_615_000),

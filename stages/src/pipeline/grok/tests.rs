@@ -91,6 +91,10 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
         "key1=value1|key2=\"value 2\"",
         "key1=value1|key2=value 2",
     ),
+    (r#"r %{data::keyvalue("="," ")}"#, "a=two words b=1", "a=two words|b=1"),
+    (r#"r %{data::keyvalue("="," \"")}"#, "a=\"open b=x y", "a=\"open|b=x y"),
+    (r#"r %{data::keyvalue("=","",""," ,")}"#, "a=1, b=None, c=2", "a=1|b=None|c=2"),
+    (r#"r %{data::keyvalue}"#, "took=263ms wait=0.5s code=007", "took=263|wait=500|code=7"),
     (
         r#"r %{data::keyvalue}"#,
         "a=08 b=null c=true d= e=1.5 a=2 f=\"123\"",
