@@ -420,7 +420,7 @@ pub struct PipelineTestArgs {
     /// Its cases [default: NAME_tests.yaml beside it]
     #[arg(value_name = "TESTS")]
     pub tests: Option<PathBuf>,
-    /// When the samples count as received: the year of dates without one [default: 1970, as published cases have it]
+    /// When the samples count as received: the year of dates without one [default: the beginning of 1971, as published cases have it]
     #[arg(long, value_name = "TIME")]
     pub received: Option<String>,
     /// How to print the outcome

@@ -2,6 +2,7 @@
 //! the `regex` crate's captures with one, and ours with many rules against ours with one. What either
 //! side extracts is compared line by line before anything is timed.
 
+#[expect(dead_code, reason = "the inputs have one size here")]
 #[path = "../../benches/harness/mod.rs"]
 mod harness;
 

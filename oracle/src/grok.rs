@@ -67,8 +67,12 @@ fn flatten(path: &str, value: &Value, found: &mut Vec<String>) {
             }
         }
         Value::Null => {}
-        Value::Bytes(bytes) if bytes.is_empty() => {}
-        Value::Bytes(bytes) => found.push(format!("{path}={}", String::from_utf8_lossy(bytes))),
+        Value::Bytes(_) | Value::String(_) => {
+            let text = value.to_str_lossy().unwrap_or_default();
+            if !text.is_empty() {
+                found.push(format!("{path}={text}"));
+            }
+        }
         Value::Float(number) => found.push(format!("{path}={}", number.into_inner())),
         other => {
             let json = serde_json::to_string(other).unwrap_or_default();

@@ -29,6 +29,7 @@ pub use ast::{Bound, Field, Node, Part, Pattern, Position, Reserved, Term, Test}
 pub use cidr::Block;
 pub use error::ParseError;
 pub use record::{Record, Scalar};
+pub use text::same;
 
 use std::fmt;
 use std::str::FromStr;

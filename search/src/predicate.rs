@@ -7,7 +7,7 @@ use crate::ast::{Bound, Field, Node, Reserved, Term, Test};
 use crate::cidr::Block;
 use crate::error::ParseError;
 use crate::record::{Record, Scalar};
-use crate::text::TextMatcher;
+use crate::text::{TextMatcher, same};
 use crate::wildcard::Glob;
 
 /// A compiled query.
@@ -145,6 +145,7 @@ fn number(text: &str) -> Option<f64> {
 }
 
 impl Predicate {
+    #[inline]
     pub(crate) fn matches<R: Record>(&self, record: &R) -> bool {
         match self {
             Predicate::All => true,
@@ -175,10 +176,11 @@ impl Predicate {
 
 impl Check {
     /// Tags and reserved fields are text: ranges over them are lexicographic.
+    #[inline]
     fn text(&self, value: &str) -> bool {
         match self {
             Check::Exists => true,
-            Check::Equals(text, _) => **text == *value,
+            Check::Equals(text, _) => same(text, value),
             Check::Like(glob) => glob.matches(value),
             Check::Cidr(blocks) => blocks.iter().any(|block| block.contains(value)),
             Check::Range(low, high) => {
@@ -188,6 +190,7 @@ impl Check {
         }
     }
 
+    #[inline]
     fn scalar(&self, value: Scalar<'_>) -> bool {
         match (self, value) {
             (Check::Exists, _) => true,

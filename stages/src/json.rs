@@ -1,5 +1,7 @@
 //! JSON objects -> flat attributes, in one pass, borrowing every string that has no escape.
 
+mod scan;
+
 use std::fmt;
 
 use bumpalo::Bump;
@@ -13,6 +15,23 @@ use crate::value::{Attributes, Value};
 /// Refuses what is no JSON object, trailing bytes, and nesting beyond
 /// [`schemas::limits::MAX_DEPTH`].
 pub fn read_object<'b>(
+    arena: &'b Bump,
+    bytes: &'b [u8],
+    attributes: &mut Attributes<'b>,
+) -> Result<(), serde_json::Error> {
+    if attributes.is_empty()
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        if scan::object(arena, text, attributes).is_some() {
+            return Ok(());
+        }
+        *attributes = Attributes::new_in(arena);
+    }
+    read_object_slowly(arena, bytes, attributes)
+}
+
+/// The same with the reader that says what is wrong.
+fn read_object_slowly<'b>(
     arena: &'b Bump,
     bytes: &'b [u8],
     attributes: &mut Attributes<'b>,

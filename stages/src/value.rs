@@ -8,6 +8,7 @@ use std::fmt;
 
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
+use search::same;
 
 /// One attribute value.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -129,13 +130,15 @@ pub struct Attributes<'b> {
     shapes: u128,
     /// Pairs refused because of a limit.
     dropped: u32,
+    /// Whether a value may be a list, also one written as text.
+    lists: bool,
 }
 
 /// Room made at the first pair: growing step by step would copy most lists twice.
 const FIRST_PAIRS: usize = 16;
 
 /// One bit for a path, out of its length and three of its bytes.
-fn shape(path: &str) -> u128 {
+pub(crate) fn shape(path: &str) -> u128 {
     let bytes = path.as_bytes();
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else { return 1 };
     let middle = bytes.get(bytes.len() / 2).unwrap_or(first);
@@ -155,14 +158,14 @@ impl PartialEq for Attributes<'_> {
 impl<'b> Attributes<'b> {
     /// None yet.
     pub fn new_in(arena: &'b Bump) -> Self {
-        Self { pairs: BumpVec::new_in(arena), shapes: 0, dropped: 0 }
+        Self { pairs: BumpVec::new_in(arena), shapes: 0, dropped: 0, lists: false }
     }
 
     /// A copy with room for `more` further pairs.
     pub fn copy_in(&self, arena: &'b Bump, more: usize) -> Self {
         let mut pairs = BumpVec::with_capacity_in(self.pairs.len() + more, arena);
         pairs.extend_from_slice_copy(&self.pairs);
-        Self { pairs, shapes: self.shapes, dropped: self.dropped }
+        Self { pairs, shapes: self.shapes, dropped: self.dropped, lists: self.lists }
     }
 
     /// Counts pairs that were kept out before they could become attributes.
@@ -170,12 +173,18 @@ impl<'b> Attributes<'b> {
         self.dropped = self.dropped.saturating_add(pairs);
     }
 
+    /// Whether a value may be a list, also one written as text.
+    pub fn may_hold_lists(&self) -> bool {
+        self.lists
+    }
+
     /// The value at `path`.
+    #[inline]
     pub fn get(&self, path: &str) -> Option<Value<'b>> {
         if self.shapes & shape(path) == 0 {
             return None;
         }
-        self.pairs.iter().find(|(key, _)| *key == path).map(|(_, value)| *value)
+        self.pairs.iter().find(|(key, _)| same(key, path)).map(|(_, value)| *value)
     }
 
     /// The text at `path`, if it is text and not empty.
@@ -185,17 +194,29 @@ impl<'b> Attributes<'b> {
 
     /// Sets `path`, replacing what stood there. Over a limit, the pair is dropped and counted.
     pub fn set(&mut self, path: &'b str, value: Value<'b>) {
-        if self.shapes & shape(path) != 0
-            && let Some(pair) = self.pairs.iter_mut().find(|(key, _)| *key == path)
+        self.set_shaped(shape(path), path, value);
+    }
+
+    /// The same where the path's shape is known.
+    #[inline]
+    pub(crate) fn set_shaped(&mut self, shape: u128, path: &'b str, value: Value<'b>) {
+        if self.shapes & shape != 0
+            && let Some(pair) = self.pairs.iter_mut().find(|(key, _)| same(key, path))
         {
             pair.1 = value;
+            self.lists |= is_list(&value);
         } else {
-            self.push(path, value);
+            self.push_shaped(shape, path, value);
         }
     }
 
     /// Adds a pair whose path is known not to be there yet.
     pub fn push(&mut self, path: &'b str, value: Value<'b>) {
+        self.push_shaped(shape(path), path, value);
+    }
+
+    #[inline]
+    fn push_shaped(&mut self, shape: u128, path: &'b str, value: Value<'b>) {
         use schemas::limits::{MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES};
         if self.pairs.len() >= MAX_ATTRIBUTES || path.len() > MAX_ATTRIBUTE_KEY_BYTES {
             self.count_dropped(1);
@@ -203,7 +224,8 @@ impl<'b> Attributes<'b> {
             if self.pairs.capacity() == 0 {
                 self.pairs.reserve_exact(FIRST_PAIRS);
             }
-            self.shapes |= shape(path);
+            self.shapes |= shape;
+            self.lists |= is_list(&value);
             self.pairs.push((path, value));
         }
     }
@@ -229,11 +251,13 @@ impl<'b> Attributes<'b> {
 
     /// All values, to change in place.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value<'b>> {
+        self.lists = true;
         self.pairs.iter_mut().map(|(_, value)| value)
     }
 
     /// All pairs in order, to change their values in place.
     pub fn pairs_mut(&mut self) -> impl Iterator<Item = (&'b str, &mut Value<'b>)> {
+        self.lists = true;
         self.pairs.iter_mut().map(|(path, value)| (*path, value))
     }
 
@@ -255,6 +279,14 @@ impl<'b> Attributes<'b> {
     /// Pairs refused because of a limit.
     pub fn dropped(&self) -> u32 {
         self.dropped
+    }
+}
+
+fn is_list(value: &Value<'_>) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Str(text) => text.as_bytes().first() == Some(&b'['),
+        _ => false,
     }
 }
 

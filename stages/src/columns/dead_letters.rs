@@ -94,7 +94,7 @@ impl TableColumns for DeadLetterColumns {
             array(self.payload.finish()),
             array(self.payload_hash.finish()),
         ];
-        columns.extend(self.lineage.finish());
+        columns.extend(self.lineage.finish()?);
         parts::batch(Self::TABLE, columns)
     }
 }

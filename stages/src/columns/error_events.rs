@@ -148,7 +148,7 @@ impl TableColumns for ErrorEventColumns {
             self.attributes.finish()?,
             self.tags.finish()?,
         ]);
-        columns.extend(self.lineage.finish());
+        columns.extend(self.lineage.finish()?);
         parts::batch(Self::TABLE, columns)
     }
 }

@@ -1,8 +1,9 @@
 //! The lineage columns at the end of every raw table.
 
-use arrow::array::{ArrayRef, Int32Builder, Int64Builder, StringBuilder};
+use arrow::array::{ArrayRef, Int32Builder, Int64Builder};
+use arrow::error::ArrowError;
 
-use super::parts::{Held, array};
+use super::parts::{Held, Texts, array};
 
 /// Where a row came from: the lineage columns of the raw tables.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +21,11 @@ pub struct Lineage<'a> {
 /// `_topic`, `_partition`, `_offset`, `_index`, `_pipeline_version`.
 #[derive(Debug, Default)]
 pub(super) struct LineageColumns {
-    topic: StringBuilder,
+    topic: Texts,
     partition: Int32Builder,
     offset: Int64Builder,
     index: Int32Builder,
-    version: StringBuilder,
+    version: Texts,
 }
 
 impl LineageColumns {
@@ -36,17 +37,21 @@ impl LineageColumns {
         self.version.append_value(lineage.pipeline_version);
     }
 
+    pub(super) fn texts(&mut self) -> [&mut Texts; 2] {
+        [&mut self.topic, &mut self.version]
+    }
+
     pub(super) fn held(&self) -> usize {
         self.topic.held() + self.version.held() + self.partition.values_slice().len() * 16
     }
 
-    pub(super) fn finish(&mut self) -> [ArrayRef; 5] {
-        [
-            array(self.topic.finish()),
+    pub(super) fn finish(&mut self) -> Result<[ArrayRef; 5], ArrowError> {
+        Ok([
+            self.topic.finish()?,
             array(self.partition.finish()),
             array(self.offset.finish()),
             array(self.index.finish()),
-            array(self.version.finish()),
-        ]
+            self.version.finish()?,
+        ])
     }
 }

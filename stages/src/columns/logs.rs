@@ -1,5 +1,7 @@
 //! Table `logs`.
 
+use std::cell::RefCell;
+
 use arrow::array::{Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::error::ArrowError;
 use schemas::id::{SpanId, TraceId};
@@ -9,10 +11,17 @@ use schemas::status::Status;
 use schemas::table::Table;
 
 use super::lineage::LineageColumns;
-use super::parts::{self, Held, TextList, TextMap, array, head, id_or_null, text_or_null};
+use super::parts::{
+    self, Held, Size, TextList, TextMap, Texts, array, head, id_or_null, text_or_null,
+};
 use super::{Lineage, TableColumns};
 use crate::event::LogEvent;
 use crate::value::{Attributes, Value};
+
+thread_local! {
+    /// What each text column held when a unit was last finished. It changes no row.
+    static LAST: RefCell<Vec<Size>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Builder of table `logs`.
 #[derive(Debug, Default)]
@@ -20,18 +29,18 @@ pub struct LogColumns {
     timestamp: TimestampMicrosecondBuilder,
     timestamp_ns: Int64Builder,
     observed: TimestampMicrosecondBuilder,
-    service: StringBuilder,
-    env: StringBuilder,
-    version: StringBuilder,
-    host: StringBuilder,
-    source: StringBuilder,
-    status: StringBuilder,
-    message: StringBuilder,
+    service: Texts,
+    env: Texts,
+    version: Texts,
+    host: Texts,
+    source: Texts,
+    status: Texts,
+    message: Texts,
     trace_id: StringBuilder,
     span_id: StringBuilder,
     errors: [StringBuilder; 3],
     issue_id: StringBuilder,
-    index: StringBuilder,
+    index: Texts,
     attributes: TextMap,
     tags: TextList,
     lineage: LineageColumns,
@@ -40,6 +49,9 @@ pub struct LogColumns {
 impl LogColumns {
     /// Adds a row. The error attributes move to their columns: they are not repeated in the map.
     pub fn push(&mut self, event: &LogEvent<'_>, index: &str, lineage: &Lineage<'_>) {
+        if self.rows() == 0 {
+            self.begin();
+        }
         let time = event.time();
         self.timestamp.append_value(time.micros());
         self.timestamp_ns.append_value(time.nanos());
@@ -61,6 +73,29 @@ impl LogColumns {
         }
         self.tags.end_row();
         self.lineage.push(lineage, event.index);
+    }
+
+    fn texts(&mut self) -> impl Iterator<Item = &mut Texts> {
+        let own = [
+            &mut self.service,
+            &mut self.env,
+            &mut self.version,
+            &mut self.host,
+            &mut self.source,
+            &mut self.status,
+            &mut self.message,
+            &mut self.index,
+        ];
+        let parts = self.attributes.texts().into_iter().chain(self.lineage.texts());
+        own.into_iter().chain(parts).chain([self.tags.texts()])
+    }
+
+    /// Makes room for as much as the last unit of this thread held: growing step by step would take twice the
+    /// memory, and taking memory is the most expensive part of a row.
+    fn begin(&mut self) {
+        LAST.with_borrow(|last| {
+            self.texts().zip(last).for_each(|(texts, size)| texts.reserve(*size))
+        });
     }
 
     fn push_attributes(&mut self, event: &LogEvent<'_>) {
@@ -112,12 +147,12 @@ impl TableColumns for LogColumns {
             &self.source,
             &self.status,
             &self.message,
-            &self.trace_id,
-            &self.span_id,
-            &self.issue_id,
             &self.index,
         ];
-        texts.into_iter().chain(&self.errors).map(Held::held).sum::<usize>()
+        let ids = [&self.trace_id, &self.span_id, &self.issue_id];
+        let texts: usize = texts.into_iter().map(Held::held).sum();
+        texts
+            + ids.into_iter().chain(&self.errors).map(Held::held).sum::<usize>()
             + self.attributes.held()
             + self.tags.held()
             + self.lineage.held()
@@ -125,29 +160,31 @@ impl TableColumns for LogColumns {
     }
 
     fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+        let sizes: Vec<Size> = self.texts().map(|texts| texts.size()).collect();
+        LAST.set(sizes);
         let [kind, message, stack] = self.errors.each_mut().map(|column| array(column.finish()));
         let mut columns = vec![
             array(self.timestamp.finish().with_timezone("UTC")),
             array(self.timestamp_ns.finish()),
             array(self.observed.finish().with_timezone("UTC")),
-            array(self.service.finish()),
-            array(self.env.finish()),
-            array(self.version.finish()),
-            array(self.host.finish()),
-            array(self.source.finish()),
-            array(self.status.finish()),
-            array(self.message.finish()),
+            self.service.finish()?,
+            self.env.finish()?,
+            self.version.finish()?,
+            self.host.finish()?,
+            self.source.finish()?,
+            self.status.finish()?,
+            self.message.finish()?,
             array(self.trace_id.finish()),
             array(self.span_id.finish()),
             kind,
             message,
             stack,
             array(self.issue_id.finish()),
-            array(self.index.finish()),
+            self.index.finish()?,
             self.attributes.finish()?,
             self.tags.finish()?,
         ];
-        columns.extend(self.lineage.finish());
+        columns.extend(self.lineage.finish()?);
         parts::batch(Self::TABLE, columns)
     }
 }

@@ -158,7 +158,7 @@ impl TableColumns for MetricColumns {
             self.exemplars.finish()?,
             array(self.description.finish()),
         ];
-        columns.extend(self.lineage.finish());
+        columns.extend(self.lineage.finish()?);
         parts::batch(Self::TABLE, columns)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BinaryBuilder, Float64Builder, Int64Builder, ListArray, MapArray, RecordBatch,
-    StringBuilder, StructArray,
+    StringArray, StringBuilder, StructArray,
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
@@ -30,6 +30,80 @@ impl Held for StringBuilder {
 impl Held for BinaryBuilder {
     fn held(&self) -> usize {
         self.values_slice().len() + self.offsets_slice().len() * 4
+    }
+}
+
+/// A text column without nulls. Less than Arrow's builder does per value, which is most of what a row costs;
+/// Arrow looks once at all of it in the end.
+#[derive(Debug)]
+pub(super) struct Texts {
+    bytes: Vec<u8>,
+    /// Where each text ends, behind a zero.
+    ends: Vec<i32>,
+}
+
+/// How much a text column holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    bytes: usize,
+    values: usize,
+}
+
+/// One part in so many is reserved beyond what the last unit held.
+const SLACK: usize = 16;
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), ends: vec![0] }
+    }
+}
+
+impl Texts {
+    /// Bytes and values it holds.
+    pub(super) fn size(&self) -> Size {
+        Size { bytes: self.bytes.len(), values: self.ends.len() }
+    }
+
+    /// Makes room for as much, and a little more.
+    pub(super) fn reserve(&mut self, size: Size) {
+        self.bytes.reserve(size.bytes + size.bytes / SLACK);
+        self.ends.reserve(size.values + size.values / SLACK);
+    }
+
+    /// Adds a value.
+    #[inline]
+    pub(super) fn append_value(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.end();
+    }
+
+    /// Ends a value that was written in parts.
+    #[inline]
+    fn end(&mut self) {
+        // A unit ends at 128 MiB; Arrow refuses ends that do not grow.
+        self.ends.push(i32::try_from(self.bytes.len()).unwrap_or(i32::MIN));
+    }
+
+    /// The column; empty afterwards.
+    pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        let Self { bytes, ends } = std::mem::take(self);
+        if ends.last().is_some_and(|end| *end < 0) {
+            return Err(ArrowError::OffsetOverflowError(bytes.len()));
+        }
+        Ok(array(StringArray::try_new(OffsetBuffer::new(ends.into()), bytes.into(), None)?))
+    }
+}
+
+impl Write for Texts {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+impl Held for Texts {
+    fn held(&self) -> usize {
+        self.bytes.len() + self.ends.len() * 4
     }
 }
 
@@ -108,7 +182,7 @@ fn map(offsets: &mut Offsets, keys: ArrayRef, values: ArrayRef) -> Result<ArrayR
 #[derive(Debug, Default)]
 pub(super) struct TextList {
     offsets: Offsets,
-    items: StringBuilder,
+    items: Texts,
     length: usize,
 }
 
@@ -127,9 +201,14 @@ impl TextList {
         self.offsets.held() + self.items.held()
     }
 
+    pub(super) fn texts(&mut self) -> &mut Texts {
+        &mut self.items
+    }
+
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         self.length = 0;
-        list(&mut self.offsets, array(self.items.finish()))
+        let items = self.items.finish()?;
+        list(&mut self.offsets, items)
     }
 }
 
@@ -149,8 +228,8 @@ pub(super) fn stored<'a, 'b>(
 #[derive(Debug, Default)]
 pub(super) struct TextMap {
     offsets: Offsets,
-    keys: StringBuilder,
-    values: StringBuilder,
+    keys: Texts,
+    values: Texts,
     length: usize,
 }
 
@@ -162,11 +241,12 @@ impl TextMap {
             Value::Str(text) => self.values.append_value(head(text, MAX_ATTRIBUTE_VALUE_BYTES)),
             Value::Bool(true) => self.values.append_value("true"),
             Value::Bool(false) => self.values.append_value("false"),
+            Value::Int(number) => digits(*number, |text| self.values.append_value(text)),
             other => {
                 let mut out = Limited { out: &mut self.values, left: MAX_ATTRIBUTE_VALUE_BYTES };
                 // The only error is the limit: what is there stays, cut.
                 let _ = write!(out, "{other}");
-                self.values.append_value("");
+                self.values.end();
             }
         }
         self.keys.append_value(key);
@@ -189,14 +269,39 @@ impl TextMap {
         self.offsets.end_row(self.length);
     }
 
+    pub(super) fn texts(&mut self) -> [&mut Texts; 2] {
+        [&mut self.keys, &mut self.values]
+    }
+
     pub(super) fn held(&self) -> usize {
         self.offsets.held() + self.keys.held() + self.values.held()
     }
 
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         self.length = 0;
-        map(&mut self.offsets, array(self.keys.finish()), array(self.values.finish()))
+        let (keys, values) = (self.keys.finish()?, self.values.finish()?);
+        map(&mut self.offsets, keys, values)
     }
+}
+
+/// Shows a number as text: the formatting of the standard library takes longer than all else about it.
+pub(super) fn digits(number: i64, show: impl FnOnce(&str)) {
+    let mut text = [0u8; 20];
+    let mut at = text.len();
+    let mut left = number.unsigned_abs();
+    loop {
+        at -= 1;
+        text[at] = b'0' + (left % 10) as u8;
+        left /= 10;
+        if left == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        at -= 1;
+        text[at] = b'-';
+    }
+    show(std::str::from_utf8(&text[at..]).unwrap_or_default());
 }
 
 /// A `map<text, double>` column.
@@ -286,7 +391,7 @@ pub(super) fn last_of_key<'a, 'k, V>(
 
 /// Writes at most `left` bytes, whole characters.
 struct Limited<'a> {
-    out: &'a mut StringBuilder,
+    out: &'a mut Texts,
     left: usize,
 }
 

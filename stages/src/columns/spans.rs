@@ -165,7 +165,7 @@ impl TableColumns for SpanColumns {
             self.links.finish()?,
             self.events.finish()?,
         ]);
-        columns.extend(self.lineage.finish());
+        columns.extend(self.lineage.finish()?);
         parts::batch(Self::TABLE, columns)
     }
 }

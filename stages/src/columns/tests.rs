@@ -353,3 +353,10 @@ fn an_issue_is_a_row_with_its_counts() {
     columns.push(&row);
     assert_eq!(text(&columns.finish().expect("fits"), "outcome", 0), Some("sent"));
 }
+
+#[test]
+fn whole_numbers_are_written_as_the_standard_library_does() {
+    for number in [0, 7, -1, 10, 1_234_567_890_123, i64::MAX, i64::MIN] {
+        super::parts::digits(number, |text| assert_eq!(text, number.to_string()));
+    }
+}

@@ -1,9 +1,11 @@
 //! Dates that need no pattern: ISO 8601, Unix epoch, RFC 3164, as the date remapper and the JSON
 //! preprocessing of Datadog take them (documentation, "Log Date Remapper").
 //!
-//! A number is milliseconds. Two extensions, where milliseconds make no sense: from 1e9 up to 1e10
-//! it is read as seconds (as milliseconds it would be days after 1970), and past the year 2262 as
-//! micro- or nanoseconds. A missing zone is UTC; a missing year is the one that brings the date
+//! A number is milliseconds. Two extensions in the preprocessing, which meets logs of any shipper, where
+//! milliseconds make no sense: from 1e9 up to 1e10 it is read as seconds (as milliseconds it would be days
+//! after 1970, which Datadog refuses as too old), and past the year 2262 as micro- or nanoseconds. The
+//! remapper has neither: published pipelines multiply seconds themselves, and their cases expect the days
+//! after 1970 where one does not. A missing zone is UTC; a missing year is the one that brings the date
 //! closest to the receive time.
 
 use schemas::time::EventTime;
@@ -11,7 +13,22 @@ use schemas::time::EventTime;
 use super::grok::date::{Civil, Reader};
 use crate::value::Value;
 
-/// Event time from an attribute.
+/// Event time as the date remapper takes it: a number is milliseconds, whatever it may have been meant as.
+pub(crate) fn from_millis(value: &Value<'_>, received: EventTime) -> Option<EventTime> {
+    match value {
+        Value::Int(number) => EventTime::from_millis(*number),
+        Value::Float(number) if number.abs() < 9e12 => {
+            Some(EventTime::from_nanos((*number * 1e6) as i64))
+        }
+        Value::Str(text) => match text.trim().parse::<i64>() {
+            Ok(number) if text.trim().len() != 8 => EventTime::from_millis(number),
+            _ => from_text(text, received),
+        },
+        _ => None,
+    }
+}
+
+/// Event time from an attribute of a log as it came.
 pub(crate) fn from_value(value: &Value<'_>, received: EventTime) -> Option<EventTime> {
     match value {
         Value::Int(number) => from_number(*number),
@@ -124,6 +141,14 @@ mod tests {
         for text in ["", "yesterday", "2024-13-01", "2024-02-30T00:00:00Z", "2024-04-27T25:00:00"] {
             assert_eq!(read(Value::Str(text)), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_is_milliseconds_for_the_remapper() {
+        let read = |value| from_millis(&value, EventTime::default()).map(EventTime::micros);
+        assert_eq!(read(Value::Int(1_604_933_654)), Some(1_604_933_654_000));
+        assert_eq!(read(Value::Str("1604933654000")), Some(1_604_933_654_000_000));
+        assert_eq!(read(Value::Str("2024-04-27T12:00:00Z")), Some(1_714_219_200_000_000));
     }
 
     #[test]

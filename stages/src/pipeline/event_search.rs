@@ -1,7 +1,7 @@
 //! A log as the search syntax sees it.
 
 use schemas::status::Status;
-use search::{Record, Reserved, Scalar};
+use search::{Record, Reserved, Scalar, same};
 
 use bumpalo::Bump;
 
@@ -10,10 +10,12 @@ use crate::json;
 use crate::value::Value;
 
 impl Record for LogEvent<'_> {
+    #[inline]
     fn message(&self) -> &str {
         self.message
     }
 
+    #[inline]
     fn reserved(&self, field: Reserved, test: &mut dyn FnMut(&str) -> bool) -> bool {
         match field {
             Reserved::Service => one(self.service, test),
@@ -28,19 +30,12 @@ impl Record for LogEvent<'_> {
         }
     }
 
+    #[inline]
     fn attribute(&self, path: &str, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
         if self.attributes.get(path).is_some_and(|value| visit_whole(&value, test)) {
             return true;
         }
-        // Members of the objects in an array that stands at a shorter path.
-        let mut dots = memchr::memchr_iter(b'.', path.as_bytes());
-        dots.any(|dot| match self.attributes.get(&path[..dot]) {
-            Some(Value::Str(text)) => {
-                with_array(text, |array| visit_at(array, &path[dot + 1..], test)).unwrap_or(false)
-            }
-            Some(array @ Value::Array(_)) => visit_at(&array, &path[dot + 1..], test),
-            _ => false,
-        })
+        self.attributes.may_hold_lists() && self.in_lists(path, test)
     }
 
     fn has_attribute(&self, path: &str) -> bool {
@@ -50,11 +45,16 @@ impl Record for LogEvent<'_> {
         }) || self.attribute(path, &mut |_| true)
     }
 
+    #[inline]
     fn tag(&self, key: &str, test: &mut dyn FnMut(&str) -> bool) -> bool {
-        self.tags.iter().any(|tag| match tag.strip_prefix(key) {
-            Some("") => test(""),
-            Some(rest) => rest.strip_prefix(':').is_some_and(&mut *test),
-            None => false,
+        self.tags.iter().any(|tag| {
+            // Most tags are of another key, which the length of it tells.
+            let is_key = || tag.get(..key.len()).is_some_and(|own| same(own, key));
+            match tag.as_bytes().get(key.len()) {
+                None => tag.len() == key.len() && is_key() && test(""),
+                Some(b':') => is_key() && test(tag.get(key.len() + 1..).unwrap_or_default()),
+                Some(_) => false,
+            }
         })
     }
 
@@ -67,14 +67,31 @@ impl Record for LogEvent<'_> {
     }
 }
 
+impl LogEvent<'_> {
+    /// Members of the objects in a list that stands at a shorter path.
+    fn in_lists(&self, path: &str, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
+        let mut dots = memchr::memchr_iter(b'.', path.as_bytes());
+        dots.any(|dot| match self.attributes.get(&path[..dot]) {
+            Some(Value::Str(text)) => {
+                with_array(text, |array| visit_at(array, &path[dot + 1..], test)).unwrap_or(false)
+            }
+            Some(array @ Value::Array(_)) => visit_at(&array, &path[dot + 1..], test),
+            _ => false,
+        })
+    }
+}
+
 fn one(text: &str, test: &mut dyn FnMut(&str) -> bool) -> bool {
     !text.is_empty() && test(text)
 }
 
 /// An attribute as the tables have it, where everything is text: a text that is a JSON array stands
 /// for the array, a number that is none for its JSON text.
+#[inline]
 fn visit_whole(value: &Value<'_>, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
     match value {
+        Value::Str(text) if text.as_bytes().first() != Some(&b'[') => test(Scalar::Text(text)),
+        Value::Int(number) => test(Scalar::Int(*number)),
         Value::Str(text) => match with_array(text, |array| visit(array, test)) {
             Some(found) => found,
             None => test(Scalar::Text(text)),

@@ -18,6 +18,7 @@ mod rules;
 mod token;
 mod tree;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bumpalo::Bump;
@@ -25,11 +26,12 @@ use bumpalo::collections::Vec as BumpVec;
 use schemas::time::EventTime;
 
 use crate::json::join;
-use crate::value::{Attributes, Value};
+use crate::value::{Attributes, Value, shape};
 use dispatch::Dispatch;
 use filters::{Filter, Filtered, Object};
+use machine::LastDate;
 use matchers::Convert;
-use program::{Outcome, UNSET};
+use program::{Outcome, Slots, UNSET};
 use rules::{Capture, Expanded};
 
 /// What is wrong with a rule.
@@ -75,7 +77,13 @@ pub struct Grok {
 #[derive(Debug)]
 struct Rule {
     body: Body,
+    /// Of its tokens, then its named groups.
     captures: Vec<Capture>,
+    /// Number of the first.
+    tokens: usize,
+    /// All paths in a row, and of each where it starts and its shape.
+    paths: Box<str>,
+    starts: Vec<(usize, u128)>,
     /// Whether two captures write the same attribute, which makes it an array.
     repeats: bool,
 }
@@ -140,6 +148,7 @@ impl Grok {
         attributes: &mut Attributes<'b>,
     ) -> Parsed {
         let mut parsed = Parsed::Unmatched;
+        let mut date = None;
         let mut slots = BumpVec::with_capacity_in(self.slots, arena);
         slots.resize(self.slots, UNSET);
         let candidates = self.dispatch.candidates(text);
@@ -152,7 +161,7 @@ impl Grok {
                     // Rules behind a greedy one still get their share.
                     let own = alone.min(all).max(alone / LINE_ALLOWANCE);
                     let mut steps = own;
-                    let outcome = program.matches(arena, text, slots, &mut steps);
+                    let outcome = program.matches(arena, text, slots, &mut steps, &mut date);
                     all = all.saturating_sub(own - steps);
                     outcome
                 }
@@ -171,15 +180,16 @@ impl Grok {
                 }
                 Outcome::Match => {}
             }
-            let repeats = rule.repeats;
-            let written = BumpVec::new_in(arena);
-            let mut output = Output { arena, received, attributes, written, repeats };
-            for (capture, (start, end)) in rule.captures.iter().zip(slots.iter()) {
-                // An unset end is no valid range.
-                if let Some(found) = text.get(*start..*end).filter(|found| !found.is_empty()) {
-                    output.capture(capture, found);
-                }
-            }
+            let output = Output {
+                arena,
+                received,
+                attributes,
+                written: BumpVec::new_in(arena),
+                repeats: rule.repeats,
+                paths: arena.alloc_str(&rule.paths),
+                date,
+            };
+            output.all(rule, slots, text);
             return Parsed::Matched;
         }
         parsed
@@ -219,7 +229,12 @@ impl Rule {
             let object = capture.filter.as_ref().is_some_and(Filter::gives_object);
             object || captures[..index].iter().any(|o| o.path == capture.path)
         });
-        Ok((Self { body, captures, repeats }, all))
+        let (mut paths, mut starts) = (String::new(), Vec::new());
+        for capture in &captures {
+            starts.push((paths.len(), shape(&capture.path)));
+            paths.push_str(&capture.path);
+        }
+        Ok((Self { body, captures, tokens: own, paths: paths.into(), starts, repeats }, all))
     }
 
     fn program(&self) -> Option<&program::Program> {
@@ -242,13 +257,57 @@ struct Output<'a, 'b> {
     attributes: &'a mut Attributes<'b>,
     written: BumpVec<'b, &'b str>,
     repeats: bool,
+    /// The paths of the rule, one after the other: one copy for all.
+    paths: &'b str,
+    date: LastDate<'a>,
 }
 
 impl<'b> Output<'_, 'b> {
-    fn capture(&mut self, capture: &Capture, text: &'b str) {
-        let Some(value) = convert(self.arena, &capture.convert, text, self.received) else {
-            return;
+    /// Everything a rule captured.
+    fn all(mut self, rule: &Rule, slots: &Slots, text: &'b str) {
+        // An unset end is no valid range.
+        let found = |(start, end): &(usize, usize)| {
+            text.get(*start..*end).filter(|found| !found.is_empty())
         };
+        // First the named groups: what a filter parses out of one's text takes its place.
+        for (index, capture) in rule.captures.iter().enumerate().skip(rule.tokens) {
+            if let Some(found) = slots.get(index).and_then(found) {
+                self.attributes.set(self.path(rule, index, capture), Value::Str(found));
+            }
+        }
+        for (index, (capture, slot)) in
+            rule.captures.iter().zip(slots).enumerate().take(rule.tokens)
+        {
+            if let Some(found) = found(slot) {
+                let path = self.path(rule, index, capture);
+                let Some(value) = self.convert(capture, found, slot.0) else { continue };
+                let is_plain = capture.filter.is_none() && !self.repeats && !path.is_empty();
+                match rule.starts.get(index).filter(|_| is_plain) {
+                    Some((_, shape)) => self.attributes.set_shaped(*shape, path, value),
+                    None => self.capture(capture, path, value),
+                }
+            }
+        }
+    }
+
+    fn path(&self, rule: &Rule, index: usize, capture: &Capture) -> &'b str {
+        let start = rule.starts.get(index).map_or(0, |(start, _)| *start);
+        self.paths.get(start..start + capture.path.len()).unwrap_or_default()
+    }
+
+    /// The text at `start` as its matcher means it; `None` drops the field, not the match.
+    fn convert(&self, capture: &Capture, text: &'b str, start: usize) -> Option<Value<'b>> {
+        if let (Convert::Date(pattern), Some((last, at, length, civil))) =
+            (&capture.convert, &self.date)
+            && Arc::ptr_eq(pattern, last)
+            && (*at, *length) == (start, text.len())
+        {
+            return Some(millis(pattern.time(civil, self.received)?));
+        }
+        convert(self.arena, &capture.convert, text, self.received)
+    }
+
+    fn capture(&mut self, capture: &Capture, path: &'b str, value: Value<'b>) {
         let filtered = match &capture.filter {
             None => Filtered::Value(value),
             Some(filter) => filter.apply(self.arena, value),
@@ -257,15 +316,11 @@ impl<'b> Output<'_, 'b> {
             // A scalar without a name has no place.
             Filtered::Nothing => {}
             Filtered::Value(_) if capture.path.is_empty() => {}
-            Filtered::Value(value) => {
-                let path = self.arena.alloc_str(&capture.path);
-                self.set(path, value);
-            }
+            Filtered::Value(value) => self.set(path, value),
             Filtered::Object(Object { fields, dropped, keeps_empty }) => {
                 self.attributes.count_dropped(dropped);
-                let prefix: &'b str = self.arena.alloc_str(&capture.path);
                 for (key, value) in fields {
-                    let path = join(self.arena, prefix, key);
+                    let path = join(self.arena, path, key);
                     if keeps_empty && value == Value::Str("") {
                         self.attributes.set(path, value);
                     } else {
@@ -314,9 +369,13 @@ fn convert<'b>(
         Convert::BooleanLike(truth) => Some(Value::Bool(truth.is(arena, text))),
         Convert::Date(pattern) => {
             let (_, time) = pattern.parse(text, received)?;
-            Some(Value::Int(time.nanos().div_euclid(1_000_000)))
+            Some(millis(time))
         }
     }
+}
+
+fn millis<'b>(time: EventTime) -> Value<'b> {
+    Value::Int(time.nanos().div_euclid(1_000_000))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use schemas::metric::{BUCKET_NS, Kind};
 use schemas::sketch::Sketch;
 use schemas::time::EventTime;
 use search::Query;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::config::{Aggregation, ConfigError, MetricConfig};
 use super::{Pipeline, compile_query};
@@ -28,13 +28,29 @@ pub(super) struct Metric {
     filter: Query,
     /// What a distribution measures; a count measures nothing.
     measure: Option<Path>,
-    group_by: Vec<(Path, Box<str>)>,
+    /// Positions in [`Metrics::paths`], and names of tags.
+    group_by: Vec<(usize, Box<str>)>,
     /// Series beyond which measurements go to the overflow series.
     max_series: usize,
 }
 
-/// `@attribute`, or a reserved attribute or tag.
+/// All metrics.
 #[derive(Debug)]
+pub(super) struct Metrics {
+    list: Vec<Metric>,
+    /// What they group by, each once: many metrics group by the same.
+    paths: Vec<Path>,
+}
+
+/// A value that is grouped by, and its hash.
+#[derive(Debug, Clone, Copy)]
+struct Group<'b> {
+    text: &'b str,
+    hash: u64,
+}
+
+/// `@attribute`, or a reserved attribute or tag.
+#[derive(Debug, PartialEq)]
 enum Path {
     Attribute(Box<str>),
     Other(Box<str>),
@@ -72,8 +88,9 @@ impl Path {
 }
 
 /// Compiles all metrics.
-pub(super) fn compile(configs: &[MetricConfig], errors: &mut Vec<ConfigError>) -> Arc<[Metric]> {
+pub(super) fn compile(configs: &[MetricConfig], errors: &mut Vec<ConfigError>) -> Arc<Metrics> {
     let mut metrics: Vec<Metric> = Vec::new();
+    let mut paths: Vec<Path> = Vec::new();
     for (number, config) in configs.iter().enumerate() {
         let path = format!("metrics[{number}]");
         let mut refuse = |field: &str, reason: &str| {
@@ -115,7 +132,11 @@ pub(super) fn compile(configs: &[MetricConfig], errors: &mut Vec<ConfigError>) -
         let group_by = config.group_by.iter().map(|group| {
             let path = Path::new(&group.path);
             let tag = group.tag_name.as_deref().unwrap_or(path.name()).into();
-            (path, tag)
+            let known = paths.iter().position(|own| *own == path).unwrap_or_else(|| {
+                paths.push(path);
+                paths.len() - 1
+            });
+            (known, tag)
         });
         let group_by = group_by.collect();
         if let Some(filter) = compile_query(&config.filter.query, &path, errors) {
@@ -123,13 +144,18 @@ pub(super) fn compile(configs: &[MetricConfig], errors: &mut Vec<ConfigError>) -
             metrics.push(Metric { name, filter, measure, group_by, max_series });
         }
     }
-    metrics.into()
+    Arc::new(Metrics { list: metrics, paths })
 }
 
 /// The open buckets of one topic partition since the last unit.
 #[derive(Debug)]
 pub struct MetricWindows {
-    metrics: Arc<[Metric]>,
+    metrics: Arc<Metrics>,
+    open: Open,
+}
+
+#[derive(Debug, Default)]
+struct Open {
     /// Positions in `series`, by hash of metric and values.
     by_values: HashTable<usize>,
     series: Vec<Series>,
@@ -145,6 +171,8 @@ struct Series {
     metric: usize,
     hash: u64,
     values: Box<[Box<str>]>,
+    /// The bucket it was last counted in and its partial: the next log is mostly of the same.
+    last: Option<(EventTime, usize)>,
 }
 
 #[derive(Debug)]
@@ -163,30 +191,32 @@ struct Partial {
 impl MetricWindows {
     /// None open yet.
     pub fn new(pipeline: &Pipeline) -> Self {
-        Self {
-            metrics: Arc::clone(&pipeline.metrics),
-            by_values: HashTable::new(),
-            series: Vec::new(),
-            counts: vec![0; pipeline.metrics.len()],
-            by_bucket: HashTable::new(),
-            partials: Vec::new(),
-        }
+        let counts = vec![0; pipeline.metrics.list.len()];
+        let open = Open { counts, ..Open::default() };
+        Self { metrics: Arc::clone(&pipeline.metrics), open }
     }
 
     /// Number of open partials: what [`MetricWindows::drain`] would emit.
     pub fn len(&self) -> usize {
-        self.partials.len()
+        self.open.partials.len()
     }
 
     /// Whether none is open.
     pub fn is_empty(&self) -> bool {
-        self.partials.is_empty()
+        self.open.partials.is_empty()
     }
 
     /// Adds a processed log to every metric whose filter it passes.
     pub(super) fn record(&mut self, arena: &Bump, event: &LogEvent<'_>, offset: i64) {
-        let metrics = Arc::clone(&self.metrics);
-        for (index, metric) in metrics.iter().enumerate() {
+        let Self { metrics, open } = self;
+        if metrics.list.is_empty() {
+            return;
+        }
+        let bucket = event.time().bucket(BUCKET_NS);
+        let mut groups = BumpVec::with_capacity_in(metrics.paths.len(), arena);
+        groups.resize(metrics.paths.len(), None);
+        let mut values = BumpVec::new_in(arena);
+        for (index, metric) in metrics.list.iter().enumerate() {
             if !metric.filter.matches(event) {
                 continue;
             }
@@ -198,40 +228,73 @@ impl MetricWindows {
                     None => continue,
                 },
             };
-            let mut values = BumpVec::with_capacity_in(metric.group_by.len(), arena);
-            for (path, _) in &metric.group_by {
-                values.push(path.value(arena, event).text(arena));
+            values.clear();
+            for (number, _) in &metric.group_by {
+                let (Some(known), Some(path)) =
+                    (groups.get_mut(*number), metrics.paths.get(*number))
+                else {
+                    continue;
+                };
+                let group =
+                    known.get_or_insert_with(|| Group::new(path.value(arena, event).text(arena)));
+                values.push(*group);
             }
-            let series = self.series(index, &values);
-            let bucket = event.time().bucket(BUCKET_NS);
-            let at = self.partial(series, bucket, offset, measured.is_some());
-            if let Some(partial) = self.partials.get_mut(at) {
+            let series = open.series(index, metric.max_series, &values);
+            let at = open.partial(series, bucket, offset, measured.is_some());
+            if let Some(partial) = open.partials.get_mut(at) {
                 partial.add(measured);
             }
         }
     }
 
+    /// Emits every partial in the order its series and bucket first appeared, with the offset that
+    /// first touched it (the lineage of the row), and forgets them.
+    pub fn drain(&mut self, emit: &mut dyn FnMut(&Point<'_>, i64)) {
+        let Self { metrics, open } = self;
+        let mut previous = None;
+        let mut index = 0;
+        for partial in &open.partials {
+            // Several rows may come from one message: they are numbered.
+            index = if previous == Some(partial.offset) { index + 1 } else { 0 };
+            previous = Some(partial.offset);
+            let Some(series) = open.series.get(partial.series) else { continue };
+            let Some(metric) = metrics.list.get(series.metric) else { continue };
+            let names = metric.group_by.iter().map(|(_, tag)| &**tag);
+            let pairs: Vec<(&str, &str)> = names
+                .zip(series.values.iter().map(|value| &**value))
+                .filter(|(_, value)| !value.is_empty())
+                .collect();
+            emit(&partial.point(&metric.name, &pairs, index), partial.offset);
+        }
+        open.partials.clear();
+        open.by_bucket.clear();
+        open.series.clear();
+        open.by_values.clear();
+        open.counts.fill(0);
+    }
+}
+
+impl Open {
     /// The series of these values; the overflow series where the metric has too many.
-    fn series(&mut self, metric: usize, values: &[&str]) -> usize {
+    fn series(&mut self, metric: usize, max: usize, values: &[Group<'_>]) -> usize {
         let hash = hash_values(metric, values);
         let same = |position: &usize| {
             self.series.get(*position).is_some_and(|series| {
                 series.metric == metric
-                    && series.values.iter().map(|value| &**value).eq(values.iter().copied())
+                    && series.values.iter().zip(values).all(|(own, value)| **own == *value.text)
             })
         };
         if let Some(found) = self.by_values.find(hash, same) {
             return *found;
         }
-        let overflow = vec![OVERFLOW_VALUE; values.len()];
-        let max = self.metrics.get(metric).map_or(0, |metric| metric.max_series);
         let full = self.counts.get(metric).is_some_and(|count| *count >= max);
-        if full && values != overflow.as_slice() {
-            return self.series(metric, &overflow);
+        if full && values.iter().any(|value| value.text != OVERFLOW_VALUE) {
+            let overflow = vec![Group::new(OVERFLOW_VALUE); values.len()];
+            return self.series(metric, max, &overflow);
         }
         let position = self.series.len();
-        let values = values.iter().map(|value| Box::from(*value)).collect();
-        self.series.push(Series { metric, hash, values });
+        let values = values.iter().map(|value| Box::from(value.text)).collect();
+        self.series.push(Series { metric, hash, values, last: None });
         if let Some(count) = self.counts.get_mut(metric) {
             *count += 1;
         }
@@ -243,6 +306,24 @@ impl MetricWindows {
     }
 
     fn partial(&mut self, series: usize, bucket: EventTime, offset: i64, measured: bool) -> usize {
+        let last = self.series.get(series).and_then(|series| series.last);
+        if let Some((_, position)) = last.filter(|(last, _)| *last == bucket) {
+            return position;
+        }
+        let position = self.partial_of(series, bucket, offset, measured);
+        if let Some(series) = self.series.get_mut(series) {
+            series.last = Some((bucket, position));
+        }
+        position
+    }
+
+    fn partial_of(
+        &mut self,
+        series: usize,
+        bucket: EventTime,
+        offset: i64,
+        measured: bool,
+    ) -> usize {
         let hash = hash_bucket(series, bucket);
         let same = |position: &usize| {
             self.partials
@@ -268,31 +349,6 @@ impl MetricWindows {
             all.get(*position).map_or(0, |partial| hash_bucket(partial.series, partial.bucket))
         });
         position
-    }
-
-    /// Emits every partial in the order its series and bucket first appeared, with the offset that
-    /// first touched it (the lineage of the row), and forgets them.
-    pub fn drain(&mut self, emit: &mut dyn FnMut(&Point<'_>, i64)) {
-        let mut previous = None;
-        let mut index = 0;
-        for partial in &self.partials {
-            // Several rows may come from one message: they are numbered.
-            index = if previous == Some(partial.offset) { index + 1 } else { 0 };
-            previous = Some(partial.offset);
-            let Some(series) = self.series.get(partial.series) else { continue };
-            let Some(metric) = self.metrics.get(series.metric) else { continue };
-            let names = metric.group_by.iter().map(|(_, tag)| &**tag);
-            let pairs: Vec<(&str, &str)> = names
-                .zip(series.values.iter().map(|value| &**value))
-                .filter(|(_, value)| !value.is_empty())
-                .collect();
-            emit(&partial.point(&metric.name, &pairs, index), partial.offset);
-        }
-        self.partials.clear();
-        self.by_bucket.clear();
-        self.series.clear();
-        self.by_values.clear();
-        self.counts.fill(0);
     }
 }
 
@@ -356,14 +412,19 @@ fn number(value: Value<'_>) -> Option<f64> {
     Some(number).filter(|number: &f64| number.is_finite())
 }
 
-fn hash_values(metric: usize, values: &[&str]) -> u64 {
-    let mut hasher = Xxh3::new();
-    hasher.update(&metric.to_le_bytes());
-    for value in values {
-        hasher.update(&value.len().to_le_bytes());
-        hasher.update(value.as_bytes());
+impl<'b> Group<'b> {
+    fn new(text: &'b str) -> Self {
+        Self { text, hash: xxh3_64(text.as_bytes()) }
     }
-    hasher.digest()
+}
+
+fn hash_values(metric: usize, values: &[Group<'_>]) -> u64 {
+    /// An odd number without pattern in its bits (2^64 divided by the golden ratio).
+    const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+    let start = (metric as u64 + 1).wrapping_mul(MIX);
+    values.iter().fold(start, |hash, value| {
+        (hash ^ value.hash).wrapping_mul(MIX).rotate_left(29) ^ value.hash
+    })
 }
 
 fn hash_bucket(series: usize, bucket: EventTime) -> u64 {

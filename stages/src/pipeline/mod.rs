@@ -54,7 +54,7 @@ pub struct Pipeline {
     text: String,
     pipelines: Vec<Nested>,
     scanner: scanner::Scanner,
-    metrics: Arc<[metrics::Metric]>,
+    metrics: Arc<metrics::Metrics>,
     indexes: Vec<exclusion::Index>,
     limits: Arc<[quota::DailyLimit]>,
     prices: Option<price::Prices>,

@@ -6,6 +6,7 @@
 //! `syslog.severity`, `@timestamp`, ...) also stays an attribute, since users search by it.
 
 use bumpalo::Bump;
+use bumpalo::collections::Vec as BumpVec;
 use schemas::limits::MAX_PREPROCESSING_NAMES;
 use schemas::status::Status;
 
@@ -92,11 +93,13 @@ impl Preprocess {
         if !event.attributes.is_empty() {
             self.reserved(arena, event);
         }
+        // Error tracking reads `env` and `version` of a log as attributes too (documented); they stay there.
         if event.env.is_empty() {
-            event.env = event.tag("env").unwrap_or("");
+            event.env = event.tag("env").or_else(|| plain(arena, event, "env")).unwrap_or("");
         }
         if event.version.is_empty() {
-            event.version = event.tag("version").unwrap_or("");
+            let version = event.tag("version").or_else(|| plain(arena, event, "version"));
+            event.version = version.unwrap_or("");
         }
         if event.service.is_empty() {
             event.service = event.tag("service").unwrap_or("");
@@ -131,6 +134,7 @@ impl Preprocess {
     fn take_message<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
         for name in &self.message {
             match event.attributes.get(&name.path) {
+                None if hoist(arena, &mut event.attributes, &name.path) => return,
                 None | Some(Value::Null | Value::Str("")) => {}
                 Some(value) => {
                     event.message = value.text(arena);
@@ -149,7 +153,7 @@ impl Preprocess {
                 first(event, there, &self.date, |value| dates::from_value(&value, received));
         }
         if event.status.is_none() {
-            event.status = first(event, there, &self.status, |value| status(&value));
+            event.status = first(event, there, &self.status, |value| severity(&value));
         }
         if event.trace_id.is_none() {
             event.trace_id = first(event, there, &self.trace_id, |value| ids::trace(&value));
@@ -157,10 +161,7 @@ impl Preprocess {
         if event.span_id.is_none() {
             event.span_id = first(event, there, &self.span_id, |value| ids::span(&value));
         }
-        let text = |value: Value<'b>| match value {
-            Value::Array(_) | Value::Object(_) | Value::Null => None,
-            value => Some(value.text(arena)).filter(|text| !text.is_empty()),
-        };
+        let text = |value: Value<'b>| scalar(arena, value);
         let mut fill = |field: for<'e> fn(&'e mut LogEvent<'b>) -> &'e mut &'b str,
                         names: &[Name]| {
             if field(event).is_empty()
@@ -175,7 +176,10 @@ impl Preprocess {
         fill(|event| &mut event.env, &self.env);
         fill(|event| &mut event.version, &self.version);
         // Decoders take the source out of the envelope; one inside the text is no attribute either.
-        if event.attributes.get_str("ddsource").is_some_and(|source| source == event.source) {
+        let reads_source = self.source.iter().any(|name| &*name.path == "ddsource");
+        if reads_source
+            && event.attributes.get_str("ddsource").is_some_and(|source| source == event.source)
+        {
             event.attributes.remove("ddsource");
         }
     }
@@ -184,6 +188,38 @@ impl Preprocess {
 impl Name {
     fn new(path: &str) -> Self {
         Self { path: path.into(), shape: shape(path), moves: MOVED.contains(&path) }
+    }
+}
+
+/// The text of an attribute that is neither list nor object.
+fn plain<'b>(arena: &'b Bump, event: &LogEvent<'b>, path: &str) -> Option<&'b str> {
+    scalar(arena, event.attributes.get(path)?)
+}
+
+fn scalar<'b>(arena: &'b Bump, value: Value<'b>) -> Option<&'b str> {
+    match value {
+        Value::Array(_) | Value::Object(_) | Value::Null => None,
+        value => Some(value.text(arena)).filter(|text| !text.is_empty()),
+    }
+}
+
+/// The members of an object at `path` become the log's own: agents send a structured message so. Whether
+/// there was one.
+fn hoist<'b>(arena: &'b Bump, attributes: &mut Attributes<'b>, path: &str) -> bool {
+    let members = BumpVec::from_iter_in(attributes.below(path), arena);
+    for (full, value) in &members {
+        attributes.remove(full);
+        attributes.set(full.get(path.len() + 1..).unwrap_or_default(), *value);
+    }
+    !members.is_empty()
+}
+
+/// A status in a log as it came. A number that is no severity is something else: `status: 200` stays an
+/// attribute.
+fn severity(value: &Value<'_>) -> Option<Status> {
+    match value {
+        Value::Int(number) if !(0..=7).contains(number) => None,
+        value => status(value),
     }
 }
 

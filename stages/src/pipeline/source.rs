@@ -9,7 +9,8 @@ use crate::event::LogEvent;
 use crate::value::{Attributes, Value};
 
 /// The value a processor's source names. A reserved name means the log's own field where no
-/// attribute of that name is left.
+/// attribute of that name is left; `status` does not, since every log has one and published pipelines
+/// map an attribute of that name to `http.status_code`.
 pub(super) fn read<'b>(arena: &'b Bump, event: &LogEvent<'b>, name: &str) -> Option<Value<'b>> {
     let found = event.attributes.get(name).filter(|value| *value != Value::Null);
     found.or_else(|| reserved(arena, event, name))
@@ -36,7 +37,6 @@ fn reserved<'b>(arena: &'b Bump, event: &LogEvent<'b>, name: &str) -> Option<Val
         "source" | "ddsource" => event.source,
         "env" => event.env,
         "version" => event.version,
-        "status" => event.status?.as_str(),
         "trace_id" => arena.alloc_str(event.trace_id?.hex().as_str()),
         "span_id" => arena.alloc_str(event.span_id?.hex().as_str()),
         _ => return None,

@@ -439,3 +439,19 @@ proptest! {
         prop_assert_eq!(one, two);
     }
 }
+
+#[test]
+fn a_json_log_tells_env_and_version_and_a_number_is_no_status() {
+    let pipeline = compile("{}");
+    let arena = Bump::new();
+    let text = r#"{"message":"m","env":"prod","version":"1.4.2","status":200}"#;
+    let mut event = log(&arena, text);
+    run(&pipeline, &arena, &mut event);
+    assert_eq!((event.env, event.version), ("prod", "1.4.2"));
+    assert_eq!(event.attributes.get("version"), Some(Value::Str("1.4.2")));
+    assert_eq!(event.attributes.get("status"), Some(Value::Int(200)));
+    let mut event = log(&arena, text);
+    event.tags.push("version:2.0.0");
+    run(&pipeline, &arena, &mut event);
+    assert_eq!(event.version, "2.0.0");
+}

@@ -35,6 +35,35 @@ pub(crate) struct Civil {
 }
 
 impl Civil {
+    /// Hour of the day, minute, second.
+    fn clock(&self) -> Option<(u32, u32, u32)> {
+        let hour = match (self.hour.unwrap_or(0), self.afternoon) {
+            (hour @ 0..=12, Some(afternoon)) => hour % 12 + 12 * u32::from(afternoon),
+            (_, Some(_)) => return None,
+            (hour, None) => hour,
+        };
+        // A leap second counts as the last second before it.
+        let second = self.second.unwrap_or(0);
+        Some((hour, self.minute.unwrap_or(0), if second == 60 { 59 } else { second }))
+    }
+
+    /// The instant of a month and a day, or neither, at a fixed offset.
+    fn plain(&self, year: i32, zone: Option<Zone>) -> Option<EventTime> {
+        let days = days(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?;
+        let (hour, minute, second) = self.clock()?;
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let offset = match (self.offset, zone) {
+            (Some(own), _) | (None, Some(Zone::Fixed(own))) => own,
+            _ => 0,
+        };
+        let clock = i64::from(hour * 3_600 + minute * 60 + second) - i64::from(offset);
+        let seconds = days * 86_400 + clock;
+        let nanos = seconds.checked_mul(1_000_000_000)?.checked_add(i64::from(self.nanos))?;
+        Some(EventTime::from_nanos(nanos))
+    }
+
     /// The instant. `zone` is for dates that carry none; `received` finds a missing year.
     pub(crate) fn time(
         &self,
@@ -52,6 +81,10 @@ impl Civil {
     }
 
     fn in_year(&self, year: i32, zone: Option<Zone>) -> Option<EventTime> {
+        let fixed = self.zone.is_none() && !matches!(zone, Some(Zone::Named(_)));
+        if fixed && self.day_of_year.is_none() && self.week_date.1.is_none() {
+            return self.plain(year, zone);
+        }
         let date = match (self.day_of_year, self.week_date) {
             (Some(day), _) => NaiveDate::from_yo_opt(year, day)?,
             (None, (week_year, Some(week), day)) => {
@@ -61,15 +94,8 @@ impl Civil {
             }
             _ => NaiveDate::from_ymd_opt(year, self.month.unwrap_or(1), self.day.unwrap_or(1))?,
         };
-        let hour = match (self.hour.unwrap_or(0), self.afternoon) {
-            (hour @ 0..=12, Some(afternoon)) => hour % 12 + 12 * u32::from(afternoon),
-            (_, Some(_)) => return None,
-            (hour, None) => hour,
-        };
-        // A leap second counts as the last second before it.
-        let second = self.second.unwrap_or(0);
-        let second = if second == 60 { 59 } else { second };
-        let local = date.and_hms_nano_opt(hour, self.minute.unwrap_or(0), second, self.nanos)?;
+        let (hour, minute, second) = self.clock()?;
+        let local = date.and_hms_nano_opt(hour, minute, second, self.nanos)?;
         let own = self.offset.map(Zone::Fixed).or(self.zone.map(Zone::Named));
         let seconds = match own.or(zone) {
             None => 0,
@@ -81,6 +107,28 @@ impl Civil {
             + i128::from(utc.timestamp_subsec_nanos());
         i64::try_from(nanos).ok().map(EventTime::from_nanos)
     }
+}
+
+/// Days from 1970-01-01 to a day of the proleptic Gregorian calendar, if there is such a day: years begin in
+/// March here, so that the day a leap year has more is its last.
+fn days(year: i32, month: u32, day: u32) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let last = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if day == 0 || day > last {
+        return None;
+    }
+    let year = i64::from(year) - i64::from(month <= 2);
+    let (month, day) = (i64::from((month + 9) % 12), i64::from(day));
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    /// From the first of March of the year 0 to 1970.
+    const EPOCH: i64 = 719_468;
+    Some(year * 365 + leaps + of_year - EPOCH)
 }
 
 /// A place in a text that is being read.
@@ -120,7 +168,16 @@ impl<'t> Reader<'t> {
     }
 
     /// A number of `min` to `max` digits.
+    #[inline]
     pub(crate) fn digits(&mut self, min: usize, max: usize) -> Option<u32> {
+        if let (2, 2, [tens, ones, ..]) = (min, max, self.rest())
+            && tens.is_ascii_digit()
+            && ones.is_ascii_digit()
+        {
+            let number = u32::from(tens - b'0') * 10 + u32::from(ones - b'0');
+            self.at += 2;
+            return Some(number);
+        }
         let run = self.rest().iter().take(max).take_while(|byte| byte.is_ascii_digit());
         let mut count = 0;
         let number = run.fold(0u32, |number, byte| {
@@ -164,13 +221,19 @@ impl<'t> Reader<'t> {
             return None;
         };
         let hours = self.digits(1, 2)?;
-        let mut more = || {
-            let colon = self.eat(':');
-            if colon || self.at_digit() { self.digits(2, 2) } else { Some(0) }
-        };
-        let (minutes, seconds) = (more()?, more()?);
+        let colon = self.colon();
+        let minutes = if colon || self.at_digit() { self.digits(2, 2)? } else { 0 };
+        // Digits right behind four of them are not the offset's.
+        let seconds = if colon && self.colon() { self.digits(2, 2)? } else { 0 };
         let total = i32::try_from(hours * 3_600 + minutes * 60 + seconds).ok()?;
         (minutes < 60 && seconds < 60 && total <= 18 * 3_600).then_some(sign * total)
+    }
+
+    /// A colon with a digit behind it; one without is what follows the offset.
+    fn colon(&mut self) -> bool {
+        let found = matches!(self.rest(), [b':', digit, ..] if digit.is_ascii_digit());
+        self.at += usize::from(found);
+        found
     }
 
     /// A zone's abbreviation or its name in the tz database, or an offset.
@@ -270,7 +333,8 @@ impl DatePattern {
         self.civil(text).map(|(end, _)| end)
     }
 
-    fn civil(&self, text: &str) -> Option<(usize, Civil)> {
+    /// A text of this shape at the start of `text`: its length and its parts; there may be no such day.
+    pub(crate) fn civil(&self, text: &str) -> Option<(usize, Civil)> {
         let mut reader = Reader::new(text);
         let mut civil = Civil::default();
         for item in &self.items {
@@ -297,6 +361,11 @@ impl DatePattern {
             Some(Item::Day(1)) => byte.is_ascii_digit() || byte == b' ',
             Some(_) => byte.is_ascii_digit(),
         }
+    }
+
+    /// The instant of parts it has read.
+    pub(crate) fn time(&self, civil: &Civil, received: EventTime) -> Option<EventTime> {
+        civil.time(self.zone, Some(received))
     }
 
     /// Reads a date at the start of `text`: where it ends, and the instant.

@@ -4,11 +4,15 @@
 //! fails. That can take long on purpose-made texts, so every operation and every byte looked at costs
 //! a step, and steps and stack are limited: a rule that runs out of them counts as no match.
 
+use std::sync::Arc;
+
 use bumpalo::Bump;
 use bumpalo::collections::Vec as BumpVec;
 use schemas::limits::{MAX_GROK_STACK, MAX_GROK_STEPS, MAX_GROK_STEPS_PER_BYTE};
 
 use super::class::{following, previous, word_at, word_before};
+use super::date::{Civil, DatePattern};
+use super::matchers::Exact;
 use super::program::emit::fold;
 use super::program::run::{Ends, Run};
 use super::program::{Matched, Op, Outcome, Program, Slots, UNSET};
@@ -33,10 +37,10 @@ enum Frame {
     Shorter { op: u32, at: usize, end: usize },
 }
 
-struct Machine<'m, 'b> {
+struct Machine<'m, 's, 'b> {
     ops: &'m [Op],
     text: &'m str,
-    slots: &'m mut Slots,
+    slots: &'s mut Slots,
     stack: BumpVec<'b, Frame>,
     steps: usize,
     /// Inner programs being run.
@@ -44,7 +48,12 @@ struct Machine<'m, 'b> {
     /// Where the inner program being run has to end.
     must_end: Option<usize>,
     gave_up: bool,
+    date: LastDate<'m>,
 }
+
+/// The last date that was matched: its pattern, where it starts, its length, its parts. Reading it again for
+/// its value would cost as much as the rest of a short rule.
+pub(crate) type LastDate<'m> = Option<(&'m Arc<DatePattern>, usize, usize, Civil)>;
 
 /// Steps a rule of `ops` operations may take on a text of `bytes` bytes.
 pub(crate) fn allowance(ops: usize, bytes: usize) -> usize {
@@ -52,12 +61,13 @@ pub(crate) fn allowance(ops: usize, bytes: usize) -> usize {
 }
 
 /// Matches the whole text, in at most `steps` steps, which are taken from there.
-pub(crate) fn run(
-    program: &Program,
+pub(crate) fn run<'m>(
+    program: &'m Program,
     arena: &Bump,
-    text: &str,
+    text: &'m str,
     slots: &mut Slots,
     steps: &mut usize,
+    date: &mut LastDate<'m>,
 ) -> Outcome {
     slots.fill(UNSET);
     let mut machine = Machine {
@@ -69,9 +79,11 @@ pub(crate) fn run(
         depth: 0,
         must_end: None,
         gave_up: false,
+        date: None,
     };
     let found = machine.run(0, 0);
     *steps = machine.steps;
+    *date = machine.date;
     match found {
         Some(_) => Outcome::Match,
         None if machine.gave_up => Outcome::GaveUp,
@@ -86,7 +98,7 @@ enum Step {
     Done(usize),
 }
 
-impl<'m> Machine<'m, '_> {
+impl<'m> Machine<'m, '_, '_> {
     /// Runs from an operation and a place to the end of the (inner) program: where it ended.
     fn run(&mut self, op: usize, at: usize) -> Option<usize> {
         let base = self.stack.len();
@@ -109,9 +121,13 @@ impl<'m> Machine<'m, '_> {
     }
 
     fn spend(&mut self, bytes: usize) -> bool {
-        let cost = 1 + bytes / BYTES_PER_STEP;
-        self.gave_up |= self.steps < cost;
-        self.steps = self.steps.saturating_sub(cost);
+        match self.steps.checked_sub(1 + bytes / BYTES_PER_STEP) {
+            Some(left) => self.steps = left,
+            None => {
+                self.gave_up = true;
+                self.steps = 0;
+            }
+        }
         !self.gave_up
     }
 
@@ -145,8 +161,7 @@ impl<'m> Machine<'m, '_> {
         match ops.get(op) {
             None => return Step::Fail,
             Some(Op::Literal(text)) => {
-                let rest = self.text.as_bytes().get(at..).unwrap_or_default();
-                if rest.starts_with(text.as_bytes()) {
+                if stands_at(self.text.as_bytes(), at, text.as_bytes()) {
                     return Step::To(op + 1, at + text.len());
                 }
                 return Step::Fail;
@@ -270,11 +285,21 @@ impl<'m> Machine<'m, '_> {
         false
     }
 
-    fn matcher(&mut self, op: usize, at: usize, matched: &Matched) -> Step {
-        match matched.exact.first(self.text, at) {
+    fn matcher(&mut self, op: usize, at: usize, matched: &'m Matched) -> Step {
+        let end = match &matched.exact {
+            Exact::Date(pattern) => self.date(pattern, at),
+            exact => exact.first(self.text, at),
+        };
+        match end {
             Some(end) if self.spend(end - at) => self.matched(op, at, end, matched),
             _ => Step::Fail,
         }
+    }
+
+    fn date(&mut self, pattern: &'m Arc<DatePattern>, at: usize) -> Option<usize> {
+        let (length, civil) = pattern.civil(self.text.get(at..)?)?;
+        self.date = Some((pattern, at, length, civil));
+        Some(at + length)
     }
 
     fn matched(&mut self, op: usize, at: usize, end: usize, matched: &Matched) -> Step {
@@ -374,6 +399,16 @@ impl<'m> Machine<'m, '_> {
             Some(end) => self.matched(op, at, end, matched),
             None => Step::Fail,
         }
+    }
+}
+
+/// Whether `text` stands at `at`; most texts between tokens are a character or two.
+#[inline(always)]
+fn stands_at(bytes: &[u8], at: usize, text: &[u8]) -> bool {
+    match text {
+        [one] => bytes.get(at) == Some(one),
+        [one, two] => bytes.get(at) == Some(one) && bytes.get(at + 1) == Some(two),
+        text => bytes.get(at..).is_some_and(|rest| rest.starts_with(text)),
     }
 }
 

@@ -168,7 +168,9 @@ impl Exact {
             Exact::Ipv6 => ip::v6(text, at),
             Exact::Ip => ip::v6(text, at).or_else(|| ip::v4(text, at)),
             Exact::Hostname => hostname::end(text, at),
-            Exact::IpOrHost => ip::v6(text, at).or_else(|| hostname::end(text, at)),
+            Exact::IpOrHost => {
+                ip::v6(text, at).or_else(|| ip::v4(text, at)).or_else(|| hostname::end(text, at))
+            }
             Exact::HostPort => hostname::with_port(text, at),
         }
     }
@@ -176,16 +178,22 @@ impl Exact {
     /// The next shorter match that starts at `at`, where there is one.
     pub(crate) fn shorter(&self, text: &str, at: usize, end: usize) -> Option<usize> {
         match self {
-            Exact::Integer { exponent: false } | Exact::Port => number::shorter(text, at, end),
-            Exact::Hostname | Exact::IpOrHost => hostname::shorter(text, at, end),
+            Exact::Integer { .. } | Exact::Port => number::shorter(text, at, end),
+            Exact::Number { exponent: true } => number::shorter_exponent(text, at, end),
+            Exact::Hostname => hostname::shorter(at, end),
+            Exact::Ipv6 | Exact::Ip if is_v6(text, at, end) => ip::v6_up_to(text, at, end - 1),
+            Exact::IpOrHost => next_ip_or_host(text, at, end),
             _ => None,
         }
     }
 
     /// Whether it can match shorter.
     pub(crate) fn gives_back(&self) -> bool {
-        use Exact::{Hostname, Integer, IpOrHost, Port};
-        matches!(self, Integer { exponent: false } | Port | Hostname | IpOrHost)
+        use Exact::{Hostname, Integer, Ip, IpOrHost, Ipv6, Number, Port};
+        matches!(
+            self,
+            Integer { .. } | Number { exponent: true } | Port | Hostname | IpOrHost | Ipv6 | Ip
+        )
     }
 
     /// Whether a match can start with this byte; rather once too often.
@@ -214,7 +222,10 @@ impl Exact {
     /// Whether a match that can be shorter holds this byte after its first.
     pub(crate) fn can_hold(&self, byte: u8) -> bool {
         match self {
-            Exact::Integer { .. } | Exact::Port => byte.is_ascii_digit(),
+            Exact::Integer { exponent: false } | Exact::Port => byte.is_ascii_digit(),
+            Exact::Integer { .. } | Exact::Number { .. } => {
+                byte.is_ascii_digit() || matches!(byte, b'e' | b'E' | b'+' | b'-' | b'.')
+            }
             _ => byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':'),
         }
     }
@@ -252,6 +263,28 @@ impl Matcher {
             Matcher::Exact(exact) => exact.source(),
         }
     }
+}
+
+fn is_v6(text: &str, at: usize, end: usize) -> bool {
+    text.get(at..end).is_some_and(|found| found.contains(':'))
+}
+
+/// Addresses first, longest first, then names. The name that is as long as the address was tried with it.
+fn next_ip_or_host(text: &str, at: usize, end: usize) -> Option<usize> {
+    let v4 = ip::v4(text, at);
+    if is_v6(text, at, end) {
+        let address = ip::v6_up_to(text, at, end - 1).or(v4);
+        return address.or_else(|| hostname::end(text, at));
+    }
+    if v4 == Some(end)
+        && let Some(name) = hostname::end(text, at).filter(|name| *name > end)
+    {
+        return Some(name);
+    }
+    // No name starts here: the address was all.
+    hostname::end(text, at)?;
+    let next = hostname::shorter(at, end)?;
+    if v4 == Some(next) { hostname::shorter(at, next) } else { Some(next) }
 }
 
 /// `\b\w+\b`: a whole word.

@@ -11,7 +11,7 @@ pub(crate) mod run;
 use bumpalo::Bump;
 use memchr::memmem::Finder;
 
-use super::machine;
+use super::machine::{self, LastDate};
 use super::matchers::Exact;
 use ahead::Ahead;
 use run::Run;
@@ -86,6 +86,9 @@ pub(crate) struct Program {
 /// Start and end of each capture; an end of `usize::MAX` marks none.
 pub(crate) type Slots = [(usize, usize)];
 
+/// Steps taken before the line is searched for the rule's most telling text.
+const TRIAL_STEPS: usize = 256;
+
 /// No capture.
 pub(crate) const UNSET: (usize, usize) = (0, usize::MAX);
 
@@ -125,17 +128,29 @@ impl Program {
     }
 
     /// Matches the whole text in at most `steps` steps, which are taken from there.
-    pub(crate) fn matches(
-        &self,
+    pub(crate) fn matches<'m>(
+        &'m self,
         arena: &Bump,
-        text: &str,
+        text: &'m str,
         slots: &mut Slots,
         steps: &mut usize,
+        date: &mut LastDate<'m>,
     ) -> Outcome {
-        if self.finder.as_ref().is_some_and(|finder| finder.find(text.as_bytes()).is_none()) {
+        let Some(finder) = &self.finder else {
+            return machine::run(self, arena, text, slots, steps, date);
+        };
+        // Most lines are decided in a few steps. Only where they are not is it worth to look first.
+        let mut trial = TRIAL_STEPS.min(*steps);
+        *steps -= trial;
+        let outcome = machine::run(self, arena, text, slots, &mut trial, date);
+        *steps += trial;
+        if outcome != Outcome::GaveUp || *steps == 0 {
+            return outcome;
+        }
+        if finder.find(text.as_bytes()).is_none() {
             return Outcome::NoMatch;
         }
-        machine::run(self, arena, text, slots, steps)
+        machine::run(self, arena, text, slots, steps, date)
     }
 
     /// Whether a text that starts with this byte, or is empty, can match.

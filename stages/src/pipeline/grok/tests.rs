@@ -91,6 +91,10 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
         "key1=value1|key2=\"value 2\"",
         "key1=value1|key2=value 2",
     ),
+    (r#"r %{data::keyvalue("="," ")}"#, "a=two words b=1", "a=two words|b=1"),
+    (r#"r %{data::keyvalue("="," \"")}"#, "a=\"open b=x y", "a=\"open|b=x y"),
+    (r#"r %{data::keyvalue("=","",""," ,")}"#, "a=1, b=None, c=2", "a=1|b=None|c=2"),
+    (r#"r %{data::keyvalue}"#, "took=263ms wait=0.5s code=007", "took=263|wait=500|code=7"),
     (
         r#"r %{data::keyvalue}"#,
         "a=08 b=null c=true d= e=1.5 a=2 f=\"123\"",
@@ -141,7 +145,7 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
     ("first %{word:a}\nsecond %{word:a} %{word:a}", "x y", "a=[\"x\",\"y\"]"),
     (r"r %{hostname:h}-%{integer:n}", "web-12-7", "h=web-12|n=7"),
     (r"r \s*%{data:a}\s+%{greedyData:b}", " one  two three", "a=one|b=two three"),
-    (r"r (?<year>\d{4})-%{data:rest}", "2024-x", "rest=x|year=2024"),
+    (r"r (?<year>\d{4})-%{data:rest}", "2024-x", "year=2024|rest=x"),
     (r"r (ab)+ %{word:w}", "abab c", "w=c"),
     (r"r a{2}b?[^c\]]*c%{data:d}", "aabxyc tail", "d= tail"),
     (r"r (a|b)c%{data:d}", "bcd", "d=d"),
@@ -394,7 +398,7 @@ proptest! {
         let regex = fallback::compile(&pieces).map_err(TestCaseError::fail)?;
         let (mut a, mut b) = (vec![UNSET; program.slots], vec![UNSET; parts.len()]);
         let mut steps = machine::allowance(program.ops.len(), line.len());
-        let one = program.matches(&Bump::new(), &line, &mut a, &mut steps);
+        let one = program.matches(&Bump::new(), &line, &mut a, &mut steps, &mut None);
         let two = regex.matches(&line, &mut b, &mut |_, _| {});
         if one != Outcome::GaveUp {
             prop_assert_eq!(one, two, "{}", pattern);

@@ -3,7 +3,7 @@
 //!
 //! Without `override_on_conflict` an existing target is kept; without `preserve_source` the source
 //! leaves even then. A cast that is not possible leaves the value as it is; where source and target are
-//! one attribute it is cast in place. An object moves with all its members; it can not become a tag. A
+//! one attribute it is cast in place. Of several sources all leave. Tags are in lower case. An object moves with all its members; it can not become a tag. A
 //! tag with several values becomes as many tags, or an attribute of the first.
 
 use bumpalo::Bump;
@@ -81,14 +81,25 @@ impl AttributeRemapper {
                     return event.attributes.set(arena.alloc_str(name), value);
                 }
             } else if let Some(value) = source::read(arena, event, name) {
-                if !self.config.preserve_source {
-                    event.attributes.remove(name);
-                }
+                self.remove_sources(event);
                 return self.write(arena, event, value);
             }
             if event.attributes.below(name).next().is_some() {
                 return self.move_object(arena, event, name);
             }
+        }
+    }
+
+    /// Every source leaves, those that were not used too.
+    fn remove_sources(&self, event: &mut LogEvent<'_>) {
+        let config = &self.config;
+        if config.preserve_source {
+            return;
+        }
+        let is_target =
+            |name: &str| config.target_type == Place::Attribute && config.target == name;
+        for name in config.sources.iter().filter(|name| !is_target(name)) {
+            event.attributes.remove(name);
         }
     }
 
@@ -158,7 +169,9 @@ impl AttributeRemapper {
 
     fn add_tag<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>, value: &Value<'b>) {
         let target = self.config.target.as_str();
-        let tag = bumpalo::format!(in arena, "{}:{}", target, value).into_bump_str();
+        let mut tag = bumpalo::format!(in arena, "{}:{}", target, value);
+        tag.make_ascii_lowercase();
+        let tag = tag.into_bump_str();
         let full = event.tags.len() >= schemas::limits::MAX_TAGS;
         if !matches!(value, Value::Null | Value::Object(_)) && !full && !event.tags.contains(&tag) {
             event.tags.push(tag);

@@ -16,7 +16,7 @@ impl DateRemapper {
     /// Sets the event time; an attribute that is no date is passed over.
     pub(super) fn apply<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
         let read =
-            |name: &str| dates::from_value(&source::read(arena, event, name)?, event.received);
+            |name: &str| dates::from_millis(&source::read(arena, event, name)?, event.received);
         if let Some(time) = self.sources.iter().find_map(|name| read(name)) {
             event.timestamp = Some(time);
         }

@@ -50,10 +50,17 @@ impl GrokParser {
             "message" => event.message,
             name => source::read(arena, event, name).map_or("", |value| value.text(arena)),
         };
-        if text.is_empty() {
+        let inside = text.trim();
+        if inside.is_empty() {
             return Ok(());
         }
-        match self.grok.parse(arena, text, event.received, &mut event.attributes) {
+        // Blanks around a text are not part of it: published pipelines have lines that end with a line break,
+        // and rules that do not mention it. A rule that does still gets them.
+        let mut parsed = self.grok.parse(arena, inside, event.received, &mut event.attributes);
+        if parsed == Parsed::Unmatched && inside.len() < text.len() {
+            parsed = self.grok.parse(arena, text, event.received, &mut event.attributes);
+        }
+        match parsed {
             Parsed::Matched | Parsed::Unmatched => Ok(()),
             Parsed::OutOfSteps => {
                 Err("a rule ran out of steps on this text and counts as no match")

@@ -64,6 +64,10 @@ pub(in crate::pipeline) fn write<'b>(
     }
     let (text, hash) = text.split_once('#').unwrap_or((text, ""));
     let (text, query) = text.split_once('?').unwrap_or((text, ""));
+    // Parameters that stood there were of another text: published pipelines expect them gone.
+    if attributes.below(target).next().is_some() {
+        attributes.remove_all(source::below(arena, target, "queryString"));
+    }
     let mut put = |name: &str, value: Value<'b>| {
         attributes.set(source::below(arena, target, name), value);
     };

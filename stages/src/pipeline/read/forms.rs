@@ -1,5 +1,7 @@
 //! Which of the forms a document has, and what it contributes: pipelines, metrics, indexes, an order.
 
+mod scanner;
+
 use super::document;
 use super::node::{Content, Mark, Node};
 use super::problem::{Note, Problem};
@@ -79,7 +81,13 @@ impl Pieces {
                 format!("{} where a pipeline, a metric or an index was expected", node.kind());
             self.problems.push(Problem::at(at, "", reason).hint(HINT));
         } else if let Some((_, data)) = node.take("data") {
-            self.version_2(data);
+            if data.get("type").and_then(Node::as_text) == Some(scanner::CONFIGURATION) {
+                let nothing = || Node::list(at, Vec::new());
+                let included = node.take("included").map_or_else(nothing, |(_, included)| included);
+                self.sections.push(scanner::section(&data, &included, &mut self.problems));
+            } else {
+                self.version_2(data);
+            }
         } else if node.has("pipeline_ids") {
             self.pipeline_order = node.take("pipeline_ids").map(|(_, ids)| ids);
         } else if node.has("index_names") {
@@ -194,7 +202,8 @@ impl Pieces {
                 Some("logs_metrics") => self.metric(item),
                 kind => {
                     let reason = format!("`{}` is not read here", kind.unwrap_or("no type"));
-                    let hint = "of the API's version 2, `logs_metrics` are";
+                    let hint = "of the API's version 2, `logs_metrics` and the configuration of the \
+                                sensitive-data scanner are";
                     self.problems.push(Problem::at(item.at, "data", reason).hint(hint));
                 }
             }
@@ -302,7 +311,7 @@ impl Pieces {
 }
 
 const HINT: &str = "a `pipeline:` section or its contents, Datadog's API JSON (pipelines, indexes, log-based metrics, \
-                    their order), or an integration's assets/logs/NAME.yaml";
+                    their order, the scanner's configuration), or an integration's assets/logs/NAME.yaml";
 
 /// An index of Datadog's API has one of these beside its name.
 fn is_index(node: &Node) -> bool {

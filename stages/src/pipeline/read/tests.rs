@@ -249,3 +249,50 @@ fn ready_made_pipelines_come_before_the_users_own() {
     assert!(wrong[1].starts_with("0:3:"), "{wrong:?}");
     assert!(said(&["include: nginx"])[0].contains("a list of names was expected"));
 }
+
+/// As `GET /api/v2/sensitive-data-scanner/config` answers, shortened.
+const SCANNER: &str = r#"{
+  "data": {"id": "c1", "type": "sensitive_data_scanner_configuration", "attributes": {},
+    "relationships": {"groups": {"data": [
+      {"id": "g2", "type": "sensitive_data_scanner_group"},
+      {"id": "g1", "type": "sensitive_data_scanner_group"}]}}},
+  "included": [
+    {"id": "g1", "type": "sensitive_data_scanner_group",
+      "attributes": {"name": "cards", "description": null, "is_enabled": true, "filter": {"query": "service:shop"},
+        "product_list": ["logs"], "samplings": [{"product": "logs", "rate": 100.0}]},
+      "relationships": {"rules": {"data": [{"id": "r1", "type": "sensitive_data_scanner_rule"}]}}},
+    {"id": "g2", "type": "sensitive_data_scanner_group",
+      "attributes": {"name": "keys", "is_enabled": false, "filter": {"query": "*"}, "product_list": ["logs"]},
+      "relationships": {"rules": {"data": []}}},
+    {"id": "r1", "type": "sensitive_data_scanner_rule",
+      "attributes": {"name": "order", "pattern": "ORD-[0-9]{8}", "is_enabled": true, "priority": 2,
+        "namespaces": [], "excluded_namespaces": ["admin"], "tags": ["sensitive:order"],
+        "text_replacement": {"type": "replacement_string", "replacement_string": "[order]"},
+        "included_keyword_configuration": {"keywords": ["order"], "character_count": 35}},
+      "relationships": {"group": {"data": {"id": "g1", "type": "sensitive_data_scanner_group"}}}}
+  ],
+  "meta": {"version": 7}
+}"#;
+
+#[test]
+fn the_scanners_configuration_is_read_as_the_api_gives_it() {
+    let read = good(&[SCANNER]);
+    let groups = &read.config.sensitive_data_scanner.groups;
+    let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(names, ["keys", "cards"]);
+    let rule = &groups[1].rules[0];
+    assert_eq!((rule.name.as_str(), rule.pattern.as_deref()), ("order", Some("ORD-[0-9]{8}")));
+    assert_eq!(
+        (rule.priority, rule.excluded_namespaces.as_slice()),
+        (2, &["admin".to_owned()][..])
+    );
+    let torn = SCANNER.replace(
+        "\"id\": \"r1\", \"type\": \"sensitive_data_scanner_rule\",\n",
+        "\"id\": \"rX\", \"type\": \"sensitive_data_scanner_rule\",\n",
+    );
+    assert!(
+        said(&[&torn])[0].contains("the rule \"r1\" is not in `included`"),
+        "{:?}",
+        said(&[&torn])
+    );
+}

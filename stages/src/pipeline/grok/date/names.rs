@@ -200,7 +200,7 @@ impl Names {
 
     /// Whether it is the afternoon, and the length of the word that says so.
     pub(crate) fn afternoon(&self, text: &str) -> Option<(bool, usize)> {
-        let own = find(&self.am_pm, text, false);
+        let own = find(&self.am_pm, text, self.am_pm != ENGLISH.am_pm);
         let (index, length) = own.or_else(|| find(&ENGLISH.am_pm, text, false))?;
         Some((index == 1, length))
     }
@@ -214,6 +214,9 @@ impl Names {
 /// The name most of which stands at the start of `text`: all of it, or at least its first three
 /// letters (its first two where it has no more), with its full stop where `stops`.
 fn find(names: &[&str], text: &str, stops: bool) -> Option<(u32, usize)> {
+    if !stops {
+        return find_english(names, text);
+    }
     let mut best: Option<(u32, usize, usize)> = None;
     for (index, name) in (0u32..).zip(names) {
         let (letters, length) = common(name, text);
@@ -226,6 +229,20 @@ fn find(names: &[&str], text: &str, stops: bool) -> Option<(u32, usize)> {
     let whole = names.get(index as usize).is_some_and(|name| name.chars().count() == letters);
     let stop = stops && !whole && text.get(length..).is_some_and(|rest| rest.starts_with('.'));
     Some((index, length + usize::from(stop)))
+}
+
+/// The same for names of ASCII whose first three letters (two where a name has no more) tell them apart.
+fn find_english(names: &[&str], text: &str) -> Option<(u32, usize)> {
+    let bytes = text.as_bytes();
+    for (index, name) in (0u32..).zip(names) {
+        let same =
+            name.bytes().zip(bytes).take_while(|(own, found)| own.eq_ignore_ascii_case(found));
+        let letters = same.count();
+        if letters >= 3 || letters == name.len() {
+            return Some((index, letters));
+        }
+    }
+    None
 }
 
 /// Letters both begin with, in any case, and their bytes in `text`.

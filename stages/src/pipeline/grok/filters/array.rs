@@ -11,8 +11,6 @@ use crate::value::Value;
 #[derive(Debug)]
 pub(crate) struct Array {
     brackets: Option<(char, char)>,
-    /// Nobody asked for the brackets.
-    by_default: bool,
     separator: Box<str>,
     element: Option<Filter>,
 }
@@ -29,7 +27,6 @@ impl Array {
                 _ => return Err("array takes texts in double quotes and a filter".to_owned()),
             }
         }
-        let by_default = texts.len() < 2;
         let (brackets, separator) = match texts.as_slice() {
             [] => ("[]", ","),
             [separator] => ("[]", *separator),
@@ -49,29 +46,32 @@ impl Array {
             "\\t" => "\t",
             other => other,
         };
-        Ok(Self { brackets, by_default, separator: separator.into(), element })
+        Ok(Self { brackets, separator: separator.into(), element })
     }
 
-    /// Splits; nothing where brackets that were asked for are missing.
+    /// Splits, with brackets or without.
     pub(super) fn apply<'b>(&self, arena: &'b Bump, text: &'b str) -> Filtered<'b> {
         let inside = match self.brackets {
-            None => Some(text),
+            None => text,
             Some((open, close)) => {
                 let inside = text.trim().strip_prefix(open);
                 let inside = inside.and_then(|text| text.strip_suffix(close));
-                // `array(",")` alone splits a text without brackets too, as published pipelines count on.
-                inside.or_else(|| Some(text).filter(|_| self.by_default))
+                // A text without brackets is split too, as published pipelines count on.
+                inside.unwrap_or(text)
             }
         };
-        let Some(inside) = inside else { return Filtered::Nothing };
         let mut items = BumpVec::new_in(arena);
-        for item in inside.split(&*self.separator).filter(|item| !item.is_empty()) {
+        let keeps_nulls = matches!(self.element, Some(Filter::NullIf(_)));
+        let items_of = inside.split(&*self.separator);
+        for item in items_of.filter(|item| keeps_nulls || !item.is_empty()) {
             match self.element.as_ref().map(|filter| filter.apply(arena, Value::Str(item))) {
                 None => items.push(Value::Str(item)),
                 Some(Filtered::Value(value)) => items.push(value),
                 Some(Filtered::Object(object)) => {
                     items.push(Value::Object(object.fields.into_bump_slice()))
                 }
+                // A null keeps its place.
+                Some(Filtered::Nothing) if keeps_nulls => items.push(Value::Null),
                 Some(Filtered::Nothing) => {}
             }
         }

@@ -21,7 +21,25 @@ pub(crate) struct KeyValue {
     /// Characters of a value without quotes.
     value: Class,
     quotes: Vec<(char, char)>,
-    delimiter: Option<char>,
+    /// Before and after a pair; the default ones are several.
+    delimiters: Option<(char, char)>,
+}
+
+/// A run of the value's characters, found once: pairs that fail inside it do not read it again.
+#[derive(Debug, Default)]
+struct Run {
+    start: usize,
+    end: usize,
+    /// The last place in it where a pair may end.
+    last: Option<usize>,
+}
+
+/// One character that stands for two, or two.
+fn pair(text: &str) -> Option<(char, char)> {
+    let mut characters = text.chars();
+    let first = characters.next()?;
+    let second = characters.next().unwrap_or(first);
+    characters.next().is_none().then_some((first, second))
 }
 
 impl KeyValue {
@@ -36,34 +54,27 @@ impl KeyValue {
         extend(&mut value, call.text(1)?.unwrap_or(""))?;
         let quotes = match call.text(2)?.unwrap_or("") {
             "" => vec![('"', '"'), ('\'', '\''), ('<', '>')],
-            text => {
-                let characters: Vec<char> = text.chars().collect();
-                match characters.as_slice() {
-                    [open, close] => vec![(*open, *close)],
-                    _ => return Err("the quotes of keyvalue are two characters: \"()\"".to_owned()),
-                }
-            }
+            text => vec![pair(text).ok_or("the quotes of keyvalue are two characters: \"()\"")?],
         };
-        let delimiter = match call.text(3)?.unwrap_or("") {
+        let delimiters = match call.text(3)?.unwrap_or("") {
             "" => None,
-            text => match (text.chars().next(), text.chars().count()) {
-                (Some(character), 1) => Some(character),
-                _ => return Err("the delimiter of keyvalue is one character".to_owned()),
-            },
+            text => Some(pair(text).ok_or(
+                "the delimiter of keyvalue is one character, or two: before and after a pair",
+            )?),
         };
-        Ok(Self { separator: separator.into(), value, quotes, delimiter })
+        Ok(Self { separator: separator.into(), value, quotes, delimiters })
     }
 
     fn starts_pair(&self, character: char) -> bool {
-        match self.delimiter {
-            Some(delimiter) => character == delimiter,
+        match self.delimiters {
+            Some((before, _)) => character == before,
             None => character.is_whitespace() || matches!(character, ',' | ';' | '(' | '[' | '{'),
         }
     }
 
     fn ends_pair(&self, character: char) -> bool {
-        match self.delimiter {
-            Some(delimiter) => character == delimiter,
+        match self.delimiters {
+            Some((_, after)) => character == after,
             None => character.is_whitespace() || matches!(character, ',' | ';' | ')' | ']' | '}'),
         }
     }
@@ -72,12 +83,13 @@ impl KeyValue {
     pub(super) fn apply<'b>(&self, arena: &'b Bump, text: &'b str) -> Object<'b> {
         let mut fields: Fields<'b> = BumpVec::new_in(arena);
         let mut rest = text;
+        let mut run = Run::default();
         loop {
             rest = rest.trim_start_matches(|character| self.starts_pair(character));
             if rest.is_empty() {
-                return gather(arena, fields);
+                return Object { keeps_empty: true, ..gather(arena, fields) };
             }
-            match self.pair(rest) {
+            match self.pair(text, rest, &mut run) {
                 Some((key, value, after)) => {
                     if let Some(value) = value {
                         fields.push((key, value));
@@ -92,37 +104,53 @@ impl KeyValue {
         }
     }
 
-    /// A pair at the start: key, value unless it is empty or null, what follows.
-    fn pair<'b>(&self, text: &'b str) -> Option<(&'b str, Option<Value<'b>>, &'b str)> {
-        let (key, after_key) = self.key(text)?;
+    /// A pair at the start of `rest`, the end of `text`: key, value unless it is empty or null, what follows.
+    fn pair<'b>(
+        &self,
+        text: &'b str,
+        rest: &'b str,
+        run: &mut Run,
+    ) -> Option<(&'b str, Option<Value<'b>>, &'b str)> {
+        let (key, after_key) = self.key(rest)?;
         let after_key = after_key.strip_prefix(&*self.separator)?;
-        let after_key = match self.delimiter {
-            None => after_key.trim_start_matches(' '),
-            Some(_) => after_key,
-        };
-        let boundary = |rest: &str| rest.chars().next().is_none_or(|next| self.ends_pair(next));
-        for (open, close) in &self.quotes {
-            let Some(inside) = after_key.strip_prefix(*open) else { continue };
-            let (value, after) = split_quoted(inside, *close)?;
-            let value = (!value.is_empty()).then_some(Value::Str(value));
-            return boundary(after).then_some((key, value, after));
+        if let Some((value, after)) = self.quoted(after_key) {
+            return Some((key, value, after));
         }
-        let mut end = self.value.run(after_key, 0);
-        let mut value = after_key.get(..end)?;
-        // The value's characters may include the delimiter's.
-        if let Some(cut) = self.delimiter.and_then(|delimiter| value.find(delimiter)) {
-            end = cut;
-            value = after_key.get(..end)?;
+        let start = text.len() - after_key.len();
+        let end = self.end(text, start, run).filter(|end| *end > start)?;
+        let value = text.get(start..end)?.trim().trim_end_matches(',');
+        Some((key, typed(value), text.get(end..)?))
+    }
+
+    /// A value in quotes that ends where a pair may end, and what follows.
+    fn quoted<'b>(&self, text: &'b str) -> Option<(Option<Value<'b>>, &'b str)> {
+        self.quotes.iter().find_map(|(open, close)| {
+            let (value, after) = split_quoted(text.strip_prefix(*open)?, *close)?;
+            let ends = after.chars().next().is_none_or(|next| self.ends_pair(next));
+            let value = (!value.is_empty()).then_some(Value::Str(value.trim()));
+            ends.then_some((value, after))
+        })
+    }
+
+    /// Where the value without quotes that starts at `start` ends: as late as it may. Its characters can be
+    /// delimiters too, as published pipelines have them: then it reaches to the last one before a
+    /// character it can not hold, which is the separator of the next pair.
+    fn end(&self, text: &str, start: usize, run: &mut Run) -> Option<usize> {
+        if !(run.start..run.end).contains(&start) {
+            let end = self.value.run(text, start);
+            let held = text.get(start..end)?;
+            let cut = held.rfind(|character| self.ends_pair(character)).map(|at| start + at);
+            let may_end = text.get(end..)?.chars().next().is_none_or(|next| self.ends_pair(next));
+            *run = Run { start, end, last: if may_end { Some(end) } else { cut } };
         }
-        let after = after_key.get(end..)?;
-        if !boundary(after) {
-            return None;
-        }
-        Some((key, typed(value.trim_end_matches(',')), after))
+        run.last
     }
 
     /// A key: bare, or in quotes.
     fn key<'b>(&self, text: &'b str) -> Option<(&'b str, &'b str)> {
+        // Where a value can hold blanks a key can too, and those around it are not its own.
+        let blanks = self.value.contains(' ');
+        let text = if blanks { text.trim_start_matches(' ') } else { text };
         for (open, close) in &self.quotes {
             if let Some((key, after)) =
                 text.strip_prefix(*open).and_then(|t| split_quoted(t, *close))
@@ -138,7 +166,7 @@ impl KeyValue {
         let head = text.get(..run)?;
         let end = head.find(&*self.separator).unwrap_or(run);
         let key = head.get(..end)?;
-        (!key.is_empty()).then_some((key, text.get(end..)?.trim_start_matches(' ')))
+        (!key.is_empty()).then_some((key, text.get(end..)?))
     }
 }
 
@@ -181,20 +209,39 @@ fn extend(class: &mut Class, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `null` and empty are absent; numbers with a leading zero are codes and stay text.
+/// `null` and empty are absent; numbers with a leading zero that are no octal ones are codes and stay text.
+/// Seconds and milliseconds are whole milliseconds, as published pipelines have them: `263ms`, `0s`.
 fn typed(value: &str) -> Option<Value<'_>> {
     let digits = value.trim_start_matches(['-', '+']);
     let code = digits.len() > 1
         && digits.starts_with('0')
-        && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit);
+        && digits.as_bytes().get(1).is_some_and(u8::is_ascii_digit)
+        && digits.contains(['8', '9']);
     let numeric = digits.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'.');
     match value {
         "" | "null" => None,
         "true" => Some(Value::Bool(true)),
         "false" => Some(Value::Bool(false)),
         _ if numeric && !code && !value.starts_with('+') => {
-            Some(number(value).unwrap_or(Value::Str(value)))
+            Some(exact(value).or_else(|| duration(value)).unwrap_or(Value::Str(value)))
         }
         _ => Some(Value::Str(value)),
     }
+}
+
+/// A number; a whole one that is too large for one is an id, and stays as it is written.
+fn exact(text: &str) -> Option<Value<'_>> {
+    let huge = text.parse::<i64>().is_err() && text.parse::<u64>().is_ok();
+    if huge { Some(Value::Str(text)) } else { number(text) }
+}
+
+/// `12.5s`, `263ms`: whole milliseconds.
+fn duration(text: &str) -> Option<Value<'_>> {
+    let (digits, factor) = match text.strip_suffix("ms") {
+        Some(digits) => (digits, 1.0),
+        None => (text.strip_suffix('s')?, 1_000.0),
+    };
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let millis = digits.parse::<f64>().ok().filter(|_| plain)? * factor;
+    (millis < 9e15).then_some(Value::Int(millis as i64))
 }

@@ -10,7 +10,7 @@ use quick_xml::events::{BytesStart, Event};
 use schemas::limits::MAX_DEPTH;
 
 use super::members::{flatten, gather};
-use super::{Fields, Filtered};
+use super::{Fields, Filtered, Object};
 use crate::value::Value;
 
 /// An element being read.
@@ -27,7 +27,7 @@ pub(super) fn apply<'b>(arena: &'b Bump, text: &'b str) -> Filtered<'b> {
     for (name, value) in root {
         flatten(arena, name, value, &mut fields);
     }
-    Filtered::Object(gather(arena, fields))
+    Filtered::Object(Object { keeps_empty: true, ..gather(arena, fields) })
 }
 
 fn document<'b>(arena: &'b Bump, text: &'b str) -> Option<Fields<'b>> {

@@ -32,6 +32,6 @@ impl Truth {
     pub(crate) fn is(&self, arena: &Bump, text: &str) -> bool {
         let mut steps = machine::allowance(self.0.ops.len(), text.len());
         let mut slots = vec![UNSET; self.0.slots];
-        machine::run(&self.0, arena, text, &mut slots, &mut steps) == Outcome::Match
+        machine::run(&self.0, arena, text, &mut slots, &mut steps, &mut None) == Outcome::Match
     }
 }

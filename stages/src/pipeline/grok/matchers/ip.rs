@@ -35,10 +35,13 @@ pub(super) fn v6(text: &str, at: usize) -> Option<usize> {
     if memchr::memchr_iter(b':', head).count() < 2 {
         return None;
     }
-    let parses = |length: &usize| {
-        text.get(at..at + length).is_some_and(|text| text.parse::<Ipv6Addr>().is_ok())
-    };
-    (2..=length).rev().find(parses).map(|length| at + length)
+    v6_up_to(text, at, at + length)
+}
+
+/// The longest address that ends there or before.
+pub(super) fn v6_up_to(text: &str, at: usize, end: usize) -> Option<usize> {
+    let parses = |end: &usize| text.get(at..*end).is_some_and(|t| t.parse::<Ipv6Addr>().is_ok());
+    (at + 2..=end).rev().find(parses)
 }
 
 pub(super) const V4: &str =

@@ -56,10 +56,21 @@ pub(super) fn port(text: &str, at: usize) -> Option<usize> {
     matches!(bytes.get(at), Some(b'1'..=b'9')).then(|| digits(bytes, at).min(at + 5))
 }
 
-/// One digit less, while one is left.
+/// One digit less, while one is left; an exponent without digits goes whole.
 pub(super) fn shorter(text: &str, at: usize, end: usize) -> Option<usize> {
-    let first = sign(text.as_bytes(), at);
-    (end > first + 1).then(|| end - 1)
+    let bytes = text.as_bytes();
+    let first = sign(bytes, at);
+    let digit = |end: &usize| bytes.get(*end - 1).is_some_and(u8::is_ascii_digit);
+    (first + 1..end).rev().find(digit)
+}
+
+/// The same of a number's exponent: what stands before it is never shorter.
+pub(super) fn shorter_exponent(text: &str, at: usize, end: usize) -> Option<usize> {
+    let whole = number(text, at, false)?;
+    if end <= whole {
+        return None;
+    }
+    Some(shorter(text, at, end).map_or(whole, |shorter| shorter.max(whole)))
 }
 
 pub(super) fn number_source(exponent: bool) -> &'static str {
