@@ -59,7 +59,10 @@ fn a_wrong_value_is_named_with_line_field_and_fix() {
         ("worker:\n  epoch: 5\n", ["t.yaml:2: worker.epoch", "500ms, 5s"]),
         ("worker: {epoch: 1ms}", ["worker.epoch", "100ms to 600s"]),
         ("worker: {keep_raw: some}", ["worker.keep_raw", "none, excluded or all"]),
-        ("monitors: [{name: a, search: 'x:(', above: 1}]", ["monitors[0].search", "a value must follow"]),
+        (
+            "monitors: [{name: a, search: 'x:(', above: 1}]",
+            ["monitors[0].search", "a value must follow"],
+        ),
         ("monitors: [{name: a, above: 1}]", ["monitors[0].sql", "sql or search"]),
         ("monitors: [{name: a, search: x, in: metrics, above: 1}]", ["monitors[0].in", "spans"]),
         ("query:\n\n  memory: 1KiB\n", ["t.yaml:3: query.memory", "16 MiB"]),

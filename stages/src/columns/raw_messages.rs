@@ -65,7 +65,7 @@ impl TableColumns for RawMessageColumns {
             self.headers.finish()?,
             array(self.payload.finish()),
         ];
-        columns.extend(self.lineage.finish());
+        columns.extend(self.lineage.finish()?);
         parts::batch(Self::TABLE, columns)
     }
 }
