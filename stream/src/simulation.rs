@@ -37,6 +37,8 @@ const STEPS: usize = 90;
 const SEEDS: u64 = 60;
 /// Schedules within which every planted bug must be noticed.
 const SEEDS_PER_MUTANT: u64 = 400;
+/// Schedules that noticed a planted bug before: tried first, for most bugs are noticed by one of them.
+const SHARP: [u64; 10] = [0, 1, 22, 47, 73, 115, 178, 181, 195, 240];
 /// Failed once; one decimal number per line.
 const KEPT: &str = include_str!("simulation/seeds.txt");
 
@@ -250,7 +252,9 @@ fn every_offset_is_in_the_table_once_whatever_fails() {
 fn every_planted_bug_is_noticed() {
     let mut missed = Vec::new();
     for mutant in Mutant::PROTOCOL {
-        match (0..SEEDS_PER_MUTANT)
+        match SHARP
+            .into_iter()
+            .chain(0..SEEDS_PER_MUTANT)
             .find_map(|seed| Some((seed, simulate(seed, Some(mutant)).err()?)))
         {
             Some((seed, wrong)) => println!("{mutant:?}: noticed by seed {seed}: {wrong}"),

@@ -151,9 +151,11 @@ impl PublishedTable {
             new.sort_by_key(|publication| publication.seq);
             all = false;
             let together = publication::next_commit(&new);
-            let Some(target) = together.last().map(|publication| publication.seq) else {
+            let Some(last_new) = together.last().map(|publication| publication.seq) else {
                 return Ok(self.delta.version());
             };
+            // A cursor never goes back.
+            let target = self.cursor.map_or(last_new, |cursor| cursor.max(last_new));
             match self.commit(&together, target).await {
                 Ok(version) => {
                     self.cursor = Some(target);
