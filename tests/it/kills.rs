@@ -31,7 +31,7 @@ const KILLS: usize = 25;
 /// Every how manyth kill is at a random moment.
 const RANDOM: usize = 8;
 /// Lives of one store: what it holds is read as a whole after each, so it should not grow for ever,
-const DEATHS_PER_STORE: usize = 8;
+const DEATHS_PER_STORE: usize = 3;
 /// nor through a long life.
 const LONG_LIFE: Duration = Duration::from_secs(3);
 /// Until a step must have been reached, on a busy machine.
