@@ -116,8 +116,8 @@ fn worker_config(directory: &Path) -> worker::Config {
         interval: Duration::from_millis(30),
         compact_after: Duration::ZERO,
         retention: BTreeMap::from([(Table::Metrics, Duration::from_secs(3_600))]),
-        horizon: Duration::from_secs(1),
-        log_horizon: Duration::from_secs(3),
+        horizon: Duration::from_secs(2),
+        log_horizon: Duration::from_secs(5),
         delete_interval: Duration::from_millis(100),
         ..Settings::default()
     };
