@@ -3,12 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use schemas::table::Table;
 use serde_json::Value;
 
 use super::{Answer, Context, text, whole};
 use crate::api::{ApiError, Rows};
+
+/// Looks at tables that still move, and the pause between two.
+const LOOKS: usize = 30;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a table's Delta log says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,17 +43,19 @@ fn sql() -> String {
 
 pub(super) async fn ask(context: &mut Context) -> Result<Answer, ApiError> {
     let sql = sql();
-    let counted = context.api.rows(&sql).await?;
-    let logs: Vec<(Table, Log)> = Table::ALL
-        .into_iter()
-        .map(|table| (table, read(&context.tables.join(table.name()))))
-        .collect();
+    let (mut counted, mut logs) = look(context, &sql).await?;
+    // The history of issues goes on for some seconds: both are counted again until they mean one moment.
+    for _ in 0..LOOKS {
+        if logs.iter().all(|(table, log)| log.rows() == rows_of(&counted, *table)) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        (counted, logs) = look(context, &sql).await?;
+    }
     let shown = format!("{}\n\n{}", context.tables.display(), draw(&logs));
     let mut answer = Answer::new("Where the Delta tables lie", sql, shown);
     for (table, log) in &logs {
-        let found = counted.rows.iter().find(|row| text(row, 0) == table.name());
-        let found = found.map_or(0, |row| whole(row, 1));
-        let rows = log.rows();
+        let (rows, found) = (log.rows(), rows_of(&counted, *table));
         if rows + found > 0 {
             let said = format!("{}: {rows} rows by its own log, {found} by SQL", table.name());
             answer.check(rows == found, said);
@@ -65,6 +72,18 @@ pub(super) async fn ask(context: &mut Context) -> Result<Answer, ApiError> {
     let missing = there.filter(|(path, bytes)| size_of(path) != Some(*bytes)).count() as u64;
     answer.check(missing == 0, "every file named is there, with the size named");
     Ok(answer)
+}
+
+/// Rows by SQL, and what the tables' own logs say.
+async fn look(context: &mut Context, sql: &str) -> Result<(Rows, Vec<(Table, Log)>), ApiError> {
+    let counted = context.api.rows(sql).await?;
+    let log = |table: Table| (table, read(&context.tables.join(table.name())));
+    Ok((counted, Table::ALL.into_iter().map(log).collect()))
+}
+
+fn rows_of(counted: &Rows, table: Table) -> u64 {
+    let found = counted.rows.iter().find(|row| text(row, 0) == table.name());
+    found.map_or(0, |row| whole(row, 1))
 }
 
 fn size_of(path: &Path) -> Option<u64> {
