@@ -132,7 +132,7 @@ fn worker_config(directory: &Path) -> worker::Config {
         store: store.unwrap(),
         store_name: "store".to_owned(),
         pipeline: pipeline(),
-        epoch: Duration::from_millis(30),
+        epoch: Duration::from_millis(80),
         threads: 2,
         sharing: None,
         upkeep,
