@@ -45,6 +45,7 @@ lint: ## Formatting and lints, warnings refused
 
 bench: ## Measurements, in the release profile (a long first build)
 	$(CARGO) bench --workspace
+	$(CARGO) test --workspace --lib replay_rate -- --ignored --nocapture
 
 bench-kafka: ## The whole chain against raw consumption, on a real Apache Kafka (needs Java and Maven)
 	scripts/bench-kafka.sh $(CARGO) bench --bench kafka

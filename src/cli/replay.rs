@@ -45,7 +45,7 @@ pub struct ReplayArgs {
     #[arg(long, requires = "archive")]
     pub envelope: Option<String>,
     /// Read the messages from table raw_messages instead of Kafka: with worker.keep_raw: all
-    #[arg(long, conflicts_with_all = ["archive", "resume", "kafka"])]
+    #[arg(long, conflicts_with_all = ["archive", "resume"])]
     pub raw: bool,
     /// Pipeline to use: a file, or a version that `tidemill pipeline versions` lists [default: the configuration's]
     #[arg(long, value_name = "FILE|VERSION")]
@@ -78,7 +78,7 @@ pub struct RestoreArgs {
     #[arg(long)]
     pub query: String,
     /// Read the messages from table raw_messages instead of Kafka: with worker.keep_raw: excluded or all
-    #[arg(long, conflicts_with = "kafka")]
+    #[arg(long)]
     pub raw: bool,
     /// Messages received at or after this time: 2026-03-02T00:00:00Z, 2026-03-02, or 6h (ago)
     #[arg(long, value_name = "TIME")]

@@ -171,7 +171,7 @@ pub enum ReplayError {
     },
     /// The source has other messages than the worker once read.
     #[error(
-        "{topic}-{partition}: {found} messages from offset {from} to {to}, the worker once read {expected}: some are gone from the source; nothing is replaced"
+        "{topic}-{partition}: {found} messages from offset {from} to {to}, the worker once read {expected}: some are gone from the source, or were never kept there (`worker.keep_raw: all`); nothing is replaced"
     )]
     OtherMessages {
         /// Topic.
@@ -202,6 +202,11 @@ pub enum ReplayError {
         /// The one at hand.
         found: String,
     },
+    /// The table of messages has none of those that are needed.
+    #[error(
+        "table raw_messages has none of these messages: they are kept from when `worker.keep_raw` is set, as long as `tables.raw_messages.retention` says; read them from Kafka, without --raw"
+    )]
+    NotKept,
     /// No such replay.
     #[error("there is no replay {0}; `tidemill replay list` shows those there are")]
     Unknown(String),

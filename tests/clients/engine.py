@@ -97,7 +97,7 @@ def request(method, url, body=None, headers=None, timeout=60):
 class Engine:
     """One `tidemill up` with its own data directory. It can be killed and started again."""
 
-    def __init__(self, directory=None, pipeline=HERE / "pipeline.yaml", epoch="1s", storage=None, cluster=None, suffix=""):
+    def __init__(self, directory=None, pipeline=HERE / "pipeline.yaml", epoch="1s", storage=None, cluster=None, suffix="", keep_raw="none"):
         """`storage` is that part of the configuration (default: the data directory), `cluster` a real
         Kafka in place of the embedded one, `suffix` ends the names of all topics, so that runs can share a cluster."""
         self._owned = None
@@ -108,6 +108,7 @@ class Engine:
         self.data = self.dir / "data"
         self.log = self.dir / "stderr.log"
         self.epoch, self.storage, self.cluster, self.suffix = epoch, storage, cluster, suffix
+        self.keep_raw = keep_raw
         self.pipeline = pathlib.Path(pipeline).read_text() if pipeline else ""
         self.port = dict(zip(PORTS.values(), free_ports(len(PORTS)), strict=True))
         self.process = None
@@ -162,6 +163,7 @@ class Engine:
             f"  topics:\n{own}"
             f"  sources:\n{sources}"
             "worker:\n"
+            f"  keep_raw: {self.keep_raw}\n"
             f'  epoch: "{self.epoch}"\n' + (f"pipeline:\n{pipeline}" if pipeline else "")
         )
 

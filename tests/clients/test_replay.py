@@ -233,6 +233,27 @@ def test_what_can_not_be_replayed_is_refused_and_dropped_replays_leave_nothing(t
     assert_proven(engine)
 
 
+def test_messages_that_were_kept_are_replayed_when_kafka_is_out_of_reach(data, tmp_path, monkeypatch):
+    engine = Engine(pipeline=pipeline(tmp_path, "wrong", " "), keep_raw="all")
+    try:
+        engine.start()
+        levels, _ = send_trains(engine, data)
+        lines, warnings = sum(levels.values()), levels["WARN"]
+        engine.wait_count(lines, "logs")
+        # Nobody listens there: whoever asked Kafka would fail.
+        monkeypatch.setenv("TIDEMILL_KAFKA_BROKERS", "127.0.0.1:1")
+        right = pipeline(tmp_path, "right", r"\s+")
+        done = replay(engine, "--raw", "--pipeline", str(right))
+        assert done["report"]["tables"]["logs"]["after"] == lines - warnings
+        engine.wait_for("SELECT count(*) AS n FROM logs WHERE _topic = 'tidemill.logs'", lambda rows: rows[0]["n"] == lines - warnings)
+        assert len(versions(engine, "logs")) == 1, "one version, the new one"
+        assert engine.value("SELECT count(*) FROM raw_messages") > 0
+        monkeypatch.delenv("TIDEMILL_KAFKA_BROKERS")
+        assert_proven(engine)
+    finally:
+        engine.close()
+
+
 def test_excluded_logs_come_back_and_the_ledger_says_so(data, tmp_path):
     engine = Engine(pipeline=pipeline(tmp_path, "right", r"\s+"))
     try:

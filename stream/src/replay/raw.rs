@@ -20,6 +20,7 @@ use super::live::Live;
 use super::old::{self, Sorted};
 use super::plan::Plan;
 use super::reader::{Reader, Records};
+use super::rows;
 use crate::source::SourceError;
 use crate::upkeep::pass::World;
 use crate::worker::Topic;
@@ -29,7 +30,7 @@ const DIRECTORY: &str = "raw";
 
 /// Reads the messages a replay needs from the table, sorted once by partition and offset.
 pub struct RawReader {
-    rows: Option<Sorted>,
+    rows: Sorted,
     topics: Vec<Topic>,
     /// What is read: the partition, and one past its last offset.
     open: Option<(TopicPartition, i64)>,
@@ -46,17 +47,16 @@ impl RawReader {
     /// Sorts what this replay reads.
     ///
     /// # Errors
-    /// The table or storage can not be read.
+    /// Nothing of it was kept, or the table or storage can not be read.
     pub async fn new(world: &World, plan: &Plan, topics: Vec<Topic>) -> Result<Self, ReplayError> {
         super::journal::clear(&world.store, &plan.id, DIRECTORY).await?;
         let live = Live::open(world, u64::MAX).await?;
         let covered = Covered::new(plan.reads.iter().map(|read| &read.stretch));
-        let rows = match live.table(Table::RawMessages) {
-            Some(table) => {
-                Some(old::sort(&world.store, (&plan.id, DIRECTORY), table, &covered).await?)
-            }
-            None => None,
-        };
+        let table = live.table(Table::RawMessages).ok_or(ReplayError::NotKept)?;
+        if rows::affected(&world.store, table, &covered).await?.is_empty() {
+            return Err(ReplayError::NotKept);
+        }
+        let rows = old::sort(&world.store, (&plan.id, DIRECTORY), table, &covered).await?;
         let kind = (Signal::Logs, Arc::new(Input::from(Format::Json)));
         Ok(Self { rows, topics, open: None, kind })
     }
@@ -69,18 +69,14 @@ impl Reader for RawReader {
         let topic = self.topics.iter().find(|topic| *topic.name == *partition.topic);
         let topic = topic.ok_or_else(|| SourceError::UnknownTopic(partition.topic.to_string()))?;
         self.kind = (topic.signal, Arc::new(topic.input.clone()));
-        if let Some(rows) = &mut self.rows {
-            while rows.some(&partition, from).await?.is_some() {}
-        }
+        while self.rows.some(&partition, from).await?.is_some() {}
         self.open = Some((partition, range.stretch.to));
         Ok(())
     }
 
     async fn next(&mut self) -> Result<Option<Records>, ReplayError> {
-        let (Some(rows), Some((partition, to))) = (&mut self.rows, &self.open) else {
-            return Ok(None);
-        };
-        let Some(rows) = rows.some(partition, *to).await? else { return Ok(None) };
+        let Some((partition, to)) = &self.open else { return Ok(None) };
+        let Some(rows) = self.rows.some(partition, *to).await? else { return Ok(None) };
         let (signal, input) = self.kind.clone();
         Ok(Some(Records { records: records(&rows)?, signal, input, behind: None }))
     }

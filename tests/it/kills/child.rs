@@ -184,7 +184,7 @@ async fn drain(directory: &Path) {
 }
 
 #[test]
-#[ignore = "a process of the kill test"]
+#[ignore = "the process that the tests of `kills` start and kill: alone it does nothing"]
 fn a_worker_that_dies() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
     let directory = Path::new(&directory);

@@ -1,5 +1,5 @@
 //! How fast a replay is against the live worker: the same records, pipeline and store. Printed, not judged; run it
-//! by itself: `cargo test -p stream --lib replay_rate -- --ignored --nocapture`.
+//! by itself: `cargo test --workspace --lib replay_rate -- --ignored --nocapture`, which `make bench` does.
 
 use super::*;
 use crate::clock::Clock as _;
@@ -19,7 +19,7 @@ fn lines(log: &MemoryLog) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
+#[ignore = "a measurement of minutes: `make bench` runs it"]
 async fn replay_rate_against_live_rate() {
     let rule = pipeline("r %{word:parity} %{word:word} %{integer:ms} %{data:rest}");
     let clock = System::shared();

@@ -78,4 +78,11 @@ async fn a_replay_of_messages_that_were_not_kept_is_refused() {
     let means = Means { pipeline: fixed(), threads: 2, matches: None };
     let refused = carry_out(&world, &plan, &means).await.expect_err("refused");
     assert!(matches!(refused, ReplayError::OtherMessages { expected: 50, .. }), "{refused}");
+    let (store, log) = (memory(), MemoryLog::new());
+    produce(&log, 0, 50);
+    live(&store, &log, broken()).await;
+    let world = self::world(&store);
+    let plan = plan_raw(&world, Work::Restore { query: "odd".to_owned() }).await;
+    let refused = carry_out(&world, &plan, &means).await.expect_err("refused");
+    assert!(matches!(refused, ReplayError::NotKept), "{refused}");
 }
