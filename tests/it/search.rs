@@ -65,7 +65,7 @@ fn log() -> impl Strategy<Value = Log> {
         "[ab]{0,2}",
         "[ab]{0,1}",
         status,
-        prop::collection::vec("(env|version|t):[ab]{0,2}|t", 0..3),
+        prop::collection::vec("(env|version|t):[ab]{0,2}|t|env", 0..4),
         prop::collection::vec((path, sent()), 0..5),
     )
         .prop_map(|(message, service, env, status, tags, attributes)| Log {
@@ -133,7 +133,7 @@ fn query() -> impl Strategy<Value = String> {
         "\\{[a-c] TO [a-c]\\}",
         "[*]",
         "\\?[a-c]?",
-        "\"a\"",
+        "\"a?\"",
     ];
     let term = prop_oneof![
         4 => (field, test).prop_map(|(field, test)| format!("{field}:{test}")),

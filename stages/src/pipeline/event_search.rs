@@ -19,8 +19,9 @@ impl Record for LogEvent<'_> {
     fn reserved(&self, field: Reserved, test: &mut dyn FnMut(&str) -> bool) -> bool {
         match field {
             Reserved::Service => one(self.service, test),
-            Reserved::Env => one(self.env, test) || self.tag("env").is_some_and(test),
-            Reserved::Version => one(self.version, test) || self.tag("version").is_some_and(test),
+            // Any tag of that name, as of others: a record can have several.
+            Reserved::Env => one(self.env, test) || Record::tag(self, "env", test),
+            Reserved::Version => one(self.version, test) || Record::tag(self, "version", test),
             Reserved::Host => one(self.host, test),
             Reserved::Source => one(self.source, test),
             // As the table has it.
