@@ -145,6 +145,15 @@ pub(crate) fn properties(table: Table, rows: usize) -> Result<WriterProperties, 
     Ok(builder.build())
 }
 
+/// How files are written that only we read, once, from end to end, before they are deleted: in little time.
+pub(crate) fn scratch_properties(group_rows: usize) -> WriterProperties {
+    WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_max_row_group_row_count(Some(group_rows))
+        .build()
+}
+
 /// Writes the files of units.
 #[derive(Debug, Clone)]
 pub struct FileWriter {

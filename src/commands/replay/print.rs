@@ -117,7 +117,7 @@ pub(super) fn report(report: &Report, seq: Option<u64>, format: ReportFormat) {
 }
 
 fn tables(report: &Report) -> String {
-    let row = |(name, rows): (&String, &stream::replay::compare::RowsDiff)| {
+    let row = |(name, rows): (&String, &stream::replay::diff::RowsDiff)| {
         let compared = rows.same + rows.changed + rows.gone + rows.new > 0;
         let cell = |count: i64| if compared { json!(count) } else { json!("") };
         vec![
@@ -161,7 +161,7 @@ fn fields(report: &Report) -> String {
         std::cmp::Reverse(field.added.saturating_add(field.removed).saturating_add(field.changed))
     });
     let more = all.len().saturating_sub(SHOWN_FIELDS);
-    let row = |(table, name, field): &(&String, &String, &stream::replay::compare::FieldDiff)| {
+    let row = |(table, name, field): &(&String, &String, &stream::replay::diff::FieldDiff)| {
         let sample = field.samples.first();
         let value = |value: Option<&String>| value.cloned().unwrap_or_default();
         vec![

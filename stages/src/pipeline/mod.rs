@@ -178,6 +178,12 @@ impl Pipeline {
         self.prices.as_ref()?.cost(action, rule, count)
     }
 
+    /// Takes one log through the first stage alone: reserved fields are filled from what it has by itself.
+    pub fn preprocess<'b>(&self, arena: &'b Bump, event: &mut LogEvent<'b>) {
+        self.preprocess.run(arena, event);
+        note_errors(arena, event);
+    }
+
     /// Takes one log through every stage. `windows` is the state of the log's topic partition;
     /// `offset` is its message's.
     pub fn process<'b>(

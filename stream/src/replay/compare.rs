@@ -1,187 +1,25 @@
 //! What a unit changes, row by row and field by field: rows with the same lineage are the same event. Pure.
-//!
-//! **Parsed.** A log's row is parsed if it has an attribute that its message does not have by itself: one the
-//! pipeline has made. What the message has by itself is what a pipeline without processors leaves of it. So the
-//! word means the same for rows of any pipeline version.
 
-use std::collections::{BTreeMap, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, MapArray, RecordBatch};
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Int32Type, Int64Type};
+use arrow::array::{
+    Array as _, ArrayRef, AsArray as _, DynComparator, MapArray, RecordBatch, make_comparator,
+};
+use arrow::compute::{SortOptions, concat_batches};
+use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use bumpalo::Bump;
 use schemas::limits::{MAX_CHANGED_FIELDS, MAX_FIELD_SAMPLES, MAX_SAMPLE_BYTES};
 use schemas::log::ATTRIBUTES;
 use schemas::table::{
     LINEAGE_INDEX, LINEAGE_OFFSET, LINEAGE_PARTITION, LINEAGE_PIPELINE_VERSION, LINEAGE_TOPIC,
     Table,
 };
-use schemas::topic::Signal;
-use serde::{Deserialize, Serialize};
-use stages::decode::{self, Items};
-use stages::input::Input;
-use stages::pipeline::{MetricWindows, Pipeline, config};
-use stages::record::Record;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::restore::RestoredLine;
+use super::diff::{FieldDiff, RowsDiff, Sample, UnitDiff};
+use super::own::Own;
 use crate::unit::HourBatch;
-use crate::upkeep::fingerprint::values;
-
-/// What becomes of the rows of one table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowsDiff {
-    /// Rows before.
-    pub before: i64,
-    /// Rows after.
-    pub after: i64,
-    /// Rows of the same event with the same values.
-    pub same: i64,
-    /// Rows of the same event with other values.
-    pub changed: i64,
-    /// Rows of events that have none afterwards: excluded or refused now.
-    pub gone: i64,
-    /// Rows of events that had none: excluded or refused before.
-    pub new: i64,
-}
-
-/// Rows of `logs` that the pipeline has given attributes, and those it has not.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parsed {
-    /// Parsed rows before.
-    pub before: i64,
-    /// Parsed rows after.
-    pub after: i64,
-    /// Unparsed rows before.
-    pub unparsed_before: i64,
-    /// Unparsed rows after.
-    pub unparsed_after: i64,
-}
-
-/// How often a field of rows that are there before and after is another.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FieldDiff {
-    /// Rows that have it now and did not before.
-    pub added: i64,
-    /// Rows that had it.
-    pub removed: i64,
-    /// Rows that have another value.
-    pub changed: i64,
-    /// The first of them.
-    pub samples: Vec<Sample>,
-}
-
-/// One changed value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sample {
-    /// Lineage of the row: offset.
-    pub offset: i64,
-    /// Lineage of the row: number within the message.
-    pub index: i32,
-    /// The value before, cut.
-    pub before: Option<String>,
-    /// The value after, cut.
-    pub after: Option<String>,
-}
-
-/// What a unit, or all units of a replay, change.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnitDiff {
-    /// Rows by table.
-    pub tables: BTreeMap<String, RowsDiff>,
-    /// Rows of `logs`.
-    pub parsed: Parsed,
-    /// Fields by table and name; attributes have an `@`.
-    pub fields: BTreeMap<String, BTreeMap<String, FieldDiff>>,
-    /// Changes of fields beyond [`MAX_CHANGED_FIELDS`].
-    pub untold: i64,
-    /// Events brought back, by range and rule; not added up.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub restored: Vec<RestoredLine>,
-}
-
-impl UnitDiff {
-    /// Adds another unit's.
-    pub fn add(&mut self, other: &Self) {
-        for (table, rows) in &other.tables {
-            let sum = self.tables.entry(table.clone()).or_default();
-            sum.before += rows.before;
-            sum.after += rows.after;
-            sum.same += rows.same;
-            sum.changed += rows.changed;
-            sum.gone += rows.gone;
-            sum.new += rows.new;
-        }
-        self.parsed.before += other.parsed.before;
-        self.parsed.after += other.parsed.after;
-        self.parsed.unparsed_before += other.parsed.unparsed_before;
-        self.parsed.unparsed_after += other.parsed.unparsed_after;
-        self.untold += other.untold;
-        for (table, fields) in &other.fields {
-            for (name, field) in fields {
-                self.field(table, name, |sum| {
-                    sum.added += field.added;
-                    sum.removed += field.removed;
-                    sum.changed += field.changed;
-                    let room = MAX_FIELD_SAMPLES.saturating_sub(sum.samples.len());
-                    sum.samples.extend(field.samples.iter().take(room).cloned());
-                    field.added + field.removed + field.changed
-                });
-            }
-        }
-    }
-
-    /// Changes the counts of a field by `change`, which says by how much, while there is room.
-    fn field(&mut self, table: &str, name: &str, change: impl FnOnce(&mut FieldDiff) -> i64) {
-        let fields = self.fields.entry(table.to_owned()).or_default();
-        if fields.len() >= MAX_CHANGED_FIELDS && !fields.contains_key(name) {
-            self.untold += change(&mut FieldDiff::default());
-        } else {
-            change(fields.entry(name.to_owned()).or_default());
-        }
-    }
-}
-
-/// Names of the attributes each event has by itself, as hashes.
-#[derive(Debug, Default)]
-pub struct Own(HashMap<(i64, i32), Box<[u64]>>);
-
-impl Own {
-    /// Of the logs in these records.
-    pub fn of(records: &[Record], signal: Signal, input: &Input) -> Self {
-        let mut own = Self::default();
-        let pipeline = Pipeline::compile(&config::Config::default());
-        let (Signal::Logs, Ok(pipeline)) = (signal, pipeline) else { return own };
-        let mut arena = Bump::new();
-        let mut windows = MetricWindows::new(&pipeline);
-        for record in records {
-            // What panics is a dead letter, and has no row.
-            let read = AssertUnwindSafe(|| {
-                let decoded = decode::decode_input(&arena, record, signal, input);
-                let Ok(decoded) = decoded else { return };
-                let Items::Logs(logs) = decoded.items else { return };
-                for mut log in logs {
-                    pipeline.process(&arena, &mut log, record.offset, &mut windows);
-                    let names = log.attributes.iter().map(|(key, _)| xxh3_64(key.as_bytes()));
-                    own.0.insert((record.offset, log.index), names.collect());
-                }
-            });
-            drop(catch_unwind(read));
-            arena.reset();
-        }
-        own
-    }
-
-    /// Whether a row with these attributes has one its event does not have by itself.
-    fn is_parsed<'k>(&self, event: (i64, i32), mut names: impl Iterator<Item = &'k str>) -> bool {
-        let own = self.0.get(&event).map_or(&[][..], |own| own);
-        // Marks of ours, such as `_truncated`, are nothing the pipeline has read.
-        names.any(|name| !name.starts_with('_') && !own.contains(&xxh3_64(name.as_bytes())))
-    }
-}
 
 /// Compares the rows of one unit.
 ///
@@ -243,7 +81,7 @@ impl<'r> Side<'r> {
         Ok(Self { rows, offsets, indexes })
     }
 
-    fn event(&self, row: usize) -> (i64, i32) {
+    fn event(&self, row: usize) -> Event {
         let offset = self.offsets.get(row).copied().unwrap_or_default();
         (offset, self.indexes.get(row).copied().unwrap_or_default())
     }
@@ -251,6 +89,30 @@ impl<'r> Side<'r> {
     fn len(&self) -> i64 {
         i64::try_from(self.rows.num_rows()).unwrap_or(i64::MAX)
     }
+
+    /// Its rows in the order of their events.
+    fn in_order(&self) -> Vec<(Event, usize)> {
+        let mut rows: Vec<_> =
+            (0..self.rows.num_rows()).map(|row| (self.event(row), row)).collect();
+        rows.sort_unstable();
+        rows
+    }
+}
+
+/// An event by its lineage within one partition: offset, and number within the message.
+type Event = (i64, i32);
+
+/// The rows of events that both sides have.
+fn pairs(old: &Side<'_>, new: &Side<'_>) -> Vec<(usize, usize)> {
+    let mut new = new.in_order().into_iter().peekable();
+    let mut pairs = Vec::new();
+    for (event, row) in old.in_order() {
+        while new.next_if(|(other, _)| *other < event).is_some() {}
+        if let Some((_, other)) = new.next_if(|(other, _)| *other == event) {
+            pairs.push((row, other));
+        }
+    }
+    pairs
 }
 
 struct Pair<'r> {
@@ -261,38 +123,30 @@ struct Pair<'r> {
 
 impl Pair<'_> {
     fn compare(&self, diff: &mut UnitDiff) -> Result<(), ArrowError> {
-        let places: HashMap<(i64, i32), usize> =
-            (0..self.new.rows.num_rows()).map(|row| (self.new.event(row), row)).collect();
-        let of_old = |row| places.get(&self.old.event(row)).map(|new| (row, *new));
-        let pairs: Vec<(usize, usize)> = (0..self.old.rows.num_rows()).filter_map(of_old).collect();
+        let pairs = pairs(&self.old, &self.new);
         let mut changed = vec![false; pairs.len()];
         let columns = self.old.rows.columns().iter().zip(self.new.rows.columns());
         for (field, (old, new)) in self.old.rows.schema_ref().fields().iter().zip(columns) {
             if is_lineage(field.name()) {
                 continue;
             }
-            let (before, after) = (values(old)?, values(new)?);
-            let is_map = matches!(field.data_type(), DataType::Map(..));
-            let maps = if is_map { Some((Map::of(old)?, Map::of(new)?)) } else { None };
+            let is_same = make_comparator(old, new, SortOptions::default())?;
+            let mut entries = Entries::of(old, new)?;
+            let mut tally = Tally::default();
             for (pair, changed) in pairs.iter().zip(&mut changed) {
-                if before.get(pair.0) == after.get(pair.1) {
+                if is_same(pair.0, pair.1) == Ordering::Equal {
                     continue;
                 }
-                match &maps {
+                let event = self.old.event(pair.0);
+                *changed |= match &mut entries {
+                    Some(entries) => entries.compare(*pair, event, &mut tally),
                     None => {
-                        self.told(
-                            diff,
-                            field.name(),
-                            *pair,
-                            (Some((old, pair.0)), Some((new, pair.1))),
-                        );
-                        *changed = true;
+                        tally.count("", event, Some((old, pair.0)), Some((new, pair.1)));
+                        true
                     }
-                    Some((old, new)) => {
-                        *changed |= self.entries(diff, field.name(), *pair, old, new)
-                    }
-                }
+                };
             }
+            tally.tell(diff, self.table, field.name());
         }
         let both = i64::try_from(pairs.len()).unwrap_or(i64::MAX);
         let changed = changed.iter().filter(|changed| **changed).count();
@@ -303,60 +157,6 @@ impl Pair<'_> {
         diff.tables.insert(self.table.name().to_owned(), rows);
         Ok(())
     }
-
-    /// Compares the entries of a pair's maps; whether one differs.
-    fn entries(
-        &self,
-        diff: &mut UnitDiff,
-        column: &str,
-        pair: (usize, usize),
-        old: &Map<'_>,
-        new: &Map<'_>,
-    ) -> bool {
-        let (before, after) = (old.row(pair.0), new.row(pair.1));
-        // Entries may be turned around: that is no change.
-        let mut any = false;
-        let name = |key: &str| {
-            if column == ATTRIBUTES { format!("@{key}") } else { format!("{column}.{key}") }
-        };
-        for (key, entry) in &before {
-            let other = after.get(key);
-            if other.is_none_or(|other| old.hash(*entry) != new.hash(*other)) {
-                any = true;
-                let to = other.map(|other| (new.values, *other));
-                self.told(diff, &name(key), pair, (Some((old.values, *entry)), to));
-            }
-        }
-        for (key, entry) in after.iter().filter(|(key, _)| !before.contains_key(*key)) {
-            any = true;
-            self.told(diff, &name(key), pair, (None, Some((new.values, *entry))));
-        }
-        any
-    }
-
-    /// Counts a changed field.
-    fn told(
-        &self,
-        diff: &mut UnitDiff,
-        name: &str,
-        pair: (usize, usize),
-        (old, new): (Option<Value<'_>>, Option<Value<'_>>),
-    ) {
-        let (old, new) = (old.filter(is_there), new.filter(is_there));
-        let (offset, index) = self.old.event(pair.0);
-        diff.field(self.table.name(), name, |field| {
-            match (&old, &new) {
-                (None, _) => field.added += 1,
-                (_, None) => field.removed += 1,
-                _ => field.changed += 1,
-            }
-            if field.samples.len() < MAX_FIELD_SAMPLES {
-                let (before, after) = (old.map(shown), new.map(shown));
-                field.samples.push(Sample { offset, index, before, after });
-            }
-            1
-        });
-    }
 }
 
 fn is_lineage(name: &str) -> bool {
@@ -366,6 +166,53 @@ fn is_lineage(name: &str) -> bool {
 
 /// A value in a column.
 type Value<'a> = (&'a ArrayRef, usize);
+
+/// What changes in one column of a unit: by the keys of its maps, or as one field without a key.
+#[derive(Default)]
+struct Tally<'r> {
+    fields: BTreeMap<&'r str, FieldDiff>,
+    /// Changes of keys beyond [`MAX_CHANGED_FIELDS`].
+    untold: i64,
+}
+
+impl<'r> Tally<'r> {
+    /// Counts a change.
+    fn count(
+        &mut self,
+        key: &'r str,
+        (offset, index): Event,
+        old: Option<Value<'_>>,
+        new: Option<Value<'_>>,
+    ) {
+        if self.fields.len() >= MAX_CHANGED_FIELDS && !self.fields.contains_key(key) {
+            self.untold += 1;
+            return;
+        }
+        let field = self.fields.entry(key).or_default();
+        let (old, new) = (old.filter(is_there), new.filter(is_there));
+        match (&old, &new) {
+            (None, _) => field.added += 1,
+            (_, None) => field.removed += 1,
+            _ => field.changed += 1,
+        }
+        if field.samples.len() < MAX_FIELD_SAMPLES {
+            let (before, after) = (old.map(shown), new.map(shown));
+            field.samples.push(Sample { offset, index, before, after });
+        }
+    }
+
+    fn tell(self, diff: &mut UnitDiff, table: Table, column: &str) {
+        for (key, field) in &self.fields {
+            let name = match (column, *key) {
+                (column, "") => column.to_owned(),
+                (ATTRIBUTES, key) => format!("@{key}"),
+                (column, key) => format!("{column}.{key}"),
+            };
+            diff.field(table.name(), &name, field);
+        }
+        diff.untold += self.untold;
+    }
+}
 
 /// Whether there is a value: neither null nor empty text.
 fn is_there((column, row): &Value<'_>) -> bool {
@@ -385,28 +232,58 @@ fn shown((column, row): Value<'_>) -> String {
     text
 }
 
-/// A column of maps.
-struct Map<'r> {
-    map: &'r MapArray,
-    values: &'r ArrayRef,
-    hashes: Vec<u64>,
+/// Two columns of maps, compared entry by entry: entries that are only turned around are no change.
+struct Entries<'r> {
+    old: &'r MapArray,
+    new: &'r MapArray,
+    is_same: DynComparator,
+    /// The entries of a pair, by key.
+    before: Vec<(&'r str, usize)>,
+    after: Vec<(&'r str, usize)>,
 }
 
-impl<'r> Map<'r> {
-    fn of(column: &'r ArrayRef) -> Result<Self, ArrowError> {
-        let map = column.as_map();
-        Ok(Self { map, values: map.values(), hashes: values(map.values())? })
+impl<'r> Entries<'r> {
+    /// `None` if the columns hold no maps.
+    fn of(old: &'r ArrayRef, new: &'r ArrayRef) -> Result<Option<Self>, ArrowError> {
+        let (Some(old), Some(new)) = (old.as_map_opt(), new.as_map_opt()) else { return Ok(None) };
+        let is_same = make_comparator(old.values(), new.values(), SortOptions::default())?;
+        Ok(Some(Self { old, new, is_same, before: Vec::new(), after: Vec::new() }))
     }
 
-    /// Entries of a row by key.
-    fn row(&self, row: usize) -> BTreeMap<&'r str, usize> {
-        let keys = self.map.keys().as_string::<i32>();
-        entries(self.map, row).map(|entry| (keys.value(entry), entry)).collect()
+    /// Counts the entries in which a pair of rows differs; whether there is one.
+    fn compare(&mut self, pair: (usize, usize), event: Event, tally: &mut Tally<'r>) -> bool {
+        let Self { old, new, is_same, before, after } = self;
+        by_key(old, pair.0, before);
+        by_key(new, pair.1, after);
+        let mut any = false;
+        let mut differs = |key, old_entry: Option<usize>, new_entry: Option<usize>| {
+            any = true;
+            let from = old_entry.map(|entry| (old.values(), entry));
+            tally.count(key, event, from, new_entry.map(|entry| (new.values(), entry)));
+        };
+        let mut rest = after.iter().peekable();
+        for (key, entry) in before.iter() {
+            while let Some((key, entry)) = rest.next_if(|(other, _)| other < key) {
+                differs(key, None, Some(*entry));
+            }
+            match rest.next_if(|(other, _)| other == key) {
+                Some((_, other)) if is_same(*entry, *other) == Ordering::Equal => {}
+                other => differs(key, Some(*entry), other.map(|(_, entry)| *entry)),
+            }
+        }
+        for (key, entry) in rest {
+            differs(key, None, Some(*entry));
+        }
+        any
     }
+}
 
-    fn hash(&self, entry: usize) -> Option<u64> {
-        self.hashes.get(entry).copied()
-    }
+/// The entries of a row's map, sorted by key.
+fn by_key<'r>(map: &'r MapArray, row: usize, into: &mut Vec<(&'r str, usize)>) {
+    let keys = map.keys().as_string::<i32>();
+    into.clear();
+    into.extend(entries(map, row).map(|entry| (keys.value(entry), entry)));
+    into.sort_unstable();
 }
 
 #[cfg(test)]
@@ -415,7 +292,11 @@ mod tests {
 
     use super::*;
     use crate::fixture;
+    use crate::replay::diff::Parsed;
     use crate::replay::unit::{Portion, process};
+    use schemas::topic::Signal;
+    use stages::pipeline::{Pipeline, config};
+    use stages::record::Record;
     use std::sync::Arc;
 
     fn pipeline(rule: &str) -> Arc<Pipeline> {

@@ -1,21 +1,19 @@
 //! The rows the tables have of what is replayed, in the order of their lineage: compared unit by unit with the
 //! new ones. They are sorted in pieces and merged, so that memory does not follow their number.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{AsArray as _, RecordBatch};
-use arrow::compute::{
-    SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
-};
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::array::{AsArray as _, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::compute::{filter_record_batch, interleave_record_batch};
 use arrow::error::ArrowError;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::ArrowWriter;
 use schemas::limits::{REPLAY_RUN_GROUP_ROWS, REPLAY_SORT_BYTES};
-use schemas::table::{LINEAGE_OFFSET, LINEAGE_PARTITION, LINEAGE_TOPIC, Table};
+use schemas::table::{LINEAGE_INDEX, LINEAGE_OFFSET, LINEAGE_PARTITION, LINEAGE_TOPIC, Table};
 use stages::record::TopicPartition;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::ReplayError;
 use super::covered::Covered;
@@ -89,7 +87,8 @@ pub(super) async fn sort(
     open: &PublishedTable,
     covered: &Covered,
 ) -> Result<Sorted, ReplayError> {
-    let pieces = Pieces { store, replay, directory, table: open.table(), inputs: Vec::new() };
+    let (inputs, sorting) = (Vec::new(), None);
+    let pieces = Pieces { store, replay, directory, table: open.table(), inputs, sorting };
     pieces.sort(open, covered).await
 }
 
@@ -100,6 +99,8 @@ struct Pieces<'a> {
     directory: &'a str,
     table: Table,
     inputs: Vec<Input>,
+    /// The piece that is being sorted while the rows of the next one are read.
+    sorting: Option<AbortOnDropHandle<Result<Vec<u8>, ReplayError>>>,
 }
 
 impl Pieces<'_> {
@@ -117,11 +118,15 @@ impl Pieces<'_> {
                 bytes += batch.get_array_memory_size();
                 waiting.push(batch);
                 if bytes >= REPLAY_SORT_BYTES {
-                    self.write(std::mem::take(&mut waiting)).await?;
+                    self.write().await?;
+                    let (table, batches) = (self.table, std::mem::take(&mut waiting));
+                    let sorting = tokio::task::spawn_blocking(move || encode(table, &batches));
+                    self.sorting = Some(AbortOnDropHandle::new(sorting));
                     bytes = 0;
                 }
             }
         }
+        self.write().await?;
         let table = self.table;
         let rest = tokio::task::spawn_blocking(move || sorted(table, &waiting)).await??;
         self.inputs.push(futures::stream::iter([Ok(rest)]).boxed());
@@ -129,9 +134,10 @@ impl Pieces<'_> {
         Ok(Sorted { merge, pending: None })
     }
 
-    async fn write(&mut self, batches: Vec<RecordBatch>) -> Result<(), ReplayError> {
-        let table = self.table;
-        let bytes = tokio::task::spawn_blocking(move || encode(table, &batches)).await??;
+    /// Writes the piece that was being sorted.
+    async fn write(&mut self) -> Result<(), ReplayError> {
+        let Some(sorting) = self.sorting.take() else { return Ok(()) };
+        let (table, bytes) = (self.table, sorting.await??);
         let name = format!("{}/{}-{}.parquet", self.directory, table.name(), self.inputs.len());
         let key = journal::key(self.replay, &name);
         self.store.put(&key, bytes.into()).await?;
@@ -141,20 +147,82 @@ impl Pieces<'_> {
 }
 
 fn sorted(table: Table, batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
-    let rows = concat_batches(&table.file_schema(), batches)?;
-    let keys = Order::Lineage.keys(table, &rows)?;
-    let keys: Vec<SortColumn> =
-        keys.into_iter().map(|values| SortColumn { values, options: None }).collect();
-    take_record_batch(&rows, &lexsort_to_indices(&keys, None)?)
+    let mut places = Vec::new();
+    let topics = Topics::of(batches)?;
+    for (number, batch) in batches.iter().enumerate() {
+        let lineage = Lineage::of(batch)?;
+        let mut topics = topics.ranks(lineage.topics);
+        places.extend((0..batch.num_rows()).map(|row| {
+            let event = (lineage.partitions.value(row), lineage.offsets.value(row));
+            (topics(row), event, lineage.indexes.value(row), (number, row))
+        }));
+    }
+    places.sort_unstable();
+    let places: Vec<_> = places.into_iter().map(|(.., place)| place).collect();
+    if places.is_empty() {
+        return Ok(RecordBatch::new_empty(table.file_schema()));
+    }
+    interleave_record_batch(&batches.iter().collect::<Vec<_>>(), &places)
+}
+
+/// The columns that say where rows come from.
+struct Lineage<'r> {
+    topics: &'r StringArray,
+    partitions: &'r Int32Array,
+    offsets: &'r Int64Array,
+    indexes: &'r Int32Array,
+}
+
+impl<'r> Lineage<'r> {
+    fn of(rows: &'r RecordBatch) -> Result<Self, ArrowError> {
+        let column = |name: &str| {
+            let found = rows.column_by_name(name);
+            found.ok_or_else(|| ArrowError::SchemaError(format!("no column {name}")))
+        };
+        Ok(Self {
+            topics: column(LINEAGE_TOPIC)?.as_string(),
+            partitions: column(LINEAGE_PARTITION)?.as_primitive(),
+            offsets: column(LINEAGE_OFFSET)?.as_primitive(),
+            indexes: column(LINEAGE_INDEX)?.as_primitive(),
+        })
+    }
+}
+
+/// The topics of some rows, so that rows are sorted by numbers.
+struct Topics<'r>(BTreeSet<&'r str>);
+
+impl<'r> Topics<'r> {
+    fn of(batches: &'r [RecordBatch]) -> Result<Self, ArrowError> {
+        let mut topics = BTreeSet::new();
+        for batch in batches {
+            let mut last = None;
+            for topic in Lineage::of(batch)?.topics.iter().flatten() {
+                if last.replace(topic) != Some(topic) {
+                    topics.insert(topic);
+                }
+            }
+        }
+        Ok(Self(topics))
+    }
+
+    /// Which of them a row of this column has, counted in their order. Rows in a row mostly have the same.
+    fn ranks<'t>(&'t self, column: &'t StringArray) -> impl FnMut(usize) -> usize + 't {
+        let mut last = ("", 0);
+        move |row| {
+            let topic = column.value(row);
+            if topic != last.0 {
+                last = (topic, self.0.range(..topic).count());
+            }
+            last.1
+        }
+    }
 }
 
 fn encode(table: Table, batches: &[RecordBatch]) -> Result<Vec<u8>, ReplayError> {
     let rows = sorted(table, batches)?;
     let write = || {
-        let properties = files::properties(table, rows.num_rows())?.into_builder();
-        let properties = properties.set_max_row_group_row_count(Some(REPLAY_RUN_GROUP_ROWS));
-        let schema = table.file_schema();
-        let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties.build()))?;
+        let properties = files::scratch_properties(REPLAY_RUN_GROUP_ROWS);
+        let mut writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(properties))?;
         writer.write(&rows)?;
         writer.into_inner()
     };
@@ -205,13 +273,7 @@ impl Sorted {
 
 /// How many rows, in the order of their lineage, come before this place.
 fn before(rows: &RecordBatch, place: (&str, i32, i64)) -> Result<usize, ArrowError> {
-    let column = |name: &str| {
-        let found = rows.column_by_name(name);
-        found.ok_or_else(|| ArrowError::SchemaError(format!("no column {name}")))
-    };
-    let topics = column(LINEAGE_TOPIC)?.as_string::<i32>();
-    let partitions = column(LINEAGE_PARTITION)?.as_primitive::<Int32Type>();
-    let offsets = column(LINEAGE_OFFSET)?.as_primitive::<Int64Type>();
+    let Lineage { topics, partitions, offsets, .. } = Lineage::of(rows)?;
     let is_before =
         |row: usize| (topics.value(row), partitions.value(row), offsets.value(row)) < place;
     let (mut low, mut high) = (0, rows.num_rows());

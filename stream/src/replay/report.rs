@@ -13,8 +13,8 @@ use schemas::table::Table;
 use schemas::topic::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::compare::{FieldDiff, Parsed, RowsDiff, UnitDiff};
 use super::covered::{self, Covered, Stretch};
+use super::diff::{FieldDiff, Parsed, RowsDiff, UnitDiff};
 use super::ledger::{ACTIONS, Columns, Sum};
 use super::live::Live;
 use super::plan::{Plan, Work};

@@ -25,8 +25,8 @@ use stages::event::LogEvent;
 use stages::pipeline::{Fate, MetricWindows, Pipeline};
 use stages::record::{Record, TopicPartition};
 
-use super::compare::{RowsDiff, UnitDiff};
 use super::covered::{Covered, Stretch};
+use super::diff::{RowsDiff, UnitDiff};
 use super::ledger::{self as ledger_ranges, Columns};
 use super::live::Live;
 use super::plan::Plan;

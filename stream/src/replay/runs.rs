@@ -65,10 +65,8 @@ fn encode(table: Table, batches: &[HourBatch]) -> Result<(Vec<u8>, usize), Repla
         batches.iter().map(|batch| columns::sort(table, &batch.rows)).collect();
     let rows = concat_batches(&table.file_schema(), &sorted?)?;
     let write = || {
-        let properties = files::properties(table, rows.num_rows())?.into_builder();
-        let properties = properties.set_max_row_group_row_count(Some(REPLAY_RUN_GROUP_ROWS));
-        let schema = table.file_schema();
-        let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties.build()))?;
+        let properties = files::scratch_properties(REPLAY_RUN_GROUP_ROWS);
+        let mut writer = ArrowWriter::try_new(Vec::new(), table.file_schema(), Some(properties))?;
         writer.write(&rows)?;
         writer.into_inner()
     };
@@ -118,10 +116,8 @@ impl Settler<'_> {
         let mut merge = self.merge(runs).await?;
         let bits = self.rewriter.entropy.bits();
         let path = format!("{DIRECTORY}/{}/run-{bits:032x}.parquet", self.replay);
-        let rows: i64 = runs.iter().map(|run| run.rows).sum();
-        let properties = self.rewriter.properties(self.table, &path, rows)?.into_builder();
-        let properties = properties.set_max_row_group_row_count(Some(REPLAY_RUN_GROUP_ROWS));
-        let mut output = self.rewriter.create(self.table, &path, properties.build())?;
+        let properties = files::scratch_properties(REPLAY_RUN_GROUP_ROWS);
+        let mut output = self.rewriter.create(self.table, &path, properties)?;
         let mut found = 0;
         while let Some(batch) = merge.next().await? {
             self.go_on()?;

@@ -12,7 +12,9 @@ use stages::pipeline::Pipeline;
 use stages::record::{Record, TopicPartition};
 
 use super::ReplayError;
-use super::compare::{self, UnitDiff};
+use super::compare;
+use super::diff::UnitDiff;
+use super::own::Own;
 use crate::archive::Position;
 use crate::lane::suspects::Suspects;
 use crate::lane::{Assigned, Lane, Share};
@@ -77,7 +79,7 @@ pub fn process(pipeline: &Arc<Pipeline>, portion: Portion) -> Result<Processed, 
     let diff = match old {
         None => None,
         Some(old) => {
-            let own = compare::Own::of(&batch.records, signal, &input);
+            let own = Own::of(&batch.records, signal, &input);
             Some(compare::compare(&old, &part.batches, &own)?)
         }
     };

@@ -114,6 +114,9 @@ impl Merge {
     /// The next rows in order; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
         self.forget_used_batches();
+        if let [last] = self.heap.as_slice() {
+            return self.rest(*last).await;
+        }
         let mut rows = Vec::new();
         let mut bytes = 0;
         while let Some(&number) = self.heap.first() {
@@ -134,6 +137,19 @@ impl Merge {
         }
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         interleave_record_batch(&batches, &rows).map(Some)
+    }
+
+    /// The next rows of the only file that has some left: as they are, without a copy.
+    async fn rest(&mut self, number: usize) -> Result<Option<RecordBatch>, ArrowError> {
+        let Some(cursor) = self.cursors.get_mut(number) else { return Ok(None) };
+        let Some(batch) = self.batches.get(cursor.batch) else { return Ok(None) };
+        let room = (MERGE_BATCH_BYTES / cursor.row_bytes.max(1)).clamp(1, MERGE_BATCH_ROWS);
+        let rows = batch.slice(cursor.row, room.min(batch.num_rows() - cursor.row));
+        cursor.row += rows.num_rows();
+        if cursor.row >= batch.num_rows() && !self.refill(number).await? {
+            self.heap.clear();
+        }
+        Ok(Some(rows))
     }
 
     /// The next batch of a file that is used up; whether there was one.

@@ -187,8 +187,7 @@ impl Record for Row<'_> {
         }
         let column = reserved(field).first().and_then(|name| self.text(name));
         column.is_some_and(&mut *test)
-            || (matches!(field, Reserved::Env | Reserved::Version)
-                && self.tag(field.name(), test))
+            || (matches!(field, Reserved::Env | Reserved::Version) && self.tag(field.name(), test))
     }
 
     fn attribute(&self, path: &str, test: &mut dyn FnMut(Scalar<'_>) -> bool) -> bool {
