@@ -30,6 +30,7 @@ pub mod raw;
 pub mod reader;
 pub mod report;
 pub mod restore;
+pub mod restored;
 pub mod rows;
 pub mod run;
 pub mod runs;

@@ -289,6 +289,39 @@ def test_excluded_logs_come_back_and_the_ledger_says_so(data, tmp_path):
         engine.close()
 
 
+def test_excluded_logs_come_back_without_kafka_and_what_was_not_kept_is_said(data, tmp_path, monkeypatch):
+    engine = Engine(pipeline=pipeline(tmp_path, "right", r"\s+"))
+    try:
+        engine.start()
+        levels, _ = send_trains(engine, data)
+        lines, warnings = sum(levels.values()), levels["WARN"]
+        engine.wait_count(lines - warnings, "logs")
+        # The first half of the warnings is excluded without a trace, of the second the message stays.
+        engine.stop()
+        engine.keep_raw = "excluded"
+        engine.start()
+        send_trains(engine, data)
+        engine.wait_count(2 * (lines - warnings), "logs")
+        assert engine.value("SELECT count(*) FROM raw_messages") == warnings > 0
+        monkeypatch.setenv("TIDEMILL_KAFKA_BROKERS", "127.0.0.1:1")
+        asked = ["restore", "--raw", "--query", "status:warn"]
+        planned = tidemill(engine, *asked, "--dry-run")
+        assert planned.returncode == 0, planned.stderr
+        assert f"searched: {warnings} of {2 * warnings}; the other {warnings} have no message" in planned.stdout, planned.stdout
+        assert "as far as they were kept" in planned.stderr, planned.stderr
+        done = tidemill(engine, *asked, "--format", "json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["report"]["excluded"] == {"counted": 2 * warnings, "looked_at": warnings}
+        engine.wait_count(2 * lines - warnings, "logs")
+        monkeypatch.delenv("TIDEMILL_KAFKA_BROKERS")
+        assert_proven(engine)
+        again = tidemill(engine, *asked, "--format", "json")
+        assert again.returncode == 0 and json.loads(again.stdout)["report"]["excluded"] == {"counted": warnings, "looked_at": 0}
+        assert engine.value("SELECT count(*) FROM logs WHERE status = 'warn'") == warnings
+    finally:
+        engine.close()
+
+
 def test_an_archive_goes_into_the_tables_once_however_often_it_is_read(data, tmp_path):
     engine = Engine(pipeline=pipeline(tmp_path, "right", r"\s+"))
     rows = list(train_ticket(data, "log"))

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stream::replay::plan::Plan;
+use stages::record::TopicPartition;
+use stream::replay::plan::{Origin, Plan};
 use stream::replay::report::Report;
+use stream::replay::restored::Excluded;
 use stream::replay::stage::Progress;
 use stream::upkeep::report::size;
 
@@ -20,18 +22,17 @@ pub(super) fn begins(plan: &Plan) -> String {
     let mut text = format!("replay {}: pipeline {}", plan.id, plan.pipeline_version);
     for read in &plan.reads {
         let stretch = &read.stretch;
-        if read.messages.is_none() {
-            text.push_str(&format!("\n  {}, all of it", stretch.partition.topic));
+        let TopicPartition { topic, partition } = &stretch.partition;
+        if matches!(plan.origin, Origin::Archive(_)) {
+            text.push_str(&format!("\n  {topic}, all of it"));
             continue;
         }
-        text.push_str(&format!(
-            "\n  {}-{} offsets {} to {}, {} messages",
-            stretch.partition.topic,
-            stretch.partition.partition,
-            stretch.from,
-            stretch.to,
-            read.messages.map_or_else(|| "?".to_owned(), |messages| messages.to_string())
-        ));
+        let (from, to) = (stretch.from, stretch.to);
+        text.push_str(&format!("\n  {topic}-{partition} offsets {from} to {to}"));
+        match read.messages {
+            Some(messages) => text.push_str(&format!(", {messages} messages")),
+            None => text.push_str(", as far as they were kept"),
+        }
     }
     text
 }
@@ -96,6 +97,9 @@ pub(super) fn report(report: &Report, seq: Option<u64>, format: ReportFormat) {
     if !report.fields.is_empty() {
         println!("{}", fields(report));
     }
+    if let Some(excluded) = report.excluded {
+        println!("{}", searched(excluded));
+    }
     let series = &report.series;
     println!(
         "metric series: {} before, {} after; {} moved, {} new, {} gone; measurements: {} before, {} after",
@@ -114,6 +118,18 @@ pub(super) fn report(report: &Report, seq: Option<u64>, format: ReportFormat) {
         }
         None => println!("staged: {} messages, {files}", report.messages),
     }
+}
+
+/// Where a restore could look, and where not.
+fn searched(Excluded { counted, looked_at }: Excluded) -> String {
+    let missing = counted.saturating_sub(looked_at);
+    if missing <= 0 {
+        return format!("excluded events searched: {looked_at}");
+    }
+    format!(
+        "excluded events searched: {looked_at} of {counted}; the other {missing} have no message any more (see \
+         worker.keep_raw), or this pipeline does not exclude them"
+    )
 }
 
 fn tables(report: &Report) -> String {

@@ -75,6 +75,9 @@ pub struct UnitDiff {
     pub fields: BTreeMap<String, BTreeMap<String, FieldDiff>>,
     /// Changes of fields beyond [`MAX_CHANGED_FIELDS`].
     pub untold: i64,
+    /// Excluded events a restore has read and looked at, whether they matched or not.
+    #[serde(default)]
+    pub looked_at: i64,
     /// Events brought back, by range and rule; not added up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restored: Vec<RestoredLine>,
@@ -97,6 +100,7 @@ impl UnitDiff {
         self.parsed.unparsed_before += other.parsed.unparsed_before;
         self.parsed.unparsed_after += other.parsed.unparsed_after;
         self.untold += other.untold;
+        self.looked_at += other.looked_at;
         for (table, fields) in &other.fields {
             for (name, field) in fields {
                 self.field(table, name, field);

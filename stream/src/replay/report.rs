@@ -18,9 +18,10 @@ use super::diff::{FieldDiff, Parsed, RowsDiff, UnitDiff};
 use super::ledger::{ACTIONS, Columns, Sum};
 use super::live::Live;
 use super::plan::{Plan, Work};
+use super::restored::{self, Excluded};
 use super::series::{AllSeries, SeriesDiff, When};
 use super::staged::Staged;
-use super::{ReplayError, journal, restore, rows, stage};
+use super::{ReplayError, journal, rows, stage};
 
 /// What a rule decides, before and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,9 @@ pub struct Report {
     pub file_bytes: i64,
     /// Whose ledger rows are replaced.
     pub touched: Vec<Stretch>,
+    /// Of a restore: the excluded events there are, and those it could search.
+    #[serde(default)]
+    pub excluded: Option<Excluded>,
 }
 
 impl Report {
@@ -87,7 +91,7 @@ impl Report {
     ) -> Result<Self, ReplayError> {
         let touched = match plan.work {
             Work::Replace => plan.replaces.clone(),
-            Work::Restore { .. } => restore::touched(store, plan, staged).await?,
+            Work::Restore { .. } => restored::touched(store, plan, staged).await?,
         };
         let covered = covered::tables().map(|table| (table, plan.covered(table, &touched)));
         let covered = covered.collect();
@@ -110,6 +114,9 @@ impl Report {
             report.file_bytes += staged.of(table).map(|add| add.size).sum::<i64>();
         }
         report.agrees_with_ledger(&plan.work)?;
+        if plan.work != Work::Replace {
+            report.excluded = Some(Excluded::of(store, live, plan, staged).await?);
+        }
         if plan.compares {
             report.differences(store, staged).await?;
         }

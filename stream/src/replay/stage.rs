@@ -20,7 +20,8 @@ use super::choose::ReadRange;
 use super::old::OldRows;
 use super::plan::Plan;
 use super::reader::Reader;
-use super::restore::{self, Restore};
+use super::restore::Restore;
+use super::restored;
 use super::runs::{self, Settler};
 use super::staged::{self, Staged};
 use super::unit::{self, Portion, Processed};
@@ -103,9 +104,9 @@ impl Stage<'_> {
         }
         self.check(&staged)?;
         if self.restore.is_some() {
-            let adds = restore::count(self.world, self.plan, &staged).await?;
+            let adds = restored::count(self.world, self.plan, &staged).await?;
             if !adds.is_empty() {
-                let body = restore::counted(self.plan, &log, adds);
+                let body = restored::counted(self.plan, &log, adds);
                 self.append(&mut log, &mut staged, body).await?;
             }
         }

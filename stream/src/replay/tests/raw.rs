@@ -1,6 +1,7 @@
 //! Messages kept as they came: what Kafka has let go of can be replayed and brought back all the same.
 
 use super::super::raw::RawReader;
+use super::super::restored::Excluded;
 use super::*;
 
 async fn plan_raw(world: &World, work: Work) -> Plan {
@@ -61,11 +62,31 @@ async fn only_messages_with_excluded_events_are_kept_and_bring_them_back() {
         let means = Means { pipeline: fixed(), threads: 2, matches: Some(having("odd")) };
         let report = carry_out(&world, &plan, &means).await.expect("restores");
         assert_eq!(report.tables["logs"].after, expected);
+        let excluded = Excluded { counted: 10 + expected, looked_at: 10 + expected };
+        assert_eq!(report.excluded, Some(excluded));
         let now = fixture::ledger_balance(&read(&store, Table::Ledger).await);
         assert_eq!((now.excluded, now.indexed), (left, before.indexed + 10));
     }
     let checked = fsck::fsck(&store, LIVE_PIPELINE, 0).await.expect("checks");
     assert_eq!(checked.problems.count, 0, "{:?}", checked.problems);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_says_how_many_excluded_events_it_could_not_search() {
+    let (store, log) = (memory(), MemoryLog::new());
+    for keep in [KeepRaw::Nothing, KeepRaw::Excluded] {
+        produce(&log, 0, 110);
+        live_keeping(&store, &log, fixed(), keep).await;
+    }
+    let before = fixture::ledger_balance(&read(&store, Table::Ledger).await);
+    let kept = messages(&store, Table::RawMessages).await.len() as i64;
+    assert!(kept > 0 && kept < before.excluded, "{kept} of {before:?}");
+    let world = world(&store);
+    let plan = plan_raw(&world, Work::Restore { query: "odd".to_owned() }).await;
+    let means = Means { pipeline: fixed(), threads: 2, matches: Some(having("odd")) };
+    let report = carry_out(&world, &plan, &means).await.expect("restores");
+    let excluded = Excluded { counted: before.excluded, looked_at: kept };
+    assert_eq!(report.excluded, Some(excluded));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
