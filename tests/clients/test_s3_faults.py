@@ -76,3 +76,26 @@ def test_every_record_exactly_once_on_a_store_that_fails(upstream):
     finally:
         own.close()
         proxy.close()
+
+
+def test_a_store_that_is_away_while_the_engine_starts_is_waited_for(upstream):
+    proxy = Proxy(upstream, SEED, rate=1.0)
+    proxy.KINDS = ("before",)
+    own = Engine(storage={"url": f"s3://{BUCKET}/away", "options": options(proxy.url)}, epoch="500ms")
+    try:
+        process = own.spawn()
+        until = time.monotonic() + START_DEADLINE
+        while "trying again" not in own.tail():
+            assert process.poll() is None and time.monotonic() < until, own.tail()
+            time.sleep(0.1)
+        assert proxy.faults["before"] > 0 and not own.healthy()
+        proxy.rate = 0
+        until = time.monotonic() + START_DEADLINE
+        while not own.healthy():
+            assert process.poll() is None and time.monotonic() < until, own.tail()
+            time.sleep(0.1)
+        own.send_logs([{"message": "after all", "service": "away"}])
+        own.wait_count(1, "logs WHERE service = 'away'")
+    finally:
+        own.close()
+        proxy.close()

@@ -85,11 +85,12 @@ struct Line<'a> {
     offset: usize,
 }
 
-/// Splits a text into rules.
-fn lines<'a>(text: &'a str, errors: &mut Vec<GrokError>) -> Vec<Line<'a>> {
+/// Splits a text into rules. A blank at the end of a support rule is part of it (published pipelines count on it),
+/// one at the end of a match rule is not.
+fn lines<'a>(text: &'a str, is_support: bool, errors: &mut Vec<GrokError>) -> Vec<Line<'a>> {
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let trimmed = line.trim();
+        let trimmed = if is_support { line.trim_start() } else { line.trim() };
         // Published pipelines have comments between their rules.
         if trimmed.is_empty() || trimmed.starts_with('#') {
             continue;
@@ -125,9 +126,9 @@ pub(crate) fn expand(
     support_rules: &str,
 ) -> Result<Vec<Expanded>, Vec<GrokError>> {
     let mut errors = Vec::new();
-    let support = lines(support_rules, &mut errors);
+    let support = lines(support_rules, true, &mut errors);
     errors.iter_mut().for_each(|error| error.support = true);
-    let matching = lines(match_rules, &mut errors);
+    let matching = lines(match_rules, false, &mut errors);
     let mut known: BTreeMap<&str, Line<'_>> = BTreeMap::new();
     for (line, in_support) in support.iter().map(|line| (line, true)) {
         duplicate(&mut known, line, in_support, &mut errors);

@@ -178,6 +178,7 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
         r#"{name => "John", :id => 7, "job" => {"title" => "C\"TO"}, tags: [:a, nil, 1.5], 'x'=>true}"#,
         r#"name=John|id=7|job.title=C"TO|tags=["a",null,1.5]|x=true"#,
     ),
+    (r"r %{data::rubyhash}", r#"{"a" => "", b: "x"}"#, "b=x"),
     (r"r %{data::rubyhash}", "{open => ", ""),
     (
         r"r %{data:x:xml}",
@@ -219,6 +220,9 @@ fn rules_refer_to_support_rules_and_to_rules_above() {
         pairs("whole=john left|user.firstname=john")
     );
     assert_eq!(parse_with(rules, support, "nothing of the kind"), None);
+    let ends_in_a_blank = "_head %{word:a}: ";
+    assert_eq!(parse_with("r %{_head}%{word:b} ", ends_in_a_blank, "x: y"), pairs("a=x|b=y"));
+    assert_eq!(parse_with("r %{_head}%{word:b}", ends_in_a_blank, "x:y"), None);
 }
 
 #[test]

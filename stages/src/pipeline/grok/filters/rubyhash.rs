@@ -99,7 +99,10 @@ impl<'b> Reader<'b> {
                 return None;
             }
             let value = self.value(depth + 1)?;
-            members.push((key, value));
+            // As of other filters: an empty text is no attribute.
+            if value != Value::Str("") {
+                members.push((key, value));
+            }
             self.space();
             if !self.eat(",") && self.peek() != Some('}') {
                 return None;
