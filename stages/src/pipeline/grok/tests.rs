@@ -92,6 +92,9 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
         "key1=value1|key2=value 2",
     ),
     (r#"r %{data::keyvalue("="," ")}"#, "a=two words b=1", "a=two words|b=1"),
+    (r#"r %{data::keyvalue("="," ")}"#, "no pair a=1 b=2, c=3", "b=2|c=3"),
+    (r#"r %{data::keyvalue("="," ")}"#, "no pair, a=1 b=2", "a=1|b=2"),
+    (r#"r %{data::keyvalue("="," ")}"#, "no pair} a=1 b=2", "a=1|b=2"),
     (r#"r %{data::keyvalue("="," \"")}"#, "a=\"open b=x y", "a=\"open|b=x y"),
     (r#"r %{data::keyvalue("=","",""," ,")}"#, "a=1, b=None, c=2", "a=1|b=None|c=2"),
     (r#"r %{data::keyvalue}"#, "took=263ms wait=0.5s code=007", "took=263|wait=500|code=7"),
@@ -178,7 +181,7 @@ const DOCUMENTED: &[(&str, &str, &str)] = &[
         r#"{name => "John", :id => 7, "job" => {"title" => "C\"TO"}, tags: [:a, nil, 1.5], 'x'=>true}"#,
         r#"name=John|id=7|job.title=C"TO|tags=["a",null,1.5]|x=true"#,
     ),
-    (r"r %{data::rubyhash}", r#"{"a" => "", b: "x"}"#, "b=x"),
+    (r"r %{data::rubyhash}", r#"{"a" => "", b: "x"}"#, "a=|b=x"),
     (r"r %{data::rubyhash}", "{open => ", ""),
     (
         r"r %{data:x:xml}",

@@ -84,21 +84,30 @@ impl KeyValue {
         let mut fields: Fields<'b> = BumpVec::new_in(arena);
         let mut rest = text;
         let mut run = Run::default();
+        // Whether text that is no pair stands before this place, and nothing but what a value can hold from its
+        // end on: it is part of the key then, which makes it none (published pipelines count on it).
+        let mut is_glued = false;
         loop {
-            rest = rest.trim_start_matches(|character| self.starts_pair(character));
+            let begins = rest.trim_start_matches(|character| self.starts_pair(character));
+            let between = rest.get(..rest.len() - begins.len()).unwrap_or_default();
+            is_glued = is_glued && between.chars().all(|character| self.value.contains(character));
+            rest = begins;
             if rest.is_empty() {
                 return Object { keeps_empty: true, ..gather(arena, fields) };
             }
             match self.pair(text, rest, &mut run) {
                 Some((key, value, after)) => {
-                    if let Some(value) = value {
+                    if let Some(value) = value.filter(|_| !is_glued) {
                         fields.push((key, value));
                     }
-                    rest = after;
+                    (rest, is_glued) = (after, false);
                 }
                 None => {
                     let next = rest.find(|character| self.starts_pair(character));
-                    rest = next.and_then(|next| rest.get(next..)).unwrap_or_default();
+                    let (skipped, after) = rest.split_at(next.unwrap_or(rest.len()));
+                    let last = skipped.chars().next_back();
+                    is_glued = last.is_some_and(|character| self.value.contains(character));
+                    rest = after;
                 }
             }
         }

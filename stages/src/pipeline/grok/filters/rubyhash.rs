@@ -5,7 +5,7 @@ use bumpalo::collections::{String as BumpString, Vec as BumpVec};
 use schemas::limits::MAX_DEPTH;
 
 use super::members::{flatten, gather};
-use super::{Filtered, number};
+use super::{Filtered, Object, number};
 use crate::value::Value;
 
 /// Reads a hash; nothing where the text is none.
@@ -22,7 +22,7 @@ pub(super) fn apply<'b>(arena: &'b Bump, text: &'b str) -> Filtered<'b> {
     }
     let mut fields = BumpVec::new_in(arena);
     flatten(arena, "", hash, &mut fields);
-    Filtered::Object(gather(arena, fields))
+    Filtered::Object(Object { keeps_empty: true, ..gather(arena, fields) })
 }
 
 struct Reader<'b> {
@@ -99,10 +99,7 @@ impl<'b> Reader<'b> {
                 return None;
             }
             let value = self.value(depth + 1)?;
-            // As of other filters: an empty text is no attribute.
-            if value != Value::Str("") {
-                members.push((key, value));
-            }
+            members.push((key, value));
             self.space();
             if !self.eat(",") && self.peek() != Some('}') {
                 return None;
