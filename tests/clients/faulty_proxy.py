@@ -20,6 +20,8 @@ class Proxy:
 
     def __init__(self, upstream, seed, rate):
         self.upstream, self.rate = upstream, rate
+        #: Only requests with this in their path meet a fault.
+        self.only = ""
         self.chance, self.lock = random.Random(seed), threading.Lock()
         self.faults, self.requests = collections.Counter(), 0
         proxy = self
@@ -55,7 +57,7 @@ class Proxy:
 
     def handle(self, request):
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        kind = self.draw()
+        kind = self.draw() if self.only in request.path else None
         if kind == "before":
             self.met(kind)
             return self.answer(request, 503, [], b"injected")

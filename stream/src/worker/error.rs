@@ -34,6 +34,11 @@ impl Error {
         Self { text: text.into(), cure: Cure::Person }
     }
 
+    /// What the store failed at, and may do later.
+    pub(super) fn failed_store(text: impl Into<String>) -> Self {
+        Self { text: text.into(), cure: Cure::Time }
+    }
+
     /// The same, of the store of this name.
     pub(super) fn of_store(mut self, name: &str) -> Self {
         self.text = format!("{name}: {}", self.text);

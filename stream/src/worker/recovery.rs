@@ -83,7 +83,8 @@ pub(super) async fn recover(
         .await
         .map_err(|error| Error::new(error.to_string()).of_store(&config.store_name))?;
     let kept = crate::versions::keep(config.store.as_ref(), &config.pipeline, world);
-    kept.await.map_err(|error| Error::new(error.to_string()).of_store(&config.store_name))?;
+    kept.await
+        .map_err(|error| Error::failed_store(error.to_string()).of_store(&config.store_name))?;
     let tables = open_tables(world, config).await?;
     let (mut log, backlog) = recover_log(world, config, &tables).await?;
     let ids: BTreeMap<Table, String> =
