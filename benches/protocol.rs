@@ -39,6 +39,9 @@ use stream::table::publication::Publication;
 use stream::unit::Unit;
 use stream::{store, worker};
 
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), most: Duration::from_secs(1) };
 /// Longest wait for anything.
 const DEADLINE: Duration = Duration::from_secs(3_600);
@@ -304,7 +307,8 @@ fn soak(size: Size) {
         config.upkeep.interval = Duration::from_secs(5);
         let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
         let (begun, mut told, mut sent) = (Instant::now(), 0, 0);
-        println!("soak: seconds, records, units, resident MiB");
+        println!("soak: seconds, records, units, resident MiB: least and most since the last line");
+        let (mut least, mut most) = (f64::MAX, 0.0_f64);
         while begun.elapsed().as_secs() < seconds {
             log.append(&partition(), records.clone());
             sent += records.len();
@@ -314,9 +318,11 @@ fn soak(size: Size) {
             if let Some(next) = status.partitions.first().map(|held| held.next_offset) {
                 log.truncate(&partition(), next);
             }
+            (least, most) = (least.min(resident()), most.max(resident()));
             if begun.elapsed().as_secs() >= told {
-                println!("soak: {told:>4} {sent:>9} {:>6} {:>7.1}", status.units, resident());
+                println!("soak: {told:>4} {sent:>9} {:>6} {least:>7.1} {most:>7.1}", status.units);
                 told += (seconds / 20).max(1);
+                (least, most) = (f64::MAX, 0.0);
             }
         }
         running.drain(DEADLINE).await.expect("drains");
