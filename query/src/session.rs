@@ -107,6 +107,17 @@ impl Template {
     }
 }
 
+impl Drop for Template {
+    /// The tables of `pg_catalog` know the catalog they are in: that ring would keep every table for ever.
+    fn drop(&mut self) {
+        if let Some(catalog) = self.context.catalog(CATALOG)
+            && let Err(error) = catalog.deregister_schema(PG_CATALOG, true)
+        {
+            tracing::debug!(%error, "a catalog is not let go of");
+        }
+    }
+}
+
 fn catalogs(catalog: Arc<MemoryCatalogProvider>) -> Arc<dyn CatalogProviderList> {
     let list = MemoryCatalogProviderList::new();
     list.register_catalog(CATALOG.to_owned(), catalog);

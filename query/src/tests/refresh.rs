@@ -47,3 +47,19 @@ async fn an_answer_says_what_it_covers() {
         Some((None, None))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_dropped_lets_go_of_its_store_and_tables() {
+    let store = shop().await;
+    let held = std::sync::Arc::strong_count(&store);
+    let engine = engine(&store);
+    show(&engine, "SELECT count(*) AS n FROM logs").await.unwrap();
+    show(&engine, "SELECT count(*) AS n FROM pg_catalog.pg_class").await.unwrap();
+    drop(engine);
+    // Its threads end in the background.
+    let dropped = Instant::now();
+    while std::sync::Arc::strong_count(&store) > held {
+        assert!(dropped.elapsed() < Duration::from_secs(10), "something keeps it");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
