@@ -34,15 +34,19 @@ fn next(changes: &mut Changes) -> Change {
 fn accept(source: &mut KafkaSource, changes: &mut Changes, lane: &Lane, count: usize, offset: i64) {
     while lane.partitions().len() < count {
         let change = next(changes);
-        answer(source, lane, change, offset);
+        answer(source, lane, change, &[offset; 4]);
     }
     assert_eq!(lane.partitions().len(), count);
 }
 
-fn answer(source: &mut KafkaSource, lane: &Lane, change: Change, offset: i64) {
+/// Does what the group says; partitions begin at these offsets.
+fn answer(source: &mut KafkaSource, lane: &Lane, change: Change, offsets: &[i64; 4]) {
     match change {
         Change::Assigned(given) => {
-            let start = |partition: &TopicPartition| Start { partition: partition.clone(), offset };
+            let start = |partition: &TopicPartition| Start {
+                partition: partition.clone(),
+                offset: offsets[partition.partition as usize],
+            };
             source.add(given.iter().map(start).collect()).unwrap();
             lane.take_on(&given);
         }
@@ -57,18 +61,42 @@ fn answer(source: &mut KafkaSource, lane: &Lane, change: Change, offset: i64) {
 type Joined = (Box<KafkaSource>, Changes, Lane);
 
 /// Answers for all members until they hold so many partitions each.
-fn settle(members: &mut [&mut Joined], counts: &[usize], offset: i64) {
+fn settle(members: &mut [&mut Joined], counts: &[usize], offsets: &[i64; 4]) {
     let clock = System::shared();
     let end = clock.monotonic() + SOON;
     while members.iter().map(|(.., lane)| lane.partitions().len()).ne(counts.iter().copied()) {
         assert!(clock.monotonic() < end, "the group does not settle");
         for (source, changes, lane) in &mut *members {
             if let Ok(change) = changes.try_recv() {
-                answer(source, lane, change, offset);
+                answer(source, lane, change, offsets);
             }
         }
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Answers for all members and takes what comes, from `offsets` on in order, until every partition is read up to
+/// `end`: on a busy machine partitions may move once more meanwhile. How many records each member had.
+fn read(members: &mut [&mut Joined], offsets: &mut [i64; 4], end: i64) -> Vec<usize> {
+    let clock = System::shared();
+    let begun = clock.monotonic();
+    let mut counts = vec![0; members.len()];
+    while offsets.iter().any(|offset| *offset < end) {
+        assert!(clock.monotonic() < begun + SOON, "read up to {offsets:?} only");
+        for ((source, changes, lane), count) in members.iter_mut().zip(&mut counts) {
+            if let Ok(change) = changes.try_recv() {
+                answer(source, lane, change, offsets);
+            }
+            let Some(event) = lane.recv_timeout(Duration::from_millis(10)) else { continue };
+            let Event::Batch(batch) = event else { panic!("unexpected {event:?}") };
+            let next = &mut offsets[batch.partition.partition as usize];
+            for record in batch.records {
+                assert_eq!(record.offset, *next, "{:?}", batch.partition);
+                (*next, *count) = (*next + 1, *count + 1);
+            }
+        }
+    }
+    counts
 }
 
 #[test]
@@ -82,22 +110,22 @@ fn partitions_move_to_a_new_member_and_back_and_every_record_comes_once() {
         let lane = source.lane(&[]);
         (source, changes, lane)
     };
+    let mut offsets = [0; 4];
     fill(0..10);
     let mut first = join();
-    settle(&mut [&mut first], &[4], 0);
-    assert_eq!(take(&first.2, 40).len(), 40);
+    settle(&mut [&mut first], &[4], &offsets);
+    assert_eq!(read(&mut [&mut first], &mut offsets, 10), [40]);
 
     let mut second = join();
-    settle(&mut [&mut first, &mut second], &[2, 2], 10);
+    settle(&mut [&mut first, &mut second], &[2, 2], &offsets);
     fill(10..15);
-    for (.., lane) in [&first, &second] {
-        assert!(take(lane, 10).iter().all(|(_, record)| record.offset >= 10));
-    }
+    let counts = read(&mut [&mut first, &mut second], &mut offsets, 15);
+    assert_eq!(counts.iter().sum::<usize>(), 20);
 
     second.0.stop();
-    settle(&mut [&mut first], &[4], 15);
+    settle(&mut [&mut first], &[4], &offsets);
     fill(15..17);
-    assert!(take(&first.2, 8).iter().all(|(_, record)| record.offset >= 15));
+    assert_eq!(read(&mut [&mut first], &mut offsets, 17), [8]);
     first.0.stop();
 }
 
