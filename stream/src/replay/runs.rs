@@ -3,6 +3,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
 use futures::StreamExt as _;
 use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
@@ -12,6 +13,8 @@ use schemas::limits::{
 use schemas::table::Table;
 use schemas::time::{EventHour, EventTime};
 use stages::columns;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::ReplayError;
 use super::rows;
@@ -102,13 +105,13 @@ impl Settler<'_> {
         Ok(files)
     }
 
-    async fn merge(&self, runs: &[FileAdd]) -> Result<Merge, ReplayError> {
+    async fn merge(&self, runs: &[FileAdd]) -> Result<Ahead, ReplayError> {
         let mut inputs = Vec::with_capacity(runs.len());
         let batch = (MERGE_BATCH_ROWS / runs.len().max(1)).clamp(64, MERGE_BATCH_ROWS);
         for run in runs {
             inputs.push(rows::whole(&self.rewriter.store, self.table, &run.path, batch).await?);
         }
-        Ok(Merge::open(self.table, Order::Hour, inputs).await?)
+        Ok(Ahead::new(Merge::open(self.table, Order::Hour, inputs).await?))
     }
 
     /// Runs -> one run.
@@ -135,7 +138,7 @@ impl Settler<'_> {
     /// Runs -> files of one hour each.
     async fn split(&self, runs: &[FileAdd]) -> Result<Vec<FileAdd>, ReplayError> {
         let mut merge = self.merge(runs).await?;
-        let mut files = Vec::new();
+        let (mut files, mut checks) = (Vec::new(), Checks::default());
         let mut open: Option<Open> = None;
         while let Some(batch) = merge.next().await? {
             self.go_on()?;
@@ -149,7 +152,7 @@ impl Settler<'_> {
                     open.number != number || open.output.bytes() >= MAX_COMPACTED_FILE_BYTES
                 });
                 if full && let Some(done) = open.take() {
-                    files.push(self.close(done).await?);
+                    files.push(self.close(done, &mut checks).await?);
                 }
                 let file = match &mut open {
                     Some(file) => file,
@@ -162,8 +165,9 @@ impl Settler<'_> {
             }
         }
         if let Some(done) = open {
-            files.push(self.close(done).await?);
+            files.push(self.close(done, &mut checks).await?);
         }
+        checks.done().await?;
         Ok(files)
     }
 
@@ -177,12 +181,70 @@ impl Settler<'_> {
         Ok(Open { number, hour, name, output, fingerprint, stats, rows: 0 })
     }
 
-    async fn close(&self, open: Open) -> Result<FileAdd, ReplayError> {
+    async fn close(&self, open: Open, checks: &mut Checks) -> Result<FileAdd, ReplayError> {
         let Open { hour, name, output, fingerprint, stats, rows, .. } = open;
         let size = output.finish().await?;
         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-        self.rewriter.compare(self.table, &name, rows, fingerprint).await?;
+        checks.done().await?;
+        checks.begin(self.rewriter.clone(), self.table, name.clone(), (rows, fingerprint));
         Ok(self.rewriter.add(self.table, name, hour, (size, rows), &stats)?)
+    }
+}
+
+/// A merge in a task of its own: it reads while what it has read is written.
+struct Ahead {
+    batches: mpsc::Receiver<Result<RecordBatch, ArrowError>>,
+    merging: Option<AbortOnDropHandle<()>>,
+}
+
+impl Ahead {
+    fn new(mut merge: Merge) -> Self {
+        let (sender, batches) = mpsc::channel(1);
+        let merging = tokio::spawn(async move {
+            while let Some(batch) = merge.next().await.transpose() {
+                if sender.send(batch).await.is_err() {
+                    // Nobody writes any more.
+                    return;
+                }
+            }
+        });
+        Self { batches, merging: Some(AbortOnDropHandle::new(merging)) }
+    }
+
+    /// The next rows in order; `None` at the end.
+    async fn next(&mut self) -> Result<Option<RecordBatch>, ReplayError> {
+        if let Some(batch) = self.batches.recv().await {
+            return Ok(Some(batch?));
+        }
+        // The end, unless the merge broke off.
+        if let Some(merging) = self.merging.take() {
+            merging.await?;
+        }
+        Ok(None)
+    }
+}
+
+/// The check of the last file written: its rows are read again while those of the next one are written.
+#[derive(Default)]
+struct Checks(Option<AbortOnDropHandle<Result<(), RewriteError>>>);
+
+impl Checks {
+    fn begin(
+        &mut self,
+        rewriter: Rewriter,
+        table: Table,
+        name: String,
+        (rows, expected): (i64, Fingerprint),
+    ) {
+        let check = async move { rewriter.compare(table, &name, rows, expected).await };
+        self.0 = Some(AbortOnDropHandle::new(tokio::spawn(check)));
+    }
+
+    async fn done(&mut self) -> Result<(), ReplayError> {
+        match self.0.take() {
+            Some(check) => Ok(check.await??),
+            None => Ok(()),
+        }
     }
 }
 
