@@ -39,9 +39,6 @@ use stream::table::publication::Publication;
 use stream::unit::Unit;
 use stream::{store, worker};
 
-#[global_allocator]
-static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(50), most: Duration::from_secs(1) };
 /// Longest wait for anything.
 const DEADLINE: Duration = Duration::from_secs(3_600);
