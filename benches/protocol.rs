@@ -300,7 +300,9 @@ fn soak(size: Size) {
     let records: Vec<Record> = lines::records(500, 0);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let mut config = config(directory.path(), Duration::from_millis(500), true);
+        // `TIDEMILL_SOAK_UPKEEP=off`: to tell the worker's own memory from that of putting files together.
+        let upkeep = std::env::var("TIDEMILL_SOAK_UPKEEP").map_or(true, |text| text != "off");
+        let mut config = config(directory.path(), Duration::from_millis(500), upkeep);
         config.upkeep.interval = Duration::from_secs(5);
         let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
         let (begun, mut told, mut sent) = (Instant::now(), 0, 0);
