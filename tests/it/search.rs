@@ -171,3 +171,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn any_of_several_tags_of_one_name_is_found_by_filters_and_by_sql() {
+    let tags = ["env:", "env:b", "version:1", "version:2"].map(str::to_owned).to_vec();
+    let (message, service, env) = Default::default();
+    let log = Log { message, service, env, status: None, tags, attributes: Vec::new() };
+    let arena = Bump::new();
+    let event = event(&log, &arena);
+    let lineage = Lineage { topic: "t", partition: 0, offset: 1, pipeline_version: "v" };
+    let mut columns = LogColumns::default();
+    columns.push(&event, "main", &lineage);
+    let batch = columns.finish().expect("columns");
+    for (text, expected) in [("env:b", true), ("version:2", true), ("env:c", false)] {
+        let query = Query::parse(text).expect("a query");
+        let rows = query::search_rows(&query, &batch).expect("searches");
+        assert_eq!((query.matches(&event), rows.value(0)), (expected, expected), "{text}");
+    }
+}

@@ -113,5 +113,7 @@ mod tests {
         let unclear = LogError::Stale { key: "k".to_owned() };
         assert!(!Error::from(unclear).needs_decision());
         assert!(!Error::new("operator").needs_decision());
+        let failed = Error::failed_store("503").of_store("s3://b");
+        assert!(failed.may_pass() && failed.text() == "s3://b: 503", "{failed}");
     }
 }
