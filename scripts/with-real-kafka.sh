@@ -5,12 +5,17 @@
 #
 # A TIDEMILL_KAFKA that is set already is used as it is. Without Java or Maven, or when Kafka does not
 # start, it says so and runs the command without: its tests against a real Kafka then skip themselves.
+# With TIDEMILL_REQUIRE_KAFKA=1 that is a failure.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -gt 0 ] || { echo "usage: scripts/with-real-kafka.sh COMMAND [ARGUMENT...]" >&2; exit 2; }
 
 without() {
+  if [ "${TIDEMILL_REQUIRE_KAFKA:-}" = 1 ]; then
+    echo "no real Apache Kafka, and TIDEMILL_REQUIRE_KAFKA=1: $1" >&2
+    exit 1
+  fi
   echo "SKIPPED everything against a real Apache Kafka: $1" >&2
   "${@:2}"
   exit

@@ -70,6 +70,11 @@ impl Tracker {
         Self { settings, ..Self::default() }
     }
 
+    /// Numbers rows from here on, so that they come after those of a state that was lost.
+    pub fn number_from(&mut self, seq: i64) {
+        self.seq = self.seq.max(seq);
+    }
+
     /// The issue that errors with this id of grouping belong to.
     pub fn resolve<'a>(&'a self, id: &'a str) -> &'a str {
         self.aliases.get(id).map_or(id, String::as_str)

@@ -224,6 +224,8 @@ pub const MAX_ISSUE_UNIT_RECORDS: usize = 256;
 /// Commit-log records of the first pipeline after which the second one records that it has seen them, though
 /// there was no error among them.
 pub const MAX_QUIET_RECORDS: u64 = 100;
+/// Seconds after which it records that too, however few they are: what it has not seen is kept.
+pub const MAX_QUIET_SECONDS: u64 = 3_600;
 /// Changed issues whose counts one unit writes into `error_issue_history`; the others follow with the next.
 pub const MAX_COUNTED_ROWS: usize = 1_000;
 /// Milliseconds between two rows of an issue that only its counts have changed for.
@@ -392,6 +394,9 @@ pub const MIN_VACUUM_HORIZON_SECONDS: u64 = 24 * 3_600;
 /// Seconds commit-log records stay when nobody needs them any more. Deleting one makes its key
 /// free; nobody may be away for so long and still append.
 pub const LOG_HORIZON_SECONDS: u64 = 30 * 24 * 3_600;
+/// Such horizons after which a record of the first pipeline goes although error tracking has not read it: it
+/// may be switched off for good.
+pub const UNREAD_LOG_HORIZONS: u32 = 4;
 
 // ---- Archives ------------------------------------------------------------------------------------
 
@@ -518,7 +523,8 @@ const _: () = {
     assert!(MAX_STACK_TAIL_BYTES < MAX_STACK_BYTES && MAX_STACK_BYTES <= MAX_MESSAGE_TEXT_BYTES);
     assert!(MAX_MESSAGE_TEXT_BYTES < MAX_LINE_BYTES);
     assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
-    assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS);
+    assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS && UNREAD_LOG_HORIZONS > 1);
+    assert!(MAX_QUIET_SECONDS < MIN_VACUUM_HORIZON_SECONDS);
     assert!(MAX_ISSUES_PER_SERVICE < MAX_ISSUES && MAX_ISSUE_VARIANTS < MAX_ALIASES);
     assert!(MAX_MINED_CANDIDATES < MAX_ISSUES_PER_SERVICE);
 };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use object_store::ObjectStore;
+use schemas::publish::ISSUES_PIPELINE;
 use stages::record::TopicPartition;
 use stream::clock::System;
 use stream::kafka::KafkaSource;
@@ -164,11 +165,17 @@ async fn adopt(args: &DecideArgs) -> Result<String, Refusal> {
     // All partitions, those too that have been quiet for longer than the audit looks back.
     let stands = |(topic, partition, end)| (TopicPartition { topic, partition }, end);
     let partitions: Vec<_> = audit::ends(&engine).await?.into_iter().map(stands).collect();
-    let seq = operator::adopt(&store, &partitions, &decider).await?;
-    Ok(format!(
-        "a new commit log begins with record {seq}: {} partitions go on where the tables stand",
-        partitions.len()
-    ))
+    let begun = operator::adopt(&store, &partitions, &decider).await?;
+    let said = begun.iter().map(|(pipeline, seq)| match *pipeline {
+        ISSUES_PIPELINE => format!(
+            "a new log of the issues begins with record {seq}: they are counted anew, what was decided about them is lost"
+        ),
+        _ => format!(
+            "a new commit log begins with record {seq}: {} partitions go on where the tables stand",
+            partitions.len()
+        ),
+    });
+    Ok(said.collect::<Vec<_>>().join("\n"))
 }
 
 #[cfg(test)]

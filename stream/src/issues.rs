@@ -10,9 +10,10 @@
 //!                                                                             error_issue_history, notifications
 //! ```
 //!
-//! [`runner`] is the loop, [`source`] reads errors, [`state`] stores what is known, [`rows`] writes the tables,
+//! [`runner`] is the loop, [`beginning`] finds where to read on, [`source`] reads errors, [`state`] stores what is known, [`rows`] writes the tables,
 //! [`desk`] is where people read and decide.
 
+mod beginning;
 pub mod desk;
 mod postman;
 mod rows;
@@ -23,6 +24,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use beginning::position;
 pub use postman::Postman;
 pub use runner::{Config, Running, Status, StatusReader, start};
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use object_store::ObjectStore;
 use schemas::ledger::Action;
-use schemas::publish::LIVE_PIPELINE;
+use schemas::publish::{ISSUES_PIPELINE, LIVE_PIPELINE};
 use schemas::table::Table;
 use schemas::time::EventTime;
 use schemas::topic::Signal;
@@ -115,7 +115,7 @@ pub async fn next_offset(
     store: &Arc<dyn ObjectStore>,
     partition: &TopicPartition,
 ) -> Result<i64, OperatorError> {
-    let log = recover(store).await?;
+    let log = recover(store, LIVE_PIPELINE).await?;
     stands_at(log.head(), partition)
 }
 
@@ -128,7 +128,7 @@ pub async fn accept_gap(
     to_offset: i64,
     decider: &Decider,
 ) -> Result<Accepted, OperatorError> {
-    let mut log = recover(store).await?;
+    let mut log = recover(store, LIVE_PIPELINE).await?;
     let from_offset = stands_at(log.head(), partition)?;
     if to_offset <= from_offset {
         let (topic, partition) = (partition.topic.to_string(), partition.partition);
@@ -153,7 +153,7 @@ pub async fn accept_gap(
 
 /// Where the next record goes.
 pub async fn log_end(store: &Arc<dyn ObjectStore>) -> Result<u64, OperatorError> {
-    Ok(recover(store).await?.head().next_seq)
+    Ok(recover(store, LIVE_PIPELINE).await?.head().next_seq)
 }
 
 /// Records that dead letters were sent through again, with a ledger row for each; once, however often it is
@@ -165,7 +165,7 @@ pub async fn redriven(
     letters: &[Told<'_>],
     decider: &Decider,
 ) -> Result<u64, OperatorError> {
-    let (mut log, entries) = recover_before(store, since).await?;
+    let (mut log, entries) = recover_before(store, LIVE_PIPELINE, since).await?;
     let is_it = |entry: &&Entry| {
         let Body::Operator(operator) = &entry.record.body else { return false };
         matches!(&operator.decision, Decision::Redrive { id: done, .. } if done == id)
@@ -178,24 +178,44 @@ pub async fn redriven(
     append(&mut log, decider, decision, adds).await
 }
 
-/// Begins a new log where the tables stand, after the old one was lost: a snapshot whose next record comes
+/// Begins new logs where the tables stand, after the old ones were lost: a snapshot whose next record comes
 /// after everything the tables contain, then a record that says who did it. `partitions` are the first
-/// offsets the tables do not have; the caller has proven that the tables agree on them.
+/// offsets the tables do not have; the caller has proven that the tables agree on them. The log of the issues is
+/// begun too, where it is lost: with what was known of them, which only its state had, it starts anew.
+/// Returns the pipelines whose logs begin here, with their first records.
 pub async fn adopt(
     store: &Arc<dyn ObjectStore>,
     partitions: &[(TopicPartition, i64)],
     decider: &Decider,
+) -> Result<Vec<(&'static str, u64)>, OperatorError> {
+    let live = adopt_one(store, LIVE_PIPELINE, partitions, decider).await;
+    let issues = adopt_one(store, ISSUES_PIPELINE, &[], decider).await;
+    match (live, issues) {
+        (Ok(live), Ok(issues)) => Ok(vec![(LIVE_PIPELINE, live), (ISSUES_PIPELINE, issues)]),
+        (Ok(live), Err(OperatorError::LogExists(_) | OperatorError::NoTables)) => {
+            Ok(vec![(LIVE_PIPELINE, live)])
+        }
+        (Err(OperatorError::LogExists(_)), Ok(issues)) => Ok(vec![(ISSUES_PIPELINE, issues)]),
+        (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal),
+    }
+}
+
+async fn adopt_one(
+    store: &Arc<dyn ObjectStore>,
+    pipeline: &'static str,
+    partitions: &[(TopicPartition, i64)],
+    decider: &Decider,
 ) -> Result<u64, OperatorError> {
-    let layout = Layout::new(LIVE_PIPELINE);
+    let layout = Layout::new(pipeline);
     let mut tables = BTreeMap::new();
-    for table in Table::of(LIVE_PIPELINE) {
-        if let Some(found) = inspect(store, table, LIVE_PIPELINE).await? {
+    for table in Table::of(pipeline) {
+        if let Some(found) = inspect(store, table, pipeline).await? {
             tables.insert(table, found);
         }
     }
     let last = tables.values().filter_map(|found| found.cursor).max();
     let last = last.ok_or(OperatorError::NoTables)?;
-    let existing = recover(store).await?.head().next_seq;
+    let existing = recover(store, pipeline).await?.head().next_seq;
     if existing > 0 {
         return Err(OperatorError::LogExists(existing));
     }
@@ -221,22 +241,23 @@ pub async fn adopt(
         ..Head::default()
     };
     snapshot::save(store.as_ref(), &layout, &head).await?;
-    let mut log = recover(store).await?;
+    let mut log = recover(store, pipeline).await?;
     let decision = Decision::Adopt { partitions: partitions.to_vec() };
     append(&mut log, decider, decision, Vec::new()).await
 }
 
-async fn recover(store: &Arc<dyn ObjectStore>) -> Result<CommitLog, OperatorError> {
-    Ok(recover_before(store, u64::MAX).await?.0)
+async fn recover(store: &Arc<dyn ObjectStore>, pipeline: &str) -> Result<CommitLog, OperatorError> {
+    Ok(recover_before(store, pipeline, u64::MAX).await?.0)
 }
 
 /// The log, and every record from `since` on.
 async fn recover_before(
     store: &Arc<dyn ObjectStore>,
+    pipeline: &str,
     since: u64,
 ) -> Result<(CommitLog, Vec<Entry>), OperatorError> {
     let system = System::shared();
-    let layout = Layout::new(LIVE_PIPELINE);
+    let layout = Layout::new(pipeline);
     let covers = |head: &Head| head.next_seq <= since;
     let store = Arc::clone(store);
     Ok(CommitLog::recover(store, layout, system.clone(), system, BACKOFF, covers).await?)

@@ -144,6 +144,30 @@ impl CommitLog {
         Ok((log, entries))
     }
 
+    /// Like [`Self::recover`]; where the records this needs were collected, from the oldest snapshot there is.
+    /// Whoever calls it looks where the entries begin.
+    pub async fn recover_what_is_left(
+        store: &Arc<dyn ObjectStore>,
+        layout: Layout,
+        clock: &Arc<dyn Clock>,
+        entropy: &Arc<dyn Entropy>,
+        backoff: Backoff,
+        usable: impl Fn(&Head) -> bool,
+    ) -> Result<(Self, Vec<Entry>), LogError> {
+        let parts = || (store.clone(), layout.clone(), clock.clone(), entropy.clone());
+        let whole = {
+            let (store, layout, clock, entropy) = parts();
+            Self::recover(store, layout, clock, entropy, backoff, usable).await
+        };
+        let Err(missing @ LogError::Missing { .. }) = whole else { return whole };
+        let oldest = snapshot::oldest(store.as_ref(), &layout).await;
+        let wrap = |source| LogError::Read { key: layout.snapshots().to_string(), source };
+        let Some(oldest) = oldest.map_err(wrap)? else { return Err(missing) };
+        let covers = move |head: &Head| head.next_seq <= oldest;
+        let (store, layout, clock, entropy) = parts();
+        Self::recover(store, layout, clock, entropy, backoff, covers).await
+    }
+
     /// From now on a store that fails, or is full, is asked until it answers. Until then the same bytes
     /// go to the same key: waiting is the one thing that is safe and needs nobody.
     pub fn patiently(mut self) -> Self {

@@ -72,6 +72,19 @@ pub async fn newest(
     Ok(None)
 }
 
+/// The number of the oldest readable snapshot.
+pub(super) async fn oldest(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+) -> Result<Option<u64>, StoreError> {
+    for seq in listed(store, layout, None).await?.into_iter().rev() {
+        if load(store, layout, seq).await?.is_some() {
+            return Ok(Some(seq));
+        }
+    }
+    Ok(None)
+}
+
 /// The snapshots there are, newest first; those after `after` only.
 async fn listed(
     store: &dyn ObjectStore,

@@ -69,6 +69,8 @@ pub struct Status {
     pub next_seq: u64,
     /// Records not taken in.
     pub lag: u64,
+    /// Records of the first pipeline whose errors are not counted, for they were gone before they were read.
+    pub missed: u64,
     /// Records written since the start.
     pub units: u64,
     /// Messages on their way.
@@ -250,6 +252,7 @@ impl Runner {
             status.units += u64::from(step == Step::Did);
             status.issues = session.tracker.issues().count();
             (status.next_seq, status.lag) = (session.seen(), session.lag());
+            status.missed = session.missed();
             status.pending_messages = session.tracker.outbox.pending().count();
             status.held_alerts = session.tracker.outbox.held();
             status.monitors.clone_from(session.tracker.monitors());
@@ -262,6 +265,7 @@ impl Runner {
     async fn finish(&mut self, session: &mut Session) -> Result<(), Error> {
         loop {
             session.tracker.flush();
+            session.settle();
             let step = self.step(session).await?;
             if step == Step::Lost || (step == Step::Idle && session.lag() == 0 && session.is_idle())
             {

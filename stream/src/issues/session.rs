@@ -8,16 +8,16 @@ use issues::decision::Decided;
 use issues::monitor::Evaluation;
 use issues::outbox::Fate;
 use issues::tracker::{Change, Tracker};
-use schemas::limits::{MAX_ISSUE_UNIT_RECORDS, MAX_QUIET_RECORDS};
-use schemas::publish::{ISSUES_PIPELINE, LIVE_PIPELINE};
+use schemas::limits::{MAX_ISSUE_UNIT_RECORDS, MAX_QUIET_RECORDS, MAX_QUIET_SECONDS};
+use schemas::publish::ISSUES_PIPELINE;
 use schemas::table::Table;
 
+use super::beginning::{Before, Beginning, what_is_left};
 use super::postman::Attempts;
 use super::runner::{Config, World};
 use super::source::{self, News};
 use super::state::{self, StateWriter};
 use super::{partition, rows};
-use crate::commit_log::Layout;
 use crate::commit_log::head::Head;
 use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{
@@ -26,6 +26,7 @@ use crate::commit_log::record::{
 use crate::files::FileWriter;
 use crate::table::delta::{PublishedTable, TableError};
 use crate::table::publication::Publication;
+use crate::worker::DECIDE;
 
 /// Why a session ended.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -84,6 +85,10 @@ pub(super) struct Session {
     files: FileWriter,
     attempts: Attempts,
     units: u64,
+    /// When a unit was last committed, microseconds; `None`: the next step commits what it has seen.
+    committed_at: Option<i64>,
+    /// Records whose errors are not counted, since they were gone.
+    missed: u64,
 }
 
 /// What a step found before it is committed.
@@ -110,16 +115,18 @@ impl Session {
             tables.insert(table, open.await?);
         }
         let cursors = tables.iter().map(|(table, open)| (*table, open.cursor())).collect();
-        let newest = recover(world, config, ISSUES_PIPELINE, |_| true).await?.0;
+        let newest = what_is_left(world, config, ISSUES_PIPELINE, |_| true).await?.0;
+        check_cursors(newest.head(), &cursors)?;
         let from = newest.head().state.as_ref().map_or(0, |state| state.decisions_from);
         let usable = |head: &Head| head.next_seq <= from && head.is_published_at(&cursors);
-        let (mut own, mut entries) = recover(world, config, ISSUES_PIPELINE, usable).await?;
+        let (mut own, mut entries) = what_is_left(world, config, ISSUES_PIPELINE, usable).await?;
         let known = own.head().partitions.get(&partition()).map(|known| known.next_offset);
-        let next = known.and_then(|next| u64::try_from(next).ok());
-        let (live, queue) = live(world, config, next).await?;
-        let start = next.unwrap_or_else(|| {
-            queue.front().map_or(live.head().next_seq, |entry| entry.record.seq)
-        });
+        let known = known.and_then(|next| u64::try_from(next).ok());
+        // Without a state nothing was counted, whatever was claimed.
+        let next = known.filter(|_| own.head().state.is_some());
+        let beginning = Beginning::find(world, config, next).await?;
+        let start = known.unwrap_or_else(|| beginning.offset());
+        let Beginning { live, queue, before } = beginning;
         let owner = format!("{:032x}", world.entropy.bits());
         let ids: BTreeMap<Table, String> =
             tables.iter().map(|(table, open)| (*table, open.id().to_owned())).collect();
@@ -147,8 +154,18 @@ impl Session {
             last_seq: position.last_seq,
             next: u64::try_from(position.next_offset).unwrap_or(start),
         };
+        if before != Before::Nothing
+            && (position.next != start || head.state.is_some() != next.is_some())
+        {
+            return Err(Error("another worker was faster; beginning where it stands".to_owned()));
+        }
         let state = head.state.clone();
-        let tracker = state::load(&config.store, state.as_ref(), config.settings.clone()).await?;
+        let mut tracker =
+            state::load(&config.store, state.as_ref(), config.settings.clone()).await?;
+        if state.is_none() && cursors.values().any(Option::is_some) {
+            // What was known is lost, its rows are not.
+            tracker.number_from(world.clock.unix_millis().saturating_mul(1_000));
+        }
         let (store, entropy) = (Arc::clone(&config.store), Arc::clone(&world.entropy));
         let clock = Arc::clone(&world.clock);
         let backoff = world.backoff;
@@ -168,12 +185,62 @@ impl Session {
             files: FileWriter { store, clock, entropy, backoff },
             attempts: Attempts::new(Arc::clone(&config.postman)),
             units: 0,
+            committed_at: Some(world.clock.unix_millis().saturating_mul(1_000)),
+            missed: 0,
         };
         session.follow(&entries).await?;
+        session.begin(before).await?;
         let old = world.clock.unix_millis().saturating_sub(3_600_000);
         let orphans = session.writer.orphans(session.state.as_ref(), old).await;
         session.writer.delete(&orphans).await;
         Ok(session)
+    }
+
+    /// Takes in what stands in the place of records that are gone.
+    async fn begin(&mut self, before: Before) -> Result<(), Error> {
+        match before {
+            Before::Nothing => Ok(()),
+            Before::Gap { to } => self.miss(to, "deleted before they were read").await,
+            Before::Files { paths, to, clock } => {
+                tracing::info!(
+                    files = paths.len(),
+                    to,
+                    "issues: errors are counted from the table"
+                );
+                for path in &paths {
+                    let errors = source::errors(&self.files.store, path).await?;
+                    let gone = || Error(format!("{path} was replaced; beginning again"));
+                    self.tracker.apply(&errors.ok_or_else(gone)?, clock);
+                }
+                (self.seen, self.committed_at) = (to, None);
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on at record `to`, and writes down that the errors before it are not counted.
+    async fn miss(&mut self, to: u64, why: &str) -> Result<(), Error> {
+        let offset = |seq: u64| i64::try_from(seq).unwrap_or(i64::MAX);
+        let (from_offset, to_offset) = (offset(self.position.next), offset(to));
+        tracing::error!(
+            from_offset,
+            to_offset,
+            "issues: errors of these records are not counted, {why}"
+        );
+        let decision = Decision::AcceptGap { partition: partition(), from_offset, to_offset };
+        let (by, reason) = ("tidemill".to_owned(), format!("records {why}"));
+        let body = Body::Operator(Operator { by, reason, decision, adds: Vec::new() });
+        let entries = self.own.append(|_| body.clone()).await?;
+        self.missed = self.missed.saturating_add(to.saturating_sub(self.position.next));
+        self.position.last_seq = self.own.head().next_seq.saturating_sub(1);
+        (self.position.next, self.seen) = (to, to);
+        self.follow(&entries).await?;
+        Ok(())
+    }
+
+    /// The next step commits what was seen, however little it is.
+    pub(super) fn settle(&mut self) {
+        self.committed_at = None;
     }
 
     /// Takes in what is there, and commits it. `now` is the wall clock, microseconds.
@@ -205,13 +272,14 @@ impl Session {
         found.changes = self.tracker.take_changes(now);
         found.any |= !found.changes.is_empty();
         let quiet = self.seen.saturating_sub(self.position.next);
-        if !found.any && quiet < MAX_QUIET_RECORDS {
+        if !found.any && !is_due(quiet, self.committed_at, now) {
             self.attempts.begin(&self.tracker.outbox, now);
             return Ok(Step::Idle);
         }
         if !self.commit(&found, decisions_from).await? {
             return Ok(Step::Lost);
         }
+        self.committed_at = Some(now);
         self.attempts.begin(&self.tracker.outbox, now);
         Ok(Step::Did)
     }
@@ -219,12 +287,24 @@ impl Session {
     async fn take_in(&mut self, found: &mut Found) -> Result<(), Error> {
         for _ in 0..MAX_ISSUE_UNIT_RECORDS {
             let Some(entry) = self.queue.pop_front() else { return Ok(()) };
-            if entry.record.seq < self.seen {
+            let seq = entry.record.seq;
+            if seq < self.seen {
                 continue;
             }
-            self.seen = entry.record.seq.saturating_add(1);
+            let Some(news) = source::read(&self.files.store, &entry).await? else {
+                // What came before is committed first: then the gap is this record alone.
+                if self.position.next == seq {
+                    self.miss(seq.saturating_add(1), "put together with others and deleted")
+                        .await?;
+                } else {
+                    self.queue.push_front(entry);
+                    self.committed_at = None;
+                }
+                return Ok(());
+            };
+            self.seen = seq.saturating_add(1);
             let clock = source::clock(&entry).unwrap_or_else(|| self.tracker.clock());
-            match source::read(&self.files.store, &entry).await? {
+            match news {
                 News::None => self.tracker.apply(&issues::occurrence::Deltas::default(), clock),
                 News::Came(deltas) => {
                     found.any = true;
@@ -331,43 +411,45 @@ impl Session {
         self.attempts.is_idle()
     }
 
+    /// Records whose errors are not counted.
+    pub(super) fn missed(&self) -> u64 {
+        self.missed
+    }
+
     /// First record of the first pipeline not taken in.
     pub(super) fn seen(&self) -> u64 {
         self.seen
     }
 }
 
-async fn recover(
-    world: &World,
-    config: &Config,
-    pipeline: &str,
-    usable: impl Fn(&Head) -> bool,
-) -> Result<(CommitLog, Vec<Entry>), Error> {
-    let log = CommitLog::recover(
-        Arc::clone(&config.store),
-        Layout::new(pipeline),
-        Arc::clone(&world.clock),
-        Arc::clone(&world.entropy),
-        world.backoff,
-        usable,
-    );
-    Ok(log.await?)
+/// Whether it is time to commit that so many records without news were seen.
+fn is_due(quiet: u64, committed_at: Option<i64>, now: i64) -> bool {
+    let longest = i64::try_from(MAX_QUIET_SECONDS).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+    let is_old = committed_at.is_none_or(|at| now.saturating_sub(at) >= longest);
+    quiet >= MAX_QUIET_RECORDS || (quiet > 0 && is_old)
 }
 
-/// The first pipeline's log, with all records from `next` on; from the first that could name errors, where the
-/// second pipeline is new.
-async fn live(
-    world: &World,
-    config: &Config,
-    next: Option<u64>,
-) -> Result<(CommitLog, VecDeque<Entry>), Error> {
-    let usable = |head: &Head| match next {
-        Some(next) => head.next_seq <= next,
-        None => {
-            head.tables.get(&Table::ErrorEvents).is_none_or(|table| table.last_add_seq.is_none())
-        }
-    };
-    let (log, entries) = recover(world, config, LIVE_PIPELINE, usable).await?;
-    let is_new = |entry: &Entry| next.is_none_or(|next| entry.record.seq >= next);
-    Ok((log, entries.into_iter().filter(is_new).collect()))
+/// Tables that contain records the log does not have mean that the log was lost.
+fn check_cursors(head: &Head, cursors: &BTreeMap<Table, Option<u64>>) -> Result<(), Error> {
+    let Some((table, seq)) = head.is_behind(cursors) else { return Ok(()) };
+    Err(Error(format!(
+        "table {} contains seq {seq} but the log of the issues ends before seq {}: it was emptied or \
+         replaced; restore _sys/{ISSUES_PIPELINE} from a backup, or begin a new one: {DECIDE}adopt --reason TEXT",
+        table.name(),
+        head.next_seq
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_is_recorded_after_a_hundred_records_or_an_hour() {
+        let hour = 3_600_000_000;
+        assert!(!is_due(0, None, 0) && !is_due(0, Some(0), 2 * hour), "nothing was seen");
+        assert!(!is_due(99, Some(5), 5) && is_due(100, Some(5), 5));
+        assert!(!is_due(1, Some(5), hour + 4) && is_due(1, Some(5), hour + 5));
+        assert!(is_due(1, None, 5), "a drain does not wait");
+    }
 }

@@ -71,8 +71,22 @@ pub(super) fn clock(entry: &Entry) -> Option<Micros> {
     clocks.max().filter(|clock| *clock > 0).map(|clock| clock.min(written))
 }
 
-/// Reads what a record says.
-pub(super) async fn read(store: &Arc<dyn ObjectStore>, entry: &Entry) -> Result<News, Error> {
+/// The errors of a file; none where it is gone.
+pub(super) async fn errors(
+    store: &Arc<dyn ObjectStore>,
+    path: &str,
+) -> Result<Option<Deltas>, Error> {
+    let mut deltas = Deltas::default();
+    let is_there = each(store, path, |rows| count(rows, &mut deltas)).await?;
+    Ok(is_there.then_some(deltas))
+}
+
+/// Reads what a record says; none where a file it names is gone: it was put together with others and deleted
+/// since, for this pipeline was away for longer than such files are kept.
+pub(super) async fn read(
+    store: &Arc<dyn ObjectStore>,
+    entry: &Entry,
+) -> Result<Option<News>, Error> {
     let files = match entry.folded.changes(&entry.record).remove(&Table::ErrorEvents) {
         None => Files::None,
         Some(FilesChange::Append(adds)) => {
@@ -86,59 +100,61 @@ pub(super) async fn read(store: &Arc<dyn ObjectStore>, entry: &Entry) -> Result<
         Some(FilesChange::Replace(..) | FilesChange::Columns(_)) => Files::None,
     };
     match files {
-        Files::None => Ok(News::None),
+        Files::None => Ok(Some(News::None)),
         Files::Came(paths) => {
             let mut deltas = Deltas::default();
             for path in &paths {
-                each(store, path, |rows| count(rows, &mut deltas)).await?;
+                if !each(store, path, |rows| count(rows, &mut deltas)).await? {
+                    return Ok(None);
+                }
             }
-            Ok(News::Came(deltas))
+            Ok(Some(News::Came(deltas)))
         }
         Files::Swapped { removed: gone, added: come } => {
             let (mut removed, mut added) = (Deltas::default(), Deltas::default());
             let mut before: HashMap<Lineage, String> = HashMap::new();
             let mut moves = Moves::new();
             for path in &gone {
-                each(store, path, |rows| {
+                let take = |rows: &Rows<'_>| {
                     rows.lineages().for_each(|(lineage, id)| drop(before.insert(lineage, id)));
                     count(rows, &mut removed);
-                })
-                .await?;
+                };
+                if !each(store, path, take).await? {
+                    return Ok(None);
+                }
             }
             for path in &come {
-                each(store, path, |rows| {
+                let take = |rows: &Rows<'_>| {
                     for (lineage, new) in rows.lineages() {
                         if let Some(old) = before.get(&lineage) {
                             *moves.entry((old.clone(), new)).or_default() += 1;
                         }
                     }
                     count(rows, &mut added);
-                })
-                .await?;
+                };
+                if !each(store, path, take).await? {
+                    return Ok(None);
+                }
             }
-            Ok(News::Regrouped { removed, added, moves })
+            Ok(Some(News::Regrouped { removed, added, moves }))
         }
     }
 }
 
 type Lineage = (String, i32, i64, i32);
 
-/// Hands over the rows of a file, batch by batch. A file that is gone was put together with others and deleted
-/// since: this pipeline was away for longer than they are kept.
+/// Hands over the rows of a file, batch by batch. False: it is gone.
 async fn each(
     store: &Arc<dyn ObjectStore>,
     path: &str,
     mut act: impl FnMut(&Rows),
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let key = Path::from(format!("{}/{path}", Table::ErrorEvents.path()));
     let wrap = |reason: String| Error(format!("{key}: {reason}"));
     let stored = async { store.get(&key).await?.bytes().await };
     let bytes = match stored.await {
         Ok(bytes) => bytes,
-        Err(StoreError::NotFound { .. }) => {
-            tracing::error!(%key, "errors of this file are not counted: it was deleted before they were");
-            return Ok(());
-        }
+        Err(StoreError::NotFound { .. }) => return Ok(false),
         Err(error) => return Err(wrap(error.to_string())),
     };
     let decode = move || -> Result<Vec<RecordBatch>, String> {
@@ -153,7 +169,7 @@ async fn each(
     for batch in &batches {
         act(&Rows::of(batch).ok_or_else(|| wrap("not a file of error_events".to_owned()))?);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The columns of a batch.

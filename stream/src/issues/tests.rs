@@ -5,23 +5,27 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
 use issues::decision::Decision;
 use issues::issue::State;
 use issues::message::Format;
 use issues::outbox::{Attempt, Message};
 use issues::settings::{Recipient, Settings};
 use issues::tracker::Tracker;
-use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use schemas::publish::ISSUES_PIPELINE;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use schemas::publish::{ISSUES_PIPELINE, LIVE_PIPELINE};
 use schemas::table::Table;
 use schemas::time::EventTime;
 use schemas::topic::{Format as PayloadFormat, Signal};
 
 use super::runner::{self, World};
 use super::{Config, Postman, desk};
-use crate::clock::{Clock as _, System};
-use crate::commit_log::log::TEST_BACKOFF;
+use crate::clock::{Clock, Entropy, System};
+use crate::commit_log::log::{CommitLog, TEST_BACKOFF};
+use crate::commit_log::record::{self, Body, Operator};
+use crate::commit_log::{Layout, snapshot};
 use crate::fault_store::{FaultStore, Rule};
 use crate::fixture;
 use crate::operator::Decider;
@@ -234,4 +238,140 @@ async fn two_at_once_count_nothing_twice() {
     assert_eq!(heard.kinds(), ["new_issue"]);
     let keys: BTreeSet<String> = heard.0.lock().expect("unpoisoned").keys().cloned().collect();
     assert_eq!(keys.len(), 1);
+}
+
+/// Cuts the first pipeline's log where it ends: what is kept for that long is over.
+async fn collect(store: &Arc<dyn ObjectStore>) -> u64 {
+    let system = System::shared();
+    let layout = Layout::new(LIVE_PIPELINE);
+    let log = CommitLog::recover(
+        Arc::clone(store),
+        layout.clone(),
+        system.clone(),
+        system,
+        TEST_BACKOFF,
+        |_| true,
+    );
+    let head = log.await.expect("reads").0.head().clone();
+    snapshot::save(store.as_ref(), &layout, &head).await.expect("saves");
+    let records: Vec<_> = store.list(Some(&layout.records())).try_collect().await.expect("lists");
+    for record in records {
+        store.delete(&record.location).await.expect("deletes");
+    }
+    head.next_seq
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_pipeline_counts_the_table_where_the_records_are_gone() {
+    let (store, log): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), MemoryLog::new());
+    let heard = Arc::new(Heard::default());
+    let first = worker(&store, &log).await;
+    produce(&log, 0, "A", "1", 50);
+    produce(&log, 1, "B", "1", 7);
+    first.drain(DEADLINE).await.expect("drains");
+    collect(&store).await;
+    let (worker, running) = (worker(&store, &log).await, start(&store, &heard));
+    until("the table", &store, |t| counts(t) == expected(&[("A", 50), ("B", 7)])).await;
+    produce(&log, 2, "A", "1", 5);
+    until("what comes", &store, |t| counts(t) == expected(&[("A", 55), ("B", 7)])).await;
+    drop(running);
+    let running = start(&store, &heard);
+    produce(&log, 2, "B", "1", 1);
+    until("no row twice", &store, |t| counts(t) == expected(&[("A", 55), ("B", 8)])).await;
+    worker.drain(DEADLINE).await.expect("drains");
+    running.drain(DEADLINE).await.expect("drains");
+    let system: Arc<System> = System::shared();
+    let (clock, entropy) = (system.clone() as Arc<dyn Clock>, system as Arc<dyn Entropy>);
+    let read = super::position(&store, &clock, &entropy, TEST_BACKOFF).await.expect("reads");
+    assert_eq!(read, Some(collect(&store).await), "a drain says all it has seen");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_and_files_that_are_gone_are_a_gap_that_is_written_down() {
+    let (store, log): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), MemoryLog::new());
+    let heard = Arc::new(Heard::default());
+    let (one, running) = (worker(&store, &log).await, start(&store, &heard));
+    produce(&log, 0, "A", "1", 50);
+    until("the first", &store, |t| counts(t) == expected(&[("A", 50)])).await;
+    running.drain(DEADLINE).await.expect("drains");
+    produce(&log, 0, "A", "1", 7);
+    one.drain(DEADLINE).await.expect("drains");
+    collect(&store).await;
+    let (two, running) = (worker(&store, &log).await, start(&store, &heard));
+    produce(&log, 1, "A", "1", 4);
+    until("what comes", &store, |t| counts(t) == expected(&[("A", 54)])).await;
+    let missed = running.status_reader().read().missed;
+    assert!(missed > 0, "the seven are not counted, and that is said");
+    running.drain(DEADLINE).await.expect("drains");
+
+    let files = async || -> BTreeSet<Path> {
+        let below = Path::from(Table::ErrorEvents.path());
+        let all: Vec<_> = store.list(Some(&below)).try_collect().await.expect("lists");
+        let paths = all.into_iter().map(|meta| meta.location);
+        paths.filter(|path| path.as_ref().ends_with(".parquet")).collect()
+    };
+    let before = files().await;
+    produce(&log, 1, "A", "1", 20);
+    two.drain(DEADLINE).await.expect("drains");
+    for file in files().await.difference(&before) {
+        store.delete(file).await.expect("deletes");
+    }
+    let (three, running) = (worker(&store, &log).await, start(&store, &heard));
+    produce(&log, 1, "A", "1", 3);
+    until("and goes on", &store, |t| counts(t) == expected(&[("A", 57)])).await;
+    assert!(running.status_reader().read().missed > 0);
+    three.drain(DEADLINE).await.expect("drains");
+    running.drain(DEADLINE).await.expect("drains");
+    let system = System::shared();
+    let own = CommitLog::recover(
+        Arc::clone(&store),
+        Layout::new(ISSUES_PIPELINE),
+        system.clone(),
+        system,
+        TEST_BACKOFF,
+        |_| false,
+    );
+    let entries = own.await.expect("reads").1;
+    let gaps = entries.iter().filter(|entry| {
+        matches!(
+            &entry.record.body,
+            Body::Operator(Operator { decision: record::Decision::AcceptGap { .. }, .. })
+        )
+    });
+    assert!(gaps.count() >= 2, "each is a record");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_of_the_issues_that_was_lost_is_begun_anew_by_a_decision() {
+    let (store, log): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), MemoryLog::new());
+    let heard = Arc::new(Heard::default());
+    let (worker, running) = (worker(&store, &log).await, start(&store, &heard));
+    produce(&log, 0, "A", "1", 50);
+    until("the first", &store, |t| counts(t) == expected(&[("A", 50)])).await;
+    running.drain(DEADLINE).await.expect("drains");
+    let below = Path::from(format!("_sys/{ISSUES_PIPELINE}"));
+    let all: Vec<_> = store.list(Some(&below)).try_collect().await.expect("lists");
+    for object in all {
+        store.delete(&object.location).await.expect("deletes");
+    }
+    let running = start(&store, &heard);
+    let refused = async {
+        loop {
+            if let Some(error) = running.status_reader().read().error {
+                return error;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let error = tokio::time::timeout(DEADLINE, refused).await.expect("it says so");
+    assert!(error.contains("tidemill operator adopt"), "{error}");
+    let decider = Decider { by: "ann".to_owned(), reason: "lost".to_owned() };
+    let begun = crate::operator::adopt(&store, &[], &decider).await.expect("begins");
+    assert_eq!(begun.len(), 1, "the other log is there: {begun:?}");
+    produce(&log, 0, "A", "1", 5);
+    until("counted anew", &store, |t| counts(t) == expected(&[("A", 55)])).await;
+    worker.drain(DEADLINE).await.expect("drains");
+    running.drain(DEADLINE).await.expect("drains");
+    let problems = crate::fsck::fsck(&store, ISSUES_PIPELINE, 0).await.expect("checks").problems;
+    assert_eq!(problems.kept, [], "the log and the tables of the issues agree");
 }

@@ -8,7 +8,9 @@ use futures::TryStreamExt as _;
 use object_store::{Error as StoreError, ObjectStore};
 use schemas::limits::{
     MAX_COMPACTION_BATCH_BYTES, MAX_COMPACTION_BATCH_FILES, MAX_REMOVES_PER_RECORD,
+    UNREAD_LOG_HORIZONS,
 };
+use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +28,7 @@ use crate::commit_log::record::{
     Body, FileAdd, FileRemove, Maintenance, MaintenanceKind, TableChange,
 };
 use crate::crash_point::{CrashPoint, pass};
+use crate::issues;
 use crate::replay::{ReplayError, staged};
 use crate::table::contents::TableFile;
 use crate::table::delta::{PublishedTable, TableError};
@@ -539,13 +542,26 @@ impl Pass<'_> {
     }
 
     async fn collect_log(&mut self) -> Result<(), PassError> {
+        let Keeper { world, pipeline, settings, .. } = &*self.keeper;
+        let World { store, clock, entropy, backoff, .. } = world;
+        let read = match *pipeline {
+            LIVE_PIPELINE => issues::position(store, clock, entropy, *backoff).await?,
+            _ => None,
+        };
         let cursors = self.keeper.cursors();
-        let usable = |head: &Head| head.is_published_at(&cursors);
-        let layout = Layout::new(self.keeper.pipeline);
-        let horizon: Duration = self.keeper.settings.log_horizon;
-        let now = self.keeper.world.clock.unix_millis();
-        let store = self.keeper.world.store.as_ref();
-        let old = log_gc::find(store, &layout, now, horizon, usable).await?;
+        let is_published = |head: &Head| head.is_published_at(&cursors);
+        let is_done = |head: &Head| {
+            is_published(head) && read.is_none_or(|position| head.next_seq <= position)
+        };
+        let (layout, now) = (Layout::new(pipeline), clock.unix_millis());
+        let (store, horizon) = (store.as_ref(), settings.log_horizon);
+        let mut old = log_gc::find(store, &layout, now, horizon, is_done).await?;
+        if read.is_some() {
+            let horizon = horizon.saturating_mul(UNREAD_LOG_HORIZONS);
+            old.extend(log_gc::find(store, &layout, now, horizon, is_published).await?);
+            old.sort_unstable();
+            old.dedup();
+        }
         if !self.scope.dry_run {
             log_gc::delete(store, &old).await?;
         }

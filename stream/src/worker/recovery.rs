@@ -278,24 +278,22 @@ impl Claimant {
 /// The broker must still have the offset the log stands at.
 fn check_range(head: &Head, info: &PartitionInfo) -> Result<(), Error> {
     let Some(known) = head.partitions.get(&info.partition) else { return Ok(()) };
-    let TopicPartition { topic, partition } = &info.partition;
     let next = known.next_offset;
-    if next < info.low {
-        return Err(out_of_range(&info.partition, next, info.low, info.high));
+    if (info.low..=info.high).contains(&next) {
+        return Ok(());
     }
-    if next > info.high {
-        return Err(Error::decision(format!(
-            "{topic}-{partition} is committed up to offset {next}, but the broker ends at {}: the \
-             topic was emptied or created anew; restore it, or read it under a new name",
-            info.high
-        )));
-    }
-    Ok(())
+    Err(out_of_range(&info.partition, next, info.low, info.high))
 }
 
-/// What to say when the broker no longer has an offset.
+/// What to say when the broker does not have an offset: not any more, or not yet although it was read.
 pub(super) fn out_of_range(partition: &TopicPartition, asked: i64, low: i64, high: i64) -> Error {
     let TopicPartition { topic, partition } = partition;
+    if asked > high {
+        return Error::decision(format!(
+            "{topic}-{partition} is committed up to offset {asked}, but the broker ends at {high}: the \
+             topic was emptied or created anew; restore it, or read it under a new name"
+        ));
+    }
     Error::decision(format!(
         "{topic}-{partition}: offset {asked} is gone, the broker has {low} to {high}: retention \
          removed messages before they were read; they are lost unless the topic is restored. \

@@ -302,10 +302,16 @@ async fn an_emptied_log_or_lost_offsets_are_a_named_decision() {
         let started = start_in(world(), config(inner.clone()), Box::new(log.open())).await;
         started.expect_err("refused").to_string()
     };
+    let anew = MemoryLog::new();
+    produce(&anew, 0, 5);
+    let started = start_in(world(), config(inner.clone()), Box::new(anew.open())).await;
+    let error = started.expect_err("refused").to_string();
+    assert!(error.contains("up to offset 9, but the broker ends at 5"), "{error}");
+    assert!(error.contains("created anew") && !error.contains("accept-gap"), "{error}");
     produce(&log, 0, 9);
     log.truncate(&fixture::partition(0), 12);
     let error = refusal().await;
-    assert!(error.contains("offset 9 is gone"), "{error}");
+    assert!(error.contains("offset 9 is gone") && error.contains("accept-gap"), "{error}");
     let keys = crate::commit_log::Layout::new("live");
     for seq in 0..10 {
         drop(inner.delete(&keys.record(seq)).await);

@@ -10,19 +10,20 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use schemas::publish::LIVE_PIPELINE;
+use schemas::publish::ISSUES_PIPELINE;
 use schemas::time::EventTime;
 
 use super::*;
 use crate::clock::System;
 use crate::commit_log::head::tests::{claim, topic_partition, unit};
 use crate::commit_log::log::TEST_BACKOFF;
-use crate::commit_log::record::{Commit, Unit};
+use crate::commit_log::record::{Claim, ClaimedPartition, Commit, Unit};
 use crate::commit_log::snapshot;
 use crate::fault_store::{FaultStore, Rule};
 use crate::files::{FilePlan, FileWriter};
 use crate::fixture::log_rows;
 use crate::upkeep::fingerprint::Fingerprint;
+use stages::record::TopicPartition;
 
 /// 2024-04-27 12:00, in microseconds.
 const NOON: i64 = 1_714_219_200_000_000;
@@ -339,6 +340,25 @@ async fn the_log_is_cut_below_a_snapshot_the_tables_have_caught_up_with() {
     let store = memory();
     commit(&store, 230, 1).await;
     let head = log(&store).await.head().clone();
+    // Error tracking has read the first 150 records.
+    let system = System::shared();
+    let issues = CommitLog::recover(
+        Arc::clone(&store),
+        Layout::new(ISSUES_PIPELINE),
+        system.clone(),
+        system,
+        TEST_BACKOFF,
+        |_| true,
+    );
+    let source = TopicPartition { topic: crate::issues::SOURCE.into(), partition: 0 };
+    let claim = Claim {
+        owner: "issues".to_owned(),
+        cluster_id: None,
+        tables: BTreeMap::new(),
+        partitions: vec![ClaimedPartition { partition: source, generation: 1, start_offset: 150 }],
+    };
+    let mut issues = issues.await.expect("empty").0;
+    issues.append(|_| Body::Claim(claim.clone())).await.expect("claims");
     let old = |days| {
         let mut keeper = keeper_at(&store, closed_never(), days);
         let store = Arc::clone(&store);
@@ -348,7 +368,8 @@ async fn the_log_is_cut_below_a_snapshot_the_tables_have_caught_up_with() {
         }
     };
     assert_eq!(old(31).await, (0, 231), "nothing is published: recovery needs all of it");
-    assert_eq!(old(40).await, (201, 31), "records 0 to 199 and the first snapshot");
+    assert_eq!(old(40).await, (100, 131), "records 0 to 99: error tracking needs the others");
+    assert_eq!(old(121).await, (101, 31), "that long nobody is waited for");
     assert_eq!(log(&store).await.head(), &head);
     let system = System::shared();
     let layout = Layout::new(LIVE_PIPELINE);
