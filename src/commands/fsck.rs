@@ -76,6 +76,7 @@ fn as_json(report: &Report) -> Value {
         "snapshots": report.snapshots,
         "tables": report.tables,
         "orphans": report.orphans,
+        "foreign": report.foreign,
         "problems": report.problems.kept,
         "problem_count": report.problems.count,
     })
@@ -101,15 +102,21 @@ fn print(report: &Report) {
         let rows = report.problems.kept.iter().map(row).collect();
         println!("{}", draw(&table(&["problem", "place", "what"], rows)));
     }
-    if !report.orphans.is_empty() {
-        let row = |o: &stream::fsck::contents::Orphan| {
-            let hours = o.age_seconds / 3_600;
-            vec![json!(format!("{}/{}", o.table, o.path)), json!(o.bytes), json!(hours)]
-        };
-        let rows = report.orphans.iter().take(SHOWN).map(row).collect();
-        println!("{}", draw(&table(&["orphan", "bytes", "age, hours"], rows)));
-    }
+    print_files("orphan", &report.orphans);
+    print_files("not ours, left alone; move it away", &report.foreign);
     println!("{}", sentence(report));
+}
+
+fn print_files(what: &str, files: &[stream::fsck::contents::Orphan]) {
+    if files.is_empty() {
+        return;
+    }
+    let row = |file: &stream::fsck::contents::Orphan| {
+        let hours = file.age_seconds / 3_600;
+        vec![json!(format!("{}/{}", file.table, file.path)), json!(file.bytes), json!(hours)]
+    };
+    let rows = files.iter().take(SHOWN).map(row).collect();
+    println!("{}", draw(&table(&[what, "bytes", "age, hours"], rows)));
 }
 
 fn sentence(report: &Report) -> String {
@@ -119,7 +126,13 @@ fn sentence(report: &Report) -> String {
         "{records} records, seq {first_seq} up to before {next_seq}, {snapshots} snapshots, {rejected} parts without effect"
     );
     match report.problems.count {
-        0 => format!("sound: {log}; {orphans} orphaned files, which maintenance collects"),
+        0 => {
+            let foreign = match report.foreign.len() {
+                0 => String::new(),
+                count => format!("; {count} files below tables that are not ours, left alone"),
+            };
+            format!("sound: {log}; {orphans} orphaned files, which maintenance collects{foreign}")
+        }
         count => format!("PROBLEMS: {count}; {log}"),
     }
 }

@@ -220,5 +220,25 @@ pub(crate) fn relative_path(hour: EventHour, unit: &str, bits: u128) -> String {
     format!("{DATE}={}/{HOUR}={}/part-{unit}-{name}.parquet", hour.date(), hour.hour_of_day())
 }
 
+/// A UUID with its hyphens.
+const UUID_CHARACTERS: usize = 36;
+
+/// Whether a path below a table is one that [`relative_path`] gives: everything we write into a table is named by
+/// it. Spark and delta-rs begin theirs with `part-` as well, but do not end them with the bare UUID.
+pub(crate) fn is_ours(path: &str) -> bool {
+    let parts = || {
+        let (date, rest) = path.strip_prefix(DATE)?.strip_prefix('=')?.split_once('/')?;
+        let (hour, name) = rest.strip_prefix(HOUR)?.strip_prefix('=')?.split_once('/')?;
+        let name = name.strip_prefix("part-")?.strip_suffix(".parquet")?;
+        let (unit, id) = name.split_at_checked(name.len().checked_sub(UUID_CHARACTERS)?)?;
+        Some((date, hour, unit, id))
+    };
+    parts().is_some_and(|(date, hour, unit, id)| {
+        let is_hour = hour.parse::<u8>().is_ok_and(|hour| hour < 24);
+        let is_unit = unit.ends_with('-') && !unit.contains('/');
+        is_hour && is_unit && !date.is_empty() && uuid::Uuid::try_parse(id).is_ok()
+    })
+}
+
 #[cfg(test)]
 mod tests;

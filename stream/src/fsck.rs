@@ -111,6 +111,9 @@ pub struct Report {
     pub tables: Vec<TableReport>,
     /// Files nobody names, largest first: left by crashes, collected by maintenance.
     pub orphans: Vec<Orphan>,
+    /// Parquet files below tables that somebody else put there, largest first: left alone by maintenance, and seen by
+    /// readers that take all files of a directory.
+    pub foreign: Vec<Orphan>,
     /// What is wrong.
     pub problems: Problems,
 }
@@ -122,6 +125,7 @@ impl Report {
         self.snapshots += other.snapshots;
         self.tables.extend(other.tables);
         self.orphans.extend(other.orphans);
+        self.foreign.extend(other.foreign);
         self.problems.count += other.problems.count;
         let room = MAX_AUDIT_FINDINGS.saturating_sub(self.problems.kept.len());
         self.problems.kept.extend(other.problems.kept.into_iter().take(room));
@@ -192,11 +196,14 @@ fn finish(
         let checked = contents::check(table, tables.get(&table), &known, listed, now_millis);
         report.tables.extend(checked.report);
         report.orphans.extend(checked.orphans);
+        report.foreign.extend(checked.foreign);
         for problem in checked.problems {
             report.problems.add(problem.fault, problem.place, problem.detail);
         }
     }
-    report.orphans.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
+    for files in [&mut report.orphans, &mut report.foreign] {
+        files.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
+    }
     report
 }
 

@@ -40,3 +40,27 @@ async fn a_file_has_its_rows_page_index_and_bloom_filters_where_the_add_says() {
     let read: Vec<_> = read.expect("reads").collect::<Result<_, _>>().expect("rows");
     assert_eq!(read.iter().map(RecordBatch::num_rows).sum::<usize>(), 4);
 }
+
+#[test]
+fn a_name_we_give_is_ours_and_what_others_write_is_not() {
+    let hour = schemas::time::EventTime::from_nanos(1_714_219_200_000_000_000).hour();
+    for unit in ["w-1", "operator-0badcafe", "compact", "issues-ab-3", "replay"] {
+        let path = relative_path(hour, unit, 7);
+        assert!(is_ours(&path), "{path}");
+    }
+    let id = "00000000-0000-4000-8000-000000000007";
+    for foreign in [
+        // As Spark and delta-rs name theirs.
+        &format!("date=2024-04-27/hour=12/part-00000-{id}.c000.snappy.parquet"),
+        &format!("date=2024-04-27/hour=12/part-00001-{id}-c000.snappy.parquet"),
+        &format!("date=2024-04-27/hour=24/part-w-{id}.parquet"),
+        &format!("date=2024-04-27/hour=12/part-old/w-{id}.parquet"),
+        &format!("hour=12/date=2024-04-27/part-w-{id}.parquet"),
+        &format!("part-w-{id}.parquet"),
+        &format!("_replay/r/run-{id}.parquet"),
+        "date=2024-04-27/hour=12/part-w-1.parquet",
+        "export.parquet",
+    ] {
+        assert!(!is_ours(foreign), "{foreign}");
+    }
+}

@@ -6,6 +6,8 @@ use schemas::table::Table;
 
 use super::chain::Known;
 use super::{Fault, Problem};
+use crate::files::is_ours;
+use crate::replay::runs::is_run_path;
 use crate::table::inspect::Inspected;
 
 /// A file in storage.
@@ -49,6 +51,8 @@ pub struct TableReport {
     pub removed: usize,
     /// Files nobody names.
     pub orphans: usize,
+    /// Files nobody names that are not named as ours are.
+    pub foreign: usize,
 }
 
 /// What the check of a table found.
@@ -58,6 +62,8 @@ pub struct Checked {
     pub report: Option<TableReport>,
     /// Files nobody names.
     pub orphans: Vec<Orphan>,
+    /// Those of them that somebody else put there.
+    pub foreign: Vec<Orphan>,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -121,14 +127,15 @@ pub fn check(
     let unused = |path: &&String| !files.contains_key(*path) && !known.pending.contains_key(*path);
     let removed = objects.keys().filter(unused).filter(|path| known.named.contains(*path)).count();
     let nobodys = objects.iter().filter(|(path, _)| unused(path) && !known.named.contains(*path));
-    checked.orphans = nobodys
-        .map(|(path, object)| Orphan {
-            table: name,
-            path: path.clone(),
-            bytes: object.bytes,
-            age_seconds: (now_millis - object.modified_millis).max(0) / 1_000,
-        })
-        .collect();
+    let nobodys = nobodys.map(|(path, object)| Orphan {
+        table: name,
+        path: path.clone(),
+        bytes: object.bytes,
+        age_seconds: (now_millis - object.modified_millis).max(0) / 1_000,
+    });
+    // No problem: readers of Delta do not see them, and no row of ours depends on them. But they are no garbage.
+    let is_own = |file: &Orphan| is_ours(&file.path) || is_run_path(&file.path);
+    (checked.orphans, checked.foreign) = nobodys.partition(is_own);
     checked.report = found.map(|found| TableReport {
         table: name,
         version: found.version,
@@ -138,6 +145,7 @@ pub fn check(
         pending: known.pending.len(),
         removed,
         orphans: checked.orphans.len(),
+        foreign: checked.foreign.len(),
     });
     checked
 }

@@ -180,10 +180,15 @@ async fn every_fault_of_the_files_is_found() {
     let file = a_file(&store, Table::Logs).await;
     let copy = Path::from(file.to_string().replace("part-", "part-copy-"));
     store.copy(&file, &copy).await.expect("copied");
+    let foreign = Path::from("tables/logs/date=2024-04-27/hour=12/export.parquet");
+    store.copy(&file, &foreign).await.expect("copied");
     let report = check(&store).await;
-    assert_eq!(report.problems, Problems::default());
-    let orphan = report.orphans.first().expect("an orphan");
+    assert_eq!(report.problems, Problems::default(), "neither is in a table, nor missing there");
+    let [orphan] = &report.orphans[..] else { panic!("one orphan: {:?}", report.orphans) };
     assert!(orphan.path.contains("part-copy-") && orphan.age_seconds > 0, "{orphan:?}");
+    let [foreign] = &report.foreign[..] else { panic!("one foreign: {:?}", report.foreign) };
+    assert_eq!(foreign.path, "date=2024-04-27/hour=12/export.parquet");
+    assert_eq!(report.tables[0].foreign, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

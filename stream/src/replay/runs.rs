@@ -30,7 +30,12 @@ pub(super) const DIRECTORY: &str = "_replay";
 
 /// Whether a staged file is a run.
 pub(super) fn is_run(add: &FileAdd) -> bool {
-    add.path.starts_with(DIRECTORY)
+    is_run_path(&add.path)
+}
+
+/// Whether a path below a table is in the directory of the runs.
+pub(crate) fn is_run_path(path: &str) -> bool {
+    path.strip_prefix(DIRECTORY).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Rows of a table in several hours -> one run.

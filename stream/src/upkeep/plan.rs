@@ -17,6 +17,7 @@ use schemas::limits::{
 };
 use schemas::time::EventHour;
 
+use crate::files::is_ours;
 use crate::table::contents::TableFile;
 
 /// How much larger than all smaller files together a file may be to take part.
@@ -130,7 +131,8 @@ pub struct StoredFile {
     pub modified_millis: i64,
 }
 
-/// Files nobody needs: neither among `referenced` paths, nor younger than the horizon.
+/// Files nobody needs: neither among `referenced` paths, nor younger than the horizon. Only of those we name
+/// ourselves: what somebody else put below a table may be the only copy there is; `fsck` tells of it.
 pub fn garbage(
     stored: &[StoredFile],
     referenced: &BTreeSet<String>,
@@ -139,10 +141,7 @@ pub fn garbage(
 ) -> Vec<StoredFile> {
     let before = now_millis.saturating_sub(millis(horizon));
     let is_garbage = |file: &&StoredFile| {
-        file.modified_millis < before
-            && file.path.ends_with(".parquet")
-            && !file.path.starts_with('_')
-            && !referenced.contains(&file.path)
+        file.modified_millis < before && is_ours(&file.path) && !referenced.contains(&file.path)
     };
     stored.iter().filter(is_garbage).cloned().collect()
 }

@@ -322,15 +322,21 @@ async fn hours_past_their_retention_leave_the_table_and_a_week_later_storage() {
 async fn a_committed_file_stays_even_when_nobody_has_published_it_for_weeks() {
     let store = memory();
     commit(&store, 3, 1).await;
-    let orphan = Path::from("tables/logs/date=2024-04-27/hour=12/part-dead-1-x.parquet");
+    let hour = EventTime::from_nanos(NOON).hour();
+    let orphan = crate::files::relative_path(hour, "dead-1", 9);
+    let orphan = Path::from(format!("tables/logs/{orphan}"));
     store.put(&orphan, "left by a crash".into()).await.expect("puts");
+    let foreign = Path::from("tables/logs/date=2024-04-27/hour=12/export.parquet");
+    store.put(&foreign, "somebody's only copy".into()).await.expect("puts");
     let mut later = keeper_at(&store, closed_never(), 20);
     let cautious = Scope { delete: Some(Duration::from_secs(60)), ..scope(false, false) };
     let done = pass(&mut later, &cautious).await.expect("looks");
     assert_eq!(done.tables["logs"].deleted_files, 0, "the clock may have jumped");
     let done = pass(&mut later, &scope(false, true)).await.expect("deletes the orphan");
     assert_eq!(done.tables["logs"].deleted_files, 1);
-    assert_eq!(stored(&store, "tables/logs").await.len(), 3);
+    let left = stored(&store, "tables/logs").await;
+    assert!(left.contains(&foreign.to_string()), "not ours: {left:?}");
+    assert_eq!(left.len(), 3 + 1);
     pass(&mut later, &scope(true, false)).await.expect("publishes");
     assert_eq!(read(&store).await.0, 3);
 }

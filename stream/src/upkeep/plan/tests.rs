@@ -65,20 +65,23 @@ fn whole_hours_expire() {
 }
 
 #[test]
-fn only_old_unreferenced_parquet_files_are_garbage() {
+fn only_old_unreferenced_files_of_our_own_naming_are_garbage() {
     let stored = |path: &str, modified_millis| StoredFile {
         path: path.to_owned(),
         size: 1,
         modified_millis,
     };
+    let ours = |bits| crate::files::relative_path(file(0, 0, 1, 0).hour, "abc-1", bits);
     let files = [
-        stored("date=1/hour=1/part-abc-1-x.parquet", 0),
-        stored("date=1/hour=1/active.parquet", 0),
-        stored("date=1/hour=1/young.parquet", 5_000),
+        stored(&ours(1), 0),
+        stored(&ours(2), 0),
+        stored(&ours(3), 5_000),
         stored("_delta_log/00000000000000000100.checkpoint.parquet", 0),
-        stored("date=1/hour=1/notes.txt", 0),
+        stored("date=2024-04-27/hour=12/notes.txt", 0),
+        stored("date=2024-04-27/hour=12/export.parquet", 0),
+        stored("backup/march.parquet", 0),
     ];
-    let referenced = BTreeSet::from(["date=1/hour=1/active.parquet".to_owned()]);
+    let referenced = BTreeSet::from([ours(2)]);
     let found = garbage(&files, &referenced, 6_000, Duration::from_secs(2));
     assert_eq!(found, files[..1]);
 }
