@@ -1,13 +1,15 @@
 //! Checks a store, at rest or beside a running engine, and changes nothing: is the commit log one chain, do
 //! its snapshots say what its records add up to, is every file named once, do the tables contain exactly the
-//! fold of the log up to their cursors, is every file there.
+//! fold of the log up to their cursors, is every file there; is every part of a state there that a record refers
+//! to, and what replays have staged.
 //!
 //! [`chain`] is the pure check over records and snapshots, [`contents`] the one over tables and listings;
-//! here they are fed. Order matters beside a running engine: the tables are read before the log, so that the
+//! here they are fed. [`state`] looks at the parts of a state. Order matters beside a running engine: the tables are read before the log, so that the
 //! log has every record a table contains; storage is listed last, so that every file named is there.
 
 pub mod chain;
 pub mod contents;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,9 +18,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
 use schemas::limits::{COLLECTED_AT_ONCE, MAX_AUDIT_FINDINGS, RECOVERY_CONCURRENT_READS};
+use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 
 use crate::commit_log::{Layout, snapshot};
+use crate::replay::check::Finding;
+use crate::replay::{self, ReplayError};
 use crate::table::delta::TableError;
 use crate::table::inspect::{Inspected, inspect};
 use chain::Chain;
@@ -62,6 +67,14 @@ pub enum Fault {
     LogBehindTable,
     /// A table lacks a column that the log says it gained.
     ColumnMissing,
+    /// A part of the state that the newest record refers to is not there.
+    StateMissing,
+    /// Such a part can not be read.
+    StateDamaged,
+    /// The log of a replay can not be read.
+    ReplayDamaged,
+    /// A file that a replay has staged is not there, or not as it was.
+    StagedFile,
 }
 
 /// Something wrong, and where.
@@ -146,6 +159,9 @@ pub enum FsckError {
     /// A table can not be read.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// What was recorded of a replay can not be read.
+    #[error("replays: {0}")]
+    Replay(#[from] Box<ReplayError>),
     /// There is nothing.
     #[error("there is no commit log and no table; name the data with --data-dir or --config")]
     Nothing,
@@ -176,12 +192,34 @@ pub async fn fsck(
     }
     let cursors = tables.iter().map(|(table, found)| (*table, found.cursor)).collect();
     let chain = Chain::new(cursors, std::mem::take(&mut report.problems));
-    let chain = read_log(store, &layout, chain, &keys, &snapshots).await?;
+    let (chain, is_whole) = read_log(store, &layout, chain, &keys, &snapshots).await?;
+    let head = chain.head().clone();
     let mut objects = BTreeMap::new();
     for table in Table::of(pipeline) {
         objects.insert(table, list_files(store, table).await?);
     }
-    Ok(finish(chain, &tables, &objects, now_millis))
+    let (mut report, named) = finish(chain, &tables, &objects, now_millis);
+    if is_whole {
+        state::check(store, &layout, head, &mut report.problems).await?;
+    }
+    if pipeline == LIVE_PIPELINE {
+        check_replays(store, &named, &mut report.problems).await?;
+    }
+    Ok(report)
+}
+
+async fn check_replays(
+    store: &Arc<dyn ObjectStore>,
+    named: &BTreeMap<Table, BTreeSet<String>>,
+    problems: &mut Problems,
+) -> Result<(), FsckError> {
+    for finding in replay::check::check(store, named).await.map_err(Box::new)? {
+        match finding {
+            Finding::Log { place, detail } => problems.add(Fault::ReplayDamaged, place, detail),
+            Finding::File { place, detail } => problems.add(Fault::StagedFile, place, detail),
+        }
+    }
+    Ok(())
 }
 
 fn finish(
@@ -189,8 +227,9 @@ fn finish(
     tables: &BTreeMap<Table, Inspected>,
     objects: &BTreeMap<Table, BTreeMap<String, Object>>,
     now_millis: i64,
-) -> Report {
+) -> (Report, BTreeMap<Table, BTreeSet<String>>) {
     let (mut report, expected) = chain.finish();
+    let mut named = BTreeMap::new();
     for (table, listed) in objects {
         let (table, known) = (*table, expected.of(*table));
         let checked = contents::check(table, tables.get(&table), &known, listed, now_millis);
@@ -200,21 +239,23 @@ fn finish(
         for problem in checked.problems {
             report.problems.add(problem.fault, problem.place, problem.detail);
         }
+        let in_table = tables.get(&table).into_iter().flat_map(|found| found.files.keys().cloned());
+        named.insert(table, known.named.into_iter().chain(in_table).collect());
     }
     for files in [&mut report.orphans, &mut report.foreign] {
         files.sort_by(|a, b| b.bytes.cmp(&a.bytes).then_with(|| a.path.cmp(&b.path)));
     }
-    report
+    (report, named)
 }
 
-/// Feeds the records in order; stops where nothing after it can be trusted.
+/// Feeds the records in order; stops where nothing after it can be trusted, and tells whether it came to the end.
 async fn read_log(
     store: &Arc<dyn ObjectStore>,
     layout: &Layout,
     mut chain: Chain,
     keys: &BTreeSet<u64>,
     snapshots: &BTreeSet<u64>,
-) -> Result<Chain, FsckError> {
+) -> Result<(Chain, bool), FsckError> {
     let mut heads = BTreeMap::new();
     for seq in snapshots {
         match snapshot::read(store.as_ref(), layout, *seq).await {
@@ -245,13 +286,13 @@ async fn read_log(
         }
         let bytes = bytes.map_err(|source| FsckError::Store { place: key.clone(), source })?;
         if !chain.record(&key, seq, bytes.as_deref()) {
-            return Ok(chain);
+            return Ok((chain, false));
         }
     }
     for (seq, head) in &heads {
         chain.snapshot(layout.snapshot(*seq).as_ref(), head);
     }
-    Ok(chain)
+    Ok((chain, true))
 }
 
 /// The first record that is to be checked. Collection deletes the oldest records, one first and then some at

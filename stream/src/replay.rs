@@ -15,6 +15,7 @@
 //! for every range before and after.
 
 pub mod archived;
+pub(crate) mod check;
 pub mod choose;
 pub mod compare;
 pub mod covered;

@@ -201,6 +201,11 @@ impl Chain {
         self.report.problems.add(Fault::SnapshotDamaged, key, reason);
     }
 
+    /// What the records fed so far add up to.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
     /// What was found, and what the tables should contain.
     pub fn finish(mut self) -> (Report, Expected) {
         self.report.next_seq = self.head.next_seq;

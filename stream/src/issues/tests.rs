@@ -28,6 +28,7 @@ use crate::commit_log::record::{self, Body, Operator};
 use crate::commit_log::{Layout, snapshot};
 use crate::fault_store::{FaultStore, Rule};
 use crate::fixture;
+use crate::fsck::Fault;
 use crate::operator::Decider;
 use crate::source::memory::MemoryLog;
 use crate::table::delta::PublishedTable;
@@ -374,4 +375,51 @@ async fn a_log_of_the_issues_that_was_lost_is_begun_anew_by_a_decision() {
     running.drain(DEADLINE).await.expect("drains");
     let problems = crate::fsck::fsck(&store, ISSUES_PIPELINE, 0).await.expect("checks").problems;
     assert_eq!(problems.kept, [], "the log and the tables of the issues agree");
+}
+
+/// Parts of the state that the newest record refers to.
+async fn parts(store: &Arc<dyn ObjectStore>) -> Vec<Path> {
+    let layout = Layout::new(ISSUES_PIPELINE);
+    let system = System::shared();
+    let log =
+        CommitLog::recover(Arc::clone(store), layout, system.clone(), system, TEST_BACKOFF, |_| {
+            true
+        });
+    let head = log.await.expect("reads").0.head().clone();
+    let parts = head.state.expect("a state").parts;
+    parts.into_iter().map(|part| Path::from(part.path)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_of_the_state_that_is_gone_or_damaged_is_found_by_fsck() {
+    let (store, log): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), MemoryLog::new());
+    produce(&log, 0, "A", "1", 10);
+    let worker = worker(&store, &log).await;
+    let running = start(&store, &Arc::new(Heard::default()));
+    until("the counts", &store, |tracker| counts(tracker) == expected(&[("A", 10)])).await;
+    worker.drain(DEADLINE).await.expect("drains");
+    running.drain(DEADLINE).await.expect("drains");
+    let problems = async || {
+        let report = crate::fsck::fsck(&store, ISSUES_PIPELINE, 0).await.expect("checks");
+        let problems = report.problems.kept.into_iter();
+        problems.map(|problem| (problem.fault, problem.place)).collect::<Vec<_>>()
+    };
+    assert_eq!(problems().await, []);
+    let key = parts(&store).await.pop().expect("a part");
+    let whole = store.get(&key).await.expect("there").bytes().await.expect("bytes");
+    let mut damaged = whole.to_vec();
+    damaged[whole.len() / 2] ^= 1;
+    for (bytes, fault) in [
+        (Some(whole.slice(..whole.len() - 1)), Fault::StateDamaged),
+        (Some(damaged.into()), Fault::StateDamaged),
+        (None, Fault::StateMissing),
+    ] {
+        match bytes {
+            Some(bytes) => drop(store.put(&key, bytes.into()).await.expect("put")),
+            None => store.delete(&key).await.expect("deleted"),
+        }
+        assert_eq!(problems().await, [(fault, key.to_string())]);
+    }
+    store.put(&key, whole.into()).await.expect("restored");
+    assert_eq!(problems().await, []);
 }

@@ -76,17 +76,22 @@ pub(super) async fn put<T: Serialize + Sync>(
     Ok(())
 }
 
+/// Names of all replays of which anything is there.
+pub(super) async fn ids(store: &Arc<dyn ObjectStore>) -> Result<Vec<String>, StoreError> {
+    let root = Path::from(format!("_sys/{LIVE_PIPELINE}/replay"));
+    let found = store.list_with_delimiter(Some(&root)).await?;
+    let names = found.common_prefixes.iter().filter_map(|prefix| prefix.filename());
+    Ok(names.map(str::to_owned).collect())
+}
+
 /// All replays that were not dropped, oldest first.
 ///
 /// # Errors
 /// Storage.
 pub async fn list(store: &Arc<dyn ObjectStore>) -> Result<Vec<Plan>, ReplayError> {
-    let root = Path::from(format!("_sys/{LIVE_PIPELINE}/replay"));
-    let found = store.list_with_delimiter(Some(&root)).await?;
     let mut plans = Vec::new();
-    for prefix in found.common_prefixes {
-        let Some(id) = prefix.filename() else { continue };
-        plans.extend(get::<Plan>(store, &key(id, "plan.json")).await?);
+    for id in ids(store).await? {
+        plans.extend(get::<Plan>(store, &key(&id, "plan.json")).await?);
     }
     plans.sort_by(|a, b| (a.created_millis, &a.id).cmp(&(b.created_millis, &b.id)));
     Ok(plans)

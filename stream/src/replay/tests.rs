@@ -1,6 +1,7 @@
 //! Whole replays beside a live pipeline: what a real worker wrote is replaced exactly, whatever dies when.
 
 mod archive;
+mod checked;
 mod rate;
 mod raw;
 
