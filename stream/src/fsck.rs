@@ -43,6 +43,8 @@ pub enum Fault {
     ForeignObject,
     /// A snapshot can not be read.
     SnapshotDamaged,
+    /// A snapshot was written by a newer version.
+    SnapshotNewer,
     /// A snapshot says something else than the records before it.
     SnapshotWrong,
     /// The log begins later than record 0, and no snapshot says with what.
@@ -258,9 +260,13 @@ async fn read_log(
 ) -> Result<(Chain, bool), FsckError> {
     let mut heads = BTreeMap::new();
     for seq in snapshots {
-        match snapshot::read(store.as_ref(), layout, *seq).await {
-            Ok(head) => drop(heads.insert(*seq, head)),
-            Err(reason) => chain.damaged_snapshot(layout.snapshot(*seq).as_ref(), &reason),
+        let key = layout.snapshot(*seq).to_string();
+        let found = snapshot::read(store.as_ref(), layout, *seq).await;
+        match found.map_err(|source| FsckError::Store { place: key.clone(), source })? {
+            Some(Ok(head)) => drop(heads.insert(*seq, head)),
+            Some(Err(unreadable)) => chain.unreadable_snapshot(&key, &unreadable),
+            // Collected since it was listed.
+            None => {}
         }
     }
     let first = beginning(keys, heads.last_key_value().map(|(seq, _)| *seq));

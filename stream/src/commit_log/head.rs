@@ -19,6 +19,7 @@ use stages::record::TopicPartition;
 
 /// Where one partition stands.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PartitionHead {
     /// Times it was claimed.
     pub generation: u64,
@@ -36,6 +37,7 @@ pub struct PartitionHead {
 
 /// What is known of a table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TableHead {
     /// Its Delta id, once a claim has named it.
     pub id: Option<String>,
@@ -50,8 +52,10 @@ pub struct TableHead {
     pub columns: BTreeMap<String, String>,
 }
 
-/// The fold's state.
+/// The fold's state. Its snapshots deny fields they do not know, as records do: an older version that dropped what a
+/// newer one added would fold on from a head that says less than it should.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Head {
     /// Where the next record goes.
     pub next_seq: u64,

@@ -16,8 +16,10 @@ use schemas::limits::{
     LOG_STALENESS_SECONDS, MAX_APPEND_ATTEMPTS, RECOVERY_CONCURRENT_READS, SNAPSHOT_INTERVAL,
 };
 
+use super::frame::FrameError;
 use super::head::{ChainError, Folded, Head, Rejection};
 use super::record::{self, Bits, Body, Record, RecordError};
+use super::snapshot::{Newer, NewestError};
 use super::{Layout, snapshot};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
@@ -82,12 +84,28 @@ pub enum LogError {
         /// The key.
         key: String,
     },
+    /// A newer version has worked on this store.
+    #[error("commit log: {0}")]
+    Newer(#[from] Newer),
     /// The record is not valid any more.
     #[error("commit log: {0}")]
     Rejected(#[from] Rejection),
     /// The record can not be written at all.
     #[error("commit log: cannot encode the record: {0}")]
     Encode(RecordError),
+}
+
+impl LogError {
+    /// What to do differs: what is damaged is restored, what is newer waits for a newer version.
+    fn unreadable(key: &Path, source: RecordError) -> Self {
+        let reason = match source {
+            RecordError::Content(reason) => reason,
+            RecordError::Frame(error @ FrameError::Version(_)) => error.to_string(),
+            RecordError::Frame(_) => return Self::Damaged { key: key.to_string(), source },
+        };
+        let writer = "a newer Tidemill".to_owned();
+        Self::Newer(Newer { key: key.to_string(), writer, reason })
+    }
 }
 
 /// A record and what folding it found.
@@ -189,7 +207,8 @@ impl CommitLog {
         loop {
             match snapshot::newest(self.store.as_ref(), &self.layout, &usable).await {
                 Ok(found) => return Ok(found),
-                Err(source) if attempt >= MAX_APPEND_ATTEMPTS => {
+                Err(NewestError::Newer(newer)) => return Err(newer.into()),
+                Err(NewestError::Store(source)) if attempt >= MAX_APPEND_ATTEMPTS => {
                     let key = self.layout.snapshots().to_string();
                     return Err(LogError::Read { key, source });
                 }
@@ -297,8 +316,8 @@ impl CommitLog {
             }
             match self.read(key).await {
                 Ok(Some(found)) => {
-                    let author = record::decode(&found)
-                        .map_err(|source| LogError::Damaged { key: key.to_string(), source })?;
+                    let author =
+                        record::decode(&found).map_err(|error| LogError::unreadable(key, error))?;
                     let ours = author.nonce == nonce;
                     return Ok(if ours { Settled::Ours } else { Settled::Theirs(found) });
                 }
@@ -340,8 +359,7 @@ impl CommitLog {
     }
 
     fn fold_bytes(&mut self, key: &Path, bytes: &[u8]) -> Result<Entry, LogError> {
-        let record = record::decode(bytes)
-            .map_err(|source| LogError::Damaged { key: key.to_string(), source })?;
+        let record = record::decode(bytes).map_err(|error| LogError::unreadable(key, error))?;
         self.fold(record, bytes)
     }
 

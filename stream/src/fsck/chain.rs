@@ -7,6 +7,7 @@ use schemas::table::Table;
 use super::{Fault, Problems, Report};
 use crate::commit_log::head::{FilesChange, Head};
 use crate::commit_log::record::{self, Bits, FileAdd};
+use crate::commit_log::snapshot::Unreadable;
 
 /// What the log says of the files of one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -196,9 +197,15 @@ impl Chain {
         }
     }
 
-    /// A snapshot that can not be read: recovery uses an older one.
-    pub fn damaged_snapshot(&mut self, key: &str, reason: &str) {
-        self.report.problems.add(Fault::SnapshotDamaged, key, reason);
+    /// A snapshot that can not be read: recovery uses an older one, or stops where a newer version wrote it.
+    pub(crate) fn unreadable_snapshot(&mut self, key: &str, reason: &Unreadable) {
+        let problems = &mut self.report.problems;
+        match reason {
+            Unreadable::Damaged(reason) => problems.add(Fault::SnapshotDamaged, key, reason),
+            Unreadable::Newer(newer) => {
+                problems.add(Fault::SnapshotNewer, key, newer.to_string());
+            }
+        }
     }
 
     /// What the records fed so far add up to.

@@ -6,6 +6,7 @@ use object_store::memory::InMemory;
 use schemas::topic::{Format, Signal};
 
 use super::*;
+use crate::commit_log::frame::{self, Kind};
 use crate::commit_log::record;
 use crate::fixture;
 use crate::source::memory::MemoryLog;
@@ -158,6 +159,11 @@ async fn snapshots_are_compared_with_the_records() {
     head.partitions.values_mut().for_each(|partition| partition.next_offset += 1);
     snapshot::save(store.as_ref(), &layout, &head).await.expect("saved");
     assert_eq!(faults(&check(&store).await), [Fault::SnapshotWrong]);
+    let newer = frame::seal(Kind::Snapshot, br#"{"tidemill":"7.0.0","newer":1}"#).expect("seals");
+    put(&store, &layout.snapshot(4), newer).await;
+    let report = check(&store).await;
+    assert_eq!(faults(&report), [Fault::SnapshotNewer]);
+    assert!(report.problems.kept[0].detail.contains("7.0.0"), "{report:?}");
     put(&store, &layout.snapshot(4), b"no snapshot".to_vec()).await;
     assert_eq!(faults(&check(&store).await), [Fault::SnapshotDamaged]);
 }

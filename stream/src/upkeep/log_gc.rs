@@ -13,7 +13,8 @@ use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
 use schemas::limits::COLLECTED_AT_ONCE;
 
 use super::vacuum::delete_keys;
-use crate::commit_log::{Layout, head::Head, snapshot};
+use crate::commit_log::snapshot::{self, NewestError};
+use crate::commit_log::{Layout, head::Head};
 use crate::crash_point::{CrashPoint, pass};
 use crate::mutant::{Mutant, planted};
 
@@ -24,7 +25,7 @@ pub(crate) async fn find(
     now_millis: i64,
     horizon: Duration,
     usable: impl Fn(&Head) -> bool,
-) -> Result<Vec<Path>, StoreError> {
+) -> Result<Vec<Path>, NewestError> {
     let Some(head) = snapshot::newest(store, layout, usable).await? else { return Ok(Vec::new()) };
     let floor = if planted(Mutant::CollectsTooMuch) { u64::MAX } else { head.next_seq };
     let horizon = i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX);

@@ -27,6 +27,7 @@ use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{
     Body, FileAdd, FileRemove, Maintenance, MaintenanceKind, TableChange,
 };
+use crate::commit_log::snapshot::NewestError;
 use crate::crash_point::{CrashPoint, pass};
 use crate::issues;
 use crate::replay::{ReplayError, staged};
@@ -54,6 +55,15 @@ pub enum PassError {
         "there is no commit log: nothing was ever written here; check --data-dir or storage.url"
     )]
     Empty,
+}
+
+impl From<NewestError> for PassError {
+    fn from(error: NewestError) -> Self {
+        match error {
+            NewestError::Store(error) => Self::Store(error),
+            NewestError::Newer(newer) => Self::Log(newer.into()),
+        }
+    }
 }
 
 /// The outside world.

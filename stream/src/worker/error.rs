@@ -68,7 +68,8 @@ impl From<LogError> for Error {
             LogError::Damaged { .. }
             | LogError::Missing { .. }
             | LogError::Chain(_)
-            | LogError::Foreign { .. } => Cure::Person,
+            | LogError::Foreign { .. }
+            | LogError::Newer(_) => Cure::Person,
             LogError::Rejected(rejection) if is_for_a_person(rejection) => Cure::Person,
             LogError::Unsettled { .. } | LogError::Read { .. } => Cure::Time,
             LogError::Rejected(_) | LogError::Stale { .. } | LogError::Encode(_) => Cure::Start,
