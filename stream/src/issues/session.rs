@@ -393,7 +393,9 @@ impl Session {
             };
             match open.publish(publications).await {
                 Ok(_) => publications.clear(),
-                Err(error @ TableError::Replaced { .. }) => return Err(error.into()),
+                Err(error @ (TableError::Replaced { .. } | TableError::Missing { .. })) => {
+                    return Err(error.into());
+                }
                 Err(error) => tracing::warn!(%error, "published later; what is committed is safe"),
             }
         }

@@ -28,8 +28,10 @@ pub fn spawn(mut table: PublishedTable) -> Handle {
         while waiting.recv_many(&mut batch, MAX_UNPUBLISHED_COMMITS).await > 0 {
             while let Err(error) = table.publish(&batch).await {
                 match error {
-                    TableError::Replaced { .. } | TableError::Column { .. } => return Err(error),
-                    TableError::Delta { .. } | TableError::GaveUp { .. } => {
+                    TableError::Replaced { .. }
+                    | TableError::Missing { .. }
+                    | TableError::Column { .. } => return Err(error),
+                    TableError::Delta { .. } | TableError::GaveUp { .. } | TableError::Log(_) => {
                         tracing::error!(%error, "publishing goes on trying; data is safe in the commit log");
                     }
                 }

@@ -8,7 +8,8 @@ use deltalake_core::logstore::{LogStoreRef, StorageConfig, logstore_with};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{SaveMode, checkpoints};
 use deltalake_core::{DeltaTable, DeltaTableError};
-use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
 use schemas::limits::{CHECKPOINT_INTERVAL, MAX_PUBLISH_ATTEMPTS};
 use schemas::table::{PARTITION_COLUMNS, Table};
 use url::Url;
@@ -17,6 +18,8 @@ use super::columns;
 use super::publication::{self, Publication};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
+use crate::commit_log::Layout;
+use crate::commit_log::log::{CommitLog, LogError};
 use crate::crash_point::{CrashPoint, pass};
 use crate::mutant::{Mutant, planted};
 
@@ -56,6 +59,22 @@ pub enum TableError {
         /// What is wrong.
         reason: String,
     },
+    /// Someone dropped it. It is not made anew: an empty table of another id in its place would be in the way of the
+    /// one that is to be restored.
+    #[error(
+        "table {table}: {path}/_delta_log is gone, and the commit log publishes to the table with id {id}: it was dropped; with the worker stopped put the directory back, or restore it from a backup, and leave the files that are there now: they were written since. Or start a new store"
+    )]
+    Missing {
+        /// Its name.
+        table: &'static str,
+        /// Its directory.
+        path: String,
+        /// The id it had.
+        id: String,
+    },
+    /// The commit log, which says whether the table has been there, can not be read.
+    #[error(transparent)]
+    Log(#[from] Box<LogError>),
     /// Someone dropped or replaced it under us.
     #[error(
         "table {table}: its id changed from {expected} to {found}, it was dropped or replaced; restore it, or start a new store"
@@ -87,7 +106,7 @@ pub struct PublishedTable {
 }
 
 impl PublishedTable {
-    /// Opens the table, creating it if it is not there.
+    /// Opens the table, creating it if it is not there, and has never been as far as the pipeline's log says.
     pub async fn open(
         store: Arc<dyn ObjectStore>,
         table: Table,
@@ -97,8 +116,26 @@ impl PublishedTable {
         backoff: Backoff,
     ) -> Result<Self, TableError> {
         let wrap = |source| TableError::Delta { table: table.name(), source };
-        let log_store = log_store(store, table).map_err(wrap)?;
-        let delta = open_or_create(&log_store, table).await.map_err(wrap)?;
+        let log_store = log_store(Arc::clone(&store), table).map_err(wrap)?;
+        if !is_there(&log_store).await.map_err(wrap)? {
+            let log = CommitLog::recover(
+                store,
+                Layout::new(pipeline),
+                Arc::clone(&clock),
+                Arc::clone(&entropy),
+                backoff,
+                |_| true,
+            );
+            let head = log.await.map_err(Box::new)?.0.head().clone();
+            match head.tables.get(&table).and_then(|known| known.id.clone()) {
+                None => create_unless_there(&log_store, table).await.map_err(wrap)?,
+                // Another worker may have made it, and recorded it, between the two looks.
+                Some(_) if is_there(&log_store).await.map_err(wrap)? => {}
+                Some(id) => return Err(missing(table, id)),
+            }
+        }
+        let mut delta = DeltaTable::new(Arc::clone(&log_store));
+        delta.load().await.map_err(wrap)?;
         let app_id = schemas::publish::app_id(pipeline);
         let (id, cursor) = identity(&delta, &log_store, &app_id).await.map_err(wrap)?;
         let loaded = delta.version().unwrap_or(0);
@@ -236,7 +273,10 @@ impl PublishedTable {
         let table = self.table.name();
         let wrap = |source| TableError::Delta { table, source };
         let mut delta = DeltaTable::new(Arc::clone(&self.log_store));
-        delta.load().await.map_err(wrap)?;
+        if let Err(error) = delta.load().await {
+            let is_gone = !is_there(&self.log_store).await.map_err(wrap)?;
+            return Err(if is_gone { missing(self.table, self.id.clone()) } else { wrap(error) });
+        }
         self.take(delta).await?;
         self.loaded = self.delta.version().unwrap_or(0);
         Ok(())
@@ -309,20 +349,34 @@ pub(super) async fn create(
         .await
 }
 
-async fn open_or_create(
-    log_store: &LogStoreRef,
-    table: Table,
-) -> Result<DeltaTable, DeltaTableError> {
-    if !log_store.is_delta_table_location().await? {
-        let created = create(log_store, table, columns::of(table)?).await;
-        // Another worker may have been faster, or the answer got lost: the load below says.
-        if let Err(error) = created {
-            tracing::warn!(table = table.name(), %error, "table creation unclear, looking");
-        }
+async fn create_unless_there(log_store: &LogStoreRef, table: Table) -> Result<(), DeltaTableError> {
+    // Another worker may have been faster, or the answer got lost: the load that follows says.
+    if let Err(error) = create(log_store, table, columns::of(table)?).await {
+        tracing::warn!(table = table.name(), %error, "table creation unclear, looking");
     }
-    let mut delta = DeltaTable::new(Arc::clone(log_store));
-    delta.load().await?;
-    Ok(delta)
+    Ok(())
+}
+
+/// Whether there is a table. A listing may be late, so what every table has, its first version or else a checkpoint,
+/// is asked for by name too.
+async fn is_there(log_store: &LogStoreRef) -> Result<bool, DeltaTableError> {
+    if log_store.is_delta_table_location().await? {
+        return Ok(true);
+    }
+    Ok(has_object(log_store, "_delta_log/00000000000000000000.json").await?
+        || has_object(log_store, "_delta_log/_last_checkpoint").await?)
+}
+
+async fn has_object(log_store: &LogStoreRef, key: &str) -> Result<bool, DeltaTableError> {
+    match log_store.object_store(None).head(&Path::from(key)).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn missing(table: Table, id: String) -> TableError {
+    TableError::Missing { table: table.name(), path: table.path(), id }
 }
 
 pub(super) async fn identity(

@@ -87,9 +87,15 @@ fn is_for_a_person(rejection: &Rejection) -> bool {
 
 impl From<TableError> for Error {
     fn from(error: TableError) -> Self {
+        let error = match error {
+            TableError::Log(error) => return Self::from(*error),
+            error => error,
+        };
         let cure = match &error {
-            TableError::Replaced { .. } | TableError::Column { .. } => Cure::Person,
-            TableError::Delta { .. } | TableError::GaveUp { .. } => Cure::Time,
+            TableError::Replaced { .. }
+            | TableError::Missing { .. }
+            | TableError::Column { .. } => Cure::Person,
+            TableError::Log(_) | TableError::Delta { .. } | TableError::GaveUp { .. } => Cure::Time,
         };
         Self { text: error.to_string(), cure }
     }

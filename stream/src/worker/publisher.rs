@@ -130,6 +130,7 @@ impl Publisher {
             let opened = self.open().await;
             match opened {
                 Ok(start) => self.activate(start).await?,
+                Err(error) if error.needs_decision() => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, "publishing can not begin; tried again");
                     return Ok(());
@@ -165,6 +166,11 @@ impl Publisher {
 
     async fn publish_tail(&mut self) -> Result<(), Error> {
         let Some(active) = &mut self.active else { return Ok(()) };
+        // An actor that can not go on is told of now, not with the next record for its table.
+        let ended = active.actors.iter().find(|(_, handle)| handle.task.is_finished());
+        if let Some(table) = ended.map(|(table, _)| *table) {
+            return Err(actor_ended(&mut active.actors, table).await);
+        }
         match active.log.catch_up().await {
             Ok(entries) => self.publish(&entries).await,
             Err(error @ LogError::Read { .. }) => {

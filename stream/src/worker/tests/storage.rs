@@ -1,5 +1,7 @@
 //! The whole worker on a local store whose power goes at any step, and whose disk is full for a while.
 
+use futures::TryStreamExt as _;
+
 use super::*;
 use crate::fsck::fsck;
 use crate::simulation::chance::Chance;
@@ -88,4 +90,72 @@ async fn a_full_disk_holds_the_worker_up_and_costs_nothing() {
     running.drain(DEADLINE).await.expect("drains");
     assert_exactly_once(&store, &[36], "full disk").await;
     println!("{} writes met a full disk", journal.refused());
+}
+
+/// Takes everything below a prefix away.
+async fn take_away(store: &Arc<dyn ObjectStore>, prefix: &str) -> Vec<(Path, bytes::Bytes)> {
+    let listed = store.list(Some(&Path::from(prefix))).map_ok(|meta| meta.location);
+    let keys: Vec<Path> = listed.try_collect().await.expect("lists");
+    let mut taken = Vec::new();
+    for key in keys {
+        let bytes = store.get(&key).await.expect("there").bytes().await.expect("bytes");
+        store.delete(&key).await.expect("deleted");
+        taken.push((key, bytes));
+    }
+    taken
+}
+
+async fn put_back(store: &Arc<dyn ObjectStore>, taken: Vec<(Path, bytes::Bytes)>) {
+    for (key, bytes) in taken {
+        store.put(&key, bytes.into()).await.expect("put back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_table_is_a_named_decision_and_nothing_is_put_in_its_place() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let log = MemoryLog::new();
+    produce(&log, 0, 9);
+    run_to_the_end(inner.clone(), &log, "first run").await;
+    for table in [Table::Logs, Table::Ledger, Table::DeadLetters] {
+        let taken = take_away(&inner, &table.path()).await;
+        produce(&log, 0, 5);
+        for _ in 0..2 {
+            let refused = start_in(world(), config(inner.clone()), Box::new(log.open())).await;
+            let error = refused.expect_err("refused");
+            assert!(error.needs_decision(), "{error}");
+            let named = format!("table {}: {}/_delta_log is gone", table.name(), table.path());
+            assert!(error.to_string().contains(&named), "{error}");
+        }
+        let left = take_away(&inner, &table.path()).await;
+        assert!(left.is_empty(), "{left:?}");
+        put_back(&inner, taken).await;
+        run_to_the_end(inner.clone(), &log, table.name()).await;
+    }
+    assert_exactly_once(&inner, &[log_end(&log)], "put back").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_dropped_under_a_running_worker_halts_it_and_is_not_begun_anew() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let log = MemoryLog::new();
+    produce(&log, 0, 9);
+    let mut running =
+        start_in(world(), config(inner.clone()), Box::new(log.open())).await.expect("starts");
+    let published = || {
+        let status = running.status();
+        let logs = status.published_seq.get("logs").copied().flatten();
+        status.lag == 0 && logs.is_some() && logs == status.committed_seq
+    };
+    until("published", published).await;
+    let taken = take_away(&inner, "tables/logs").await;
+    produce(&log, 0, 5);
+    let error = tokio::time::timeout(DEADLINE, running.failed()).await.expect("halts");
+    assert!(error.needs_decision() && error.text().contains("table logs"), "{error}");
+    drop(running);
+    let log_files = take_away(&inner, "tables/logs/_delta_log").await;
+    assert!(log_files.is_empty(), "{log_files:?}");
+    put_back(&inner, taken).await;
+    run_to_the_end(inner.clone(), &log, "put back").await;
+    assert_exactly_once(&inner, &[14], "put back").await;
 }

@@ -27,7 +27,7 @@ async fn commit_indexes(store: &Arc<dyn ObjectStore>) {
         entropy: system,
         backoff: TEST_BACKOFF,
     };
-    log.append(|_| Body::Claim(claim("worker-of-test", 0, 1, 0))).await.expect("claims");
+    log.append(|_| first_claim()).await.expect("claims");
     let units: [&[&str]; 3] =
         [&["main", "noise", "noise", "audit"], &["noise", "noise"], &["audit", "zero", "main"]];
     for names in units {
