@@ -50,7 +50,7 @@ fn answer(source: &mut KafkaSource, lane: &Lane, change: Change, offsets: &[i64;
             source.add(given.iter().map(start).collect()).unwrap();
             lane.take_on(&given);
         }
-        Change::Revoked(taken) => {
+        Change::Revoked(taken) | Change::Lost(taken) => {
             lane.let_go(&taken);
             source.remove(&taken).unwrap();
         }
@@ -59,6 +59,13 @@ fn answer(source: &mut KafkaSource, lane: &Lane, change: Change, offsets: &[i64;
 }
 
 type Joined = (Box<KafkaSource>, Changes, Lane);
+
+/// A new member, and the one lane it reads with.
+fn join(mock: &Mock) -> Joined {
+    let (mut source, changes) = member(mock);
+    let lane = source.lane(&[]);
+    (source, changes, lane)
+}
 
 /// Answers for all members until they hold so many partitions each.
 fn settle(members: &mut [&mut Joined], counts: &[usize], offsets: &[i64; 4]) {
@@ -105,11 +112,7 @@ fn partitions_move_to_a_new_member_and_back_and_every_record_comes_once() {
     let fill = |range: std::ops::Range<i64>| {
         (0..4).for_each(|id| produce(&mock, id, range.clone().map(|n| n.to_string())));
     };
-    let join = || {
-        let (mut source, changes) = member(&mock);
-        let lane = source.lane(&[]);
-        (source, changes, lane)
-    };
+    let join = || join(&mock);
     let mut offsets = [0; 4];
     fill(0..10);
     let mut first = join();
@@ -159,46 +162,34 @@ fn go_back(mut source: Box<KafkaSource>, lane: &Lane) {
 }
 
 #[test]
-fn a_coordinator_that_moves_and_a_broker_that_comes_back_cost_no_record() {
+fn members_go_over_to_a_coordinator_that_moved_and_a_broker_that_comes_back_costs_no_record() {
+    let group = || MockCoordinator::Group("g".to_owned());
     let mock = MockCluster::new(3).unwrap();
     mock.create_topic("t", 2, 3).unwrap();
     // The broker that goes down leads one partition; the other must be writable meanwhile.
     mock.partition_leader("t", 0, Some(1)).unwrap();
     mock.partition_leader("t", 1, Some(2)).unwrap();
-    mock.coordinator(MockCoordinator::Group("g".to_owned()), 1).unwrap();
-    let (mut source, mut changes) = member(&mock);
-    let lane = source.lane(&[]);
-    accept(&mut source, &mut changes, &lane, 2, 0);
-    produce(&mock, 0, (0..50).map(|n| n.to_string()));
-    take(&lane, 50);
-    mock.coordinator(MockCoordinator::Group("g".to_owned()), 2).unwrap();
+    mock.coordinator(group(), 1).unwrap();
+    // Two partitions only.
+    let mut offsets = [0, 0, i64::MAX, i64::MAX];
+    let mut first = join(&mock);
+    settle(&mut [&mut first], &[2], &offsets);
+    (0..2).for_each(|id| produce(&mock, id, (0..50).map(|n| n.to_string())));
+    assert_eq!(read(&mut [&mut first], &mut offsets, 50), [100]);
+
+    mock.coordinator(group(), 2).unwrap();
     mock.broker_down(1).unwrap();
-    produce(&mock, 1, (0..50).map(|n| n.to_string()));
+    // The old coordinator answers nobody: only the new one can share the partitions among two, and it has to have
+    // heard of both.
+    let mut second = join(&mock);
+    settle(&mut [&mut first, &mut second], &[1, 1], &offsets);
+    produce(&mock, 1, (50..100).map(|n| n.to_string()));
     mock.broker_up(1).unwrap();
-    // Whatever the group decides meanwhile is answered; records come in any case, each once.
-    let clock = System::shared();
-    let end = clock.monotonic() + SOON;
-    let mut seen = 0;
-    while seen < 50 {
-        assert!(clock.monotonic() < end, "only {seen} records came");
-        match changes.try_recv() {
-            Ok(Change::Assigned(given)) => {
-                let from =
-                    |partition: &TopicPartition| if partition.partition == 0 { 50 } else { seen };
-                let starts = given.iter().map(|p| Start { partition: p.clone(), offset: from(p) });
-                source.add(starts.collect()).unwrap();
-                lane.take_on(&given);
-            }
-            Ok(Change::Revoked(given) | Change::Lost(given)) => source.remove(&given).unwrap(),
-            Ok(Change::Failed(reason)) => panic!("{reason}"),
-            Err(_) => {}
-        }
-        if let Some(Event::Batch(batch)) = lane.recv_timeout(Duration::from_millis(20)) {
-            assert_eq!((batch.partition.partition, batch.records[0].offset), (1, seen));
-            seen += batch.records.len() as i64;
-        }
-    }
-    source.stop();
+    produce(&mock, 0, (50..100).map(|n| n.to_string()));
+    let counts = read(&mut [&mut first, &mut second], &mut offsets, 100);
+    assert_eq!(counts.iter().sum::<usize>(), 100);
+    first.0.stop();
+    second.0.stop();
 }
 
 #[test]
