@@ -1,5 +1,5 @@
 //! The intake's producer and the worker's consumer over one broker: what one acknowledges the other
-//! reads, once and in order. Runs against the embedded broker, and against a real cluster when
+//! reads, once and in order. Runs against the embedded broker, librdkafka's mock cluster, and a real cluster when
 //! `TIDEMILL_KAFKA` names one (`host:port`).
 
 use std::collections::BTreeMap;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ingest::kafka as intake;
 use ingest::sink::{Message, Sink as _};
+use rdkafka::mocking::MockCluster;
 use schemas::id::TraceId;
 use schemas::topic::{Format, Signal};
 use stages::record::{Record, TopicPartition};
@@ -66,10 +67,15 @@ fn take(lane: &Lane, count: usize) -> Vec<(TopicPartition, Record)> {
     found
 }
 
+/// Makes a topic as the intake does.
+async fn make_topic(brokers: &str, topic: &str) {
+    let config = producer_config(brokers, topic);
+    intake::ensure_topics(&config, &[topic.to_owned()], PARTITIONS).await.unwrap();
+}
+
 /// Produces, reads everything, then reads again from the middle of each partition.
 async fn acknowledged_is_read_once_in_order_from_any_offset(brokers: &str, topic: &str) {
     let config = producer_config(brokers, topic);
-    intake::ensure_topics(&config, &[topic.to_owned()], PARTITIONS).await.unwrap();
     let producer = intake::Producer::connect(&config).unwrap();
     for call in 0..40 {
         producer.send((call * 50..(call + 1) * 50).map(message).collect()).await.unwrap();
@@ -127,6 +133,7 @@ async fn the_embedded_broker_keeps_the_contract_across_a_restart() {
     let listen = "127.0.0.1:0".parse().unwrap();
     let config = broker::Config { listen, dir: dir.path().to_owned(), start_within: SOON };
     let running = broker::start(config.clone()).await.unwrap();
+    make_topic(&running.bootstrap(), "contract").await;
     acknowledged_is_read_once_in_order_from_any_offset(&running.bootstrap(), "contract").await;
     let again = broker::Config { listen: running.bootstrap().parse().unwrap(), ..config };
 
@@ -148,11 +155,23 @@ async fn the_embedded_broker_keeps_the_contract_across_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_mock_cluster_keeps_the_contract() {
+    let mock = MockCluster::new(3).unwrap();
+    // It does not know how to create a topic at a client's request.
+    for topic in ["contract", "contract.spans", "contract.metrics"] {
+        mock.create_topic(topic, PARTITIONS, 3).unwrap();
+    }
+    let brokers = mock.bootstrap_servers();
+    acknowledged_is_read_once_in_order_from_any_offset(&brokers, "contract").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_real_cluster_keeps_the_contract() {
     let Ok(brokers) = std::env::var("TIDEMILL_KAFKA") else {
         eprintln!("skipped: TIDEMILL_KAFKA is not set");
         return;
     };
     let topic = format!("contract-{}", uuid::Uuid::new_v4().simple());
+    make_topic(&brokers, &topic).await;
     acknowledged_is_read_once_in_order_from_any_offset(&brokers, &topic).await;
 }
