@@ -99,6 +99,7 @@ impl Protocol {
                 cluster_id: None,
                 tables: BTreeMap::new(),
                 partitions: vec![claimed],
+                group: None,
             };
             log.append(|_| Body::Claim(claim.clone())).await.expect("claims");
             let mut tables = Vec::new();

@@ -236,6 +236,8 @@ pub enum OperatorCommand {
     AcceptGap(GapArgs),
     /// Begin a new commit log where the tables stand, after the old one was lost
     Adopt(DecideArgs),
+    /// The workers of this store are in another Kafka consumer group from now on
+    AdoptGroup(GroupArgs),
 }
 
 /// What every decision needs.
@@ -270,6 +272,17 @@ pub struct GapArgs {
     /// Use this Kafka cluster instead of the configured one
     #[arg(long, value_name = "HOST:PORT", env = "TIDEMILL_KAFKA_BROKERS")]
     pub kafka: Option<String>,
+    /// Who decides, and why.
+    #[command(flatten)]
+    pub decide: DecideArgs,
+}
+
+/// `tidemill operator adopt-group`.
+#[derive(Debug, Clone, Args)]
+pub struct GroupArgs {
+    /// The group, as the refusal names it: worker.group, or the default
+    #[arg(long, value_name = "NAME")]
+    pub group: String,
     /// Who decides, and why.
     #[command(flatten)]
     pub decide: DecideArgs,
@@ -504,6 +517,7 @@ mod tests {
             "tidemill replay drop 0123456789ab --config c.yaml",
             "tidemill operator accept-gap --topic t --partition 0 --to 7 --reason r --by me",
             "tidemill operator adopt --reason r --data-dir d",
+            "tidemill operator adopt-group --group g --reason r",
             "tidemill issues list --state all --service s --order users --limit 5 --format json",
             "tidemill issues resolve ID --by me --data-dir d",
             "tidemill issues merge A B C",

@@ -13,7 +13,7 @@ use stream::operator::{self, Decider, OperatorError};
 use stream::source::{PartitionInfo, Source as _, SourceError};
 
 use crate::audit::{self, AuditError, Scope, Verdict};
-use crate::cli::{DecideArgs, GapArgs, OperatorCommand};
+use crate::cli::{DecideArgs, GapArgs, GroupArgs, OperatorCommand};
 use crate::config::{self, Brokers, Config, Overrides, Problems};
 use crate::exit;
 
@@ -67,6 +67,7 @@ pub(super) async fn run(command: &OperatorCommand) -> u8 {
     let done = match command {
         OperatorCommand::AcceptGap(args) => accept_gap(args).await,
         OperatorCommand::Adopt(args) => adopt(args).await,
+        OperatorCommand::AdoptGroup(args) => adopt_group(args).await,
     };
     match done {
         Ok(said) => {
@@ -176,6 +177,15 @@ async fn adopt(args: &DecideArgs) -> Result<String, Refusal> {
         ),
     });
     Ok(said.collect::<Vec<_>>().join("\n"))
+}
+
+async fn adopt_group(args: &GroupArgs) -> Result<String, Refusal> {
+    let (_, store, decider) = open(&args.decide, None)?;
+    let seq = operator::adopt_group(&store, &args.group, &decider).await?;
+    Ok(format!(
+        "the workers of this store are in group {} from record {seq} on; those of another group stop at their next claim",
+        args.group
+    ))
 }
 
 #[cfg(test)]

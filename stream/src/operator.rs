@@ -23,6 +23,9 @@ use crate::table::inspect::inspect;
 use stages::columns::{LedgerColumns, LedgerEntry, Lineage, TableColumns as _};
 use stages::record::TopicPartition;
 
+/// Begins every command that a person decides with when the worker can not go on by itself.
+pub(crate) const DECIDE: &str = "tidemill operator ";
+
 /// Why a decision was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
@@ -64,6 +67,14 @@ pub enum OperatorError {
     /// The log is not lost.
     #[error("the commit log is there, with {0} records; nothing is to be adopted")]
     LogExists(u64),
+    /// Nothing was ever read here.
+    #[error(
+        "there is no commit log: no worker has run on this store; check --data-dir or storage.url"
+    )]
+    NoLog,
+    /// The group is the one it was.
+    #[error("the workers of this store are in group {0} already; nothing is to be decided")]
+    SameGroup(String),
     /// There is nothing to begin from.
     #[error("there are no published tables; a new store needs no adoption, start it")]
     NoTables,
@@ -149,6 +160,25 @@ pub async fn accept_gap(
     let decision = Decision::AcceptGap { partition, from_offset, to_offset };
     let seq = append(&mut log, decider, decision, adds).await?;
     Ok(Accepted { from_offset, to_offset, seq })
+}
+
+/// Decides that the workers of this store are in this consumer group from now on. Those of the former one that still run
+/// are refused at their next claim.
+pub async fn adopt_group(
+    store: &Arc<dyn ObjectStore>,
+    group: &str,
+    decider: &Decider,
+) -> Result<u64, OperatorError> {
+    let mut log = recover(store).await?;
+    let head = log.head();
+    if head.next_seq == 0 {
+        return Err(OperatorError::NoLog);
+    }
+    if head.group.as_deref() == Some(group) {
+        return Err(OperatorError::SameGroup(group.to_owned()));
+    }
+    let decision = Decision::AdoptGroup { group: group.to_owned() };
+    append(&mut log, decider, decision, Vec::new()).await
 }
 
 /// Where the next record goes.

@@ -117,9 +117,6 @@ pub struct Topic {
     pub input: Input,
 }
 
-/// Begins every command that a person decides with when the worker can not go on by itself.
-pub(crate) const DECIDE: &str = "tidemill operator ";
-
 /// The outside world as the worker sees it, apart from Kafka and the store.
 #[derive(Debug, Clone)]
 pub(crate) struct World {

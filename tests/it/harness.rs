@@ -32,7 +32,7 @@ pub(crate) struct Ports {
 
 impl Ports {
     /// Ports nobody listens on now; all held until all are known, so that they differ.
-    fn free() -> Self {
+    pub(crate) fn free() -> Self {
         let held: [TcpListener; 7] = std::array::from_fn(|_| {
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port")
         });

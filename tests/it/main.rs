@@ -8,6 +8,7 @@
 
 mod contracts;
 mod dropped;
+mod groups;
 mod harness;
 mod http;
 mod kafka;

@@ -14,6 +14,7 @@ use super::record::{
     Unit, UnitPartition,
 };
 use crate::mutant::{Mutant, planted};
+use crate::operator::DECIDE;
 use stages::pipeline::quota::{self, KeptByDay};
 use stages::record::TopicPartition;
 
@@ -63,6 +64,9 @@ pub struct Head {
     pub last_hash: Bits,
     /// Identity of the Kafka cluster, once a claim has named it.
     pub cluster_id: Option<String>,
+    /// The consumer group of the workers, once a claim has named it or a person has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Tables.
     pub tables: BTreeMap<Table, TableHead>,
     /// The pipeline's state, for one that keeps any.
@@ -119,6 +123,16 @@ pub enum Rejection {
         "this store belongs to Kafka cluster {expected}, the brokers are cluster {found}; point the worker at the right brokers, or give the new cluster a store of its own"
     )]
     Cluster {
+        /// The head's.
+        expected: String,
+        /// The claim's.
+        found: String,
+    },
+    /// Another consumer group.
+    #[error(
+        "the workers of this store are in group {expected}, this one is to be in group {found}: two groups take the partitions from each other for ever. Set worker.group to {expected}; or, when no worker of it runs any more, decide that they are in the other one from now on: {DECIDE}adopt-group --group {found} --reason TEXT"
+    )]
+    Group {
         /// The head's.
         expected: String,
         /// The claim's.
@@ -322,6 +336,9 @@ impl Head {
         if let Some(id) = &claim.cluster_id {
             self.cluster_id.get_or_insert_with(|| id.clone());
         }
+        if let Some(group) = &claim.group {
+            self.group.get_or_insert_with(|| group.clone());
+        }
         for (table, id) in &claim.tables {
             self.tables.entry(*table).or_default().id.get_or_insert_with(|| id.clone());
         }
@@ -376,6 +393,7 @@ impl Head {
             let (expected, found) = (expected.clone(), found.clone());
             return Err(Rejection::Cluster { expected, found });
         }
+        self.check_group(claim.group.as_deref())?;
         for (table, found) in &claim.tables {
             let known = self.tables.get(table).and_then(|head| head.id.as_ref());
             if let Some(expected) = known.filter(|id| *id != found) {
@@ -399,6 +417,18 @@ impl Head {
             }
         }
         Ok(())
+    }
+
+    /// Whether a member of this group may claim. A claim without one says nothing of groups: the brokers of a worker
+    /// alone are its own process's, which the cluster's identity tells from any other.
+    pub fn check_group(&self, group: Option<&str>) -> Result<(), Rejection> {
+        match (&self.group, group) {
+            (Some(expected), Some(found)) if expected != found => {
+                let (expected, found) = (expected.clone(), found.to_owned());
+                Err(Rejection::Group { expected, found })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_unit(&self, unit: &Unit) -> Result<(), Rejection> {

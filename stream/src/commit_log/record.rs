@@ -85,6 +85,9 @@ pub struct Claim {
     pub tables: BTreeMap<Table, String>,
     /// What is taken.
     pub partitions: Vec<ClaimedPartition>,
+    /// The consumer group it reads as a member of; none where nobody shares the topics, and in claims of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 /// One partition of a claim.
@@ -317,6 +320,11 @@ pub enum Decision {
         /// First offset of each partition that the tables do not have.
         partitions: Vec<(TopicPartition, i64)>,
     },
+    /// The workers of this store are in another consumer group from now on.
+    AdoptGroup {
+        /// Its name.
+        group: String,
+    },
     /// About issues.
     Issues {
         /// What.
@@ -388,6 +396,14 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_without_a_group_is_written_as_before_and_read() {
+        let written = serde_json::to_value(claim("o", 3, 1, 0)).expect("JSON");
+        assert_eq!(written.get("group"), None, "older versions read it");
+        let read: Claim = serde_json::from_value(written).expect("reads");
+        assert_eq!(read, claim("o", 3, 1, 0));
+    }
+
+    #[test]
     fn an_unknown_kind_of_record_asks_for_an_upgrade() {
         let json =
             br#"{"seq":0,"nonce":"0","previous":"0","written_millis":0,"body":{"rewind":{}}}"#;
@@ -402,6 +418,7 @@ mod tests {
             let bodies = [
                 record(seq, nonce, offsets).body,
                 Body::Claim(claim("o", 3, 1, 0)),
+                Body::Claim(Claim { group: Some("g".to_owned()), ..claim("o", 3, 1, 0) }),
                 maintenance(MaintenanceKind::Compact, &[Table::Logs, Table::Spans], Some(seq), &["a"]),
                 maintenance(MaintenanceKind::Swap { replay: "r".to_owned() }, &[Table::Logs], None, &[]),
                 gap(3, 0, offsets),

@@ -142,6 +142,7 @@ impl Session {
                     generation: known.map_or(1, |known| known.generation.saturating_add(1)),
                     start_offset: known.map_or(begin, |known| known.next_offset),
                 }],
+                group: None,
             })
         };
         entries.extend(own.append(claim).await?);

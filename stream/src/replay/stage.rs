@@ -138,6 +138,7 @@ impl Stage<'_> {
                 cluster_id: None,
                 tables: BTreeMap::new(),
                 partitions: firsts.iter().map(partition).collect(),
+                group: None,
             })
         };
         let entries = log.append(claim).await?;

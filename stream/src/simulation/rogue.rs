@@ -39,6 +39,7 @@ pub(super) async fn append(world: &mut World) {
                 generation: known.generation + 1,
                 start_offset: known.next_offset + 2,
             }],
+            group: None,
         })
     } else {
         let from = if wrong == 1 { (known.next_offset - 1).max(0) } else { known.next_offset };

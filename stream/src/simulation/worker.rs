@@ -143,6 +143,7 @@ impl Worker {
                 cluster_id: None,
                 tables: BTreeMap::from([(Table::Logs, id.clone())]),
                 partitions: wanted.iter().map(partition).collect(),
+                group: None,
             })
         };
         if self.append(make).await.is_none() {

@@ -81,7 +81,10 @@ impl From<LogError> for Error {
 fn is_for_a_person(rejection: &Rejection) -> bool {
     matches!(
         rejection,
-        Rejection::Cluster { .. } | Rejection::Table { .. } | Rejection::Column { .. }
+        Rejection::Cluster { .. }
+            | Rejection::Group { .. }
+            | Rejection::Table { .. }
+            | Rejection::Column { .. }
     )
 }
 

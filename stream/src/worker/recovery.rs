@@ -10,12 +10,13 @@ use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
 
 use super::publisher::Start as PublisherStart;
-use super::{Config, Connect, DECIDE, Error, SharedSource, World};
+use super::{Config, Connect, Error, SharedSource, World};
 use crate::commit_log::head::Head;
-use crate::commit_log::log::{CommitLog, Entry};
+use crate::commit_log::log::{CommitLog, Entry, LogError};
 use crate::commit_log::record::{Body, Claim, ClaimedPartition, Schema, TableColumns};
 use crate::commit_log::{Layout, probe};
 use crate::crash_point::{CrashPoint, pass};
+use crate::operator::DECIDE;
 use crate::source::{Changes, PartitionInfo};
 use crate::table::delta::PublishedTable;
 use stages::record::TopicPartition;
@@ -90,6 +91,10 @@ pub(super) async fn recover(
     let ids: BTreeMap<Table, String> =
         tables.iter().map(|table| (table.table(), table.id().to_owned())).collect();
     let group = config.sharing.as_ref().map(|sharing| sharing.group_of(ids.get(&Table::Logs)));
+    // Before it joins: the group would give it partitions that it must not claim.
+    log.head()
+        .check_group(group.as_deref())
+        .map_err(|rejection| Error::from(LogError::from(rejection)).of_store(&config.store_name))?;
     let source = connect(group.clone().unwrap_or_else(default_group)).await?;
     let cluster_id = source.cluster_id();
     let source: SharedSource = Arc::new(Mutex::new(Some(source)));
@@ -101,7 +106,7 @@ pub(super) async fn recover(
     };
     let changes = changes.transpose().map_err(|error| Error::new(error.to_string()))?.flatten();
     let owner = format!("{:032x}", world.entropy.bits());
-    let claimant = Claimant { owner, cluster_id, tables: ids };
+    let claimant = Claimant { owner, cluster_id, tables: ids, group: group.clone() };
     let gains = gains(&tables, log.head()).map_err(|error| error.of_store(&config.store_name))?;
     let publisher = PublisherStart { log: log.clone(), tables, backlog };
     record_gains(&mut log, &claimant.owner, gains).await?;
@@ -224,6 +229,8 @@ pub(super) struct Claimant {
     pub(super) owner: String,
     pub(super) cluster_id: Option<String>,
     pub(super) tables: BTreeMap<Table, String>,
+    /// The consumer group, where there is one.
+    pub(super) group: Option<String>,
 }
 
 impl Claimant {
@@ -271,6 +278,7 @@ impl Claimant {
             cluster_id: self.cluster_id.clone(),
             tables: self.tables.clone(),
             partitions: infos.iter().map(partition).collect(),
+            group: self.group.clone(),
         }
     }
 }

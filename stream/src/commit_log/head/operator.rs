@@ -10,6 +10,11 @@ impl Head {
         if operator.adds.iter().any(|add| add.table != Table::Ledger) {
             return Err(Rejection::Malformed("a file of a table that is not the ledger"));
         }
+        if let Decision::AdoptGroup { group } = &operator.decision
+            && group.is_empty()
+        {
+            return Err(Rejection::Malformed("no group"));
+        }
         let Decision::AcceptGap { partition, from_offset, to_offset } = &operator.decision else {
             return Ok(());
         };
@@ -37,6 +42,9 @@ impl Head {
         }
         if !operator.adds.is_empty() {
             self.tables.entry(Table::Ledger).or_default().last_add_seq = Some(seq);
+        }
+        if let Decision::AdoptGroup { group } = &operator.decision {
+            self.group = Some(group.clone());
         }
         if let Decision::AcceptGap { partition, to_offset, .. } = &operator.decision
             && let Some(head) = self.partitions.get_mut(partition)

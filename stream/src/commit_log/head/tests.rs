@@ -22,6 +22,7 @@ pub(crate) fn claim(owner: &str, partition: i32, generation: u64, start_offset: 
             generation,
             start_offset,
         }],
+        group: None,
     }
 }
 
@@ -174,6 +175,34 @@ fn another_cluster_or_a_replaced_table_is_a_decision_for_the_operator() {
     assert!(matches!(head.check(&Body::Claim(replaced)), Err(Rejection::Table { .. })));
     let silent = Claim { cluster_id: None, ..claim("a", 0, 2, 0) };
     assert_eq!(head.check(&Body::Claim(silent)), Ok(()));
+}
+
+#[test]
+fn a_claim_of_another_group_is_refused_until_a_person_adopts_the_group() {
+    let of = |group: Option<&str>, generation| {
+        let group = group.map(str::to_owned);
+        Body::Claim(Claim { group, ..claim("a", 0, generation, 0) })
+    };
+    let adopt = |group: &str| {
+        let decision = Decision::AdoptGroup { group: group.to_owned() };
+        let (by, reason) = ("me".to_owned(), "a new name".to_owned());
+        Body::Operator(Operator { by, reason, decision, adds: Vec::new() })
+    };
+    let mut head = Head::default();
+    // As before claims told it.
+    push(&mut head, of(None, 1));
+    push(&mut head, of(Some("one"), 2));
+    assert_eq!(head.group.as_deref(), Some("one"));
+    let refused = head.check(&of(Some("two"), 3)).expect_err("refused").to_string();
+    for word in ["group one", "group two", "worker.group", "operator adopt-group --group two"] {
+        assert!(refused.contains(word), "{refused}");
+    }
+    push(&mut head, of(None, 3));
+    assert_eq!(head.group.as_deref(), Some("one"), "who is in no group says nothing of it");
+    assert!(head.check(&adopt("")).is_err());
+    push(&mut head, adopt("two"));
+    assert!(head.check(&of(Some("one"), 4)).is_err());
+    assert_eq!(head.check(&of(Some("two"), 4)), Ok(()));
 }
 
 #[test]

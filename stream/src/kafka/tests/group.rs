@@ -6,6 +6,10 @@ use super::*;
 use crate::source::{Change, Changes};
 
 fn member(mock: &Mock) -> (Box<KafkaSource>, Changes) {
+    member_for(mock, &["t"])
+}
+
+fn member_for(mock: &Mock, topics: &[&str]) -> (Box<KafkaSource>, Changes) {
     let config = Config {
         brokers: mock.bootstrap_servers(),
         properties: Vec::new(),
@@ -13,7 +17,8 @@ fn member(mock: &Mock) -> (Box<KafkaSource>, Changes) {
         membership: Some(Membership { instance: None, session_timeout: Duration::from_secs(6) }),
     };
     let mut source = Box::new(KafkaSource::connect(&config, System::shared()).unwrap());
-    let changes = source.join(&["t".to_owned()]).unwrap().expect("a group");
+    let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+    let changes = source.join(&topics).unwrap().expect("a group");
     (source, changes)
 }
 
@@ -62,7 +67,11 @@ type Joined = (Box<KafkaSource>, Changes, Lane);
 
 /// A new member, and the one lane it reads with.
 fn join(mock: &Mock) -> Joined {
-    let (mut source, changes) = member(mock);
+    join_for(mock, &["t"])
+}
+
+fn join_for(mock: &Mock, topics: &[&str]) -> Joined {
+    let (mut source, changes) = member_for(mock, topics);
     let lane = source.lane(&[]);
     (source, changes, lane)
 }
@@ -201,4 +210,19 @@ fn settings_of_the_group_are_not_taken_from_properties() {
         let error = connect(&mock, &[(key, "x")]).unwrap_err().to_string();
         assert!(error.contains(key), "{error}");
     }
+}
+
+/// Topics need not be the same for all: who reads fewer takes nothing that only others read, and settles.
+#[test]
+fn members_whose_topics_differ_share_what_both_read() {
+    let mock = mock(2);
+    mock.create_topic("u", 1, 1).unwrap();
+    let offsets = [0; 4];
+    let mut first = join_for(&mock, &["t", "u"]);
+    settle(&mut [&mut first], &[3], &offsets);
+    let mut second = join_for(&mock, &["t"]);
+    settle(&mut [&mut first, &mut second], &[2, 1], &offsets);
+    assert!(second.2.partitions().iter().all(|partition| &*partition.topic == "t"));
+    first.0.stop();
+    second.0.stop();
 }

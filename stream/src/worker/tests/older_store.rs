@@ -80,6 +80,7 @@ async fn commit_old_file(store: &Arc<dyn ObjectStore>) {
         cluster_id: None,
         tables: BTreeMap::new(),
         partitions: vec![claimed],
+        group: None,
     };
     log.append(|_| Body::Claim(claim.clone())).await.expect("claims");
     let range = UnitPartition {

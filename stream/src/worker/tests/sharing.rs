@@ -334,3 +334,82 @@ async fn a_storm_of_rebalances_kills_and_faults_loses_and_doubles_nothing() {
         "{seeds} storms: {rebalances} rebalances, {rejected} units refused, nothing lost or doubled"
     );
 }
+
+fn in_group(store: Arc<dyn ObjectStore>, group: Option<&str>) -> Config {
+    let sharing = Sharing {
+        group: group.map(str::to_owned),
+        instance: None,
+        session_timeout: Duration::from_secs(6),
+    };
+    Config { sharing: Some(sharing), ..config(store) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_of_another_group_is_refused_until_the_group_is_adopted() {
+    let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let log = MemoryLog::new();
+    produce(&log, 0, 9);
+    let start = |group| start_in(world(), in_group(inner.clone(), group), Box::new(log.open()));
+    let mut one = start(Some("one")).await.expect("starts");
+    until("read", || one.status().lag == 0).await;
+
+    let refused = start(Some("two")).await.expect_err("two groups on one store");
+    assert!(refused.needs_decision(), "{refused}");
+    let command = "tidemill operator adopt-group --group two --reason TEXT";
+    for word in ["test store", "group one", "group two", command] {
+        assert!(refused.text().contains(word), "{refused}");
+    }
+    let default = start(None).await.expect_err("the default is a group too");
+    assert!(default.text().contains("group tidemill-live-"), "{default}");
+    // Before it joins, and not when it is given a partition.
+    let source = Box::new(log.open_in(&MemoryGroup::new()));
+    let member = start_in(world(), in_group(inner.clone(), Some("two")), source).await;
+    assert!(member.is_err_and(|refused| refused.needs_decision()));
+    produce(&log, 0, 5);
+    until("undisturbed", || one.status().lag == 0).await;
+
+    let decider = crate::operator::Decider { by: "me".to_owned(), reason: "a new name".to_owned() };
+    let adopt = |group| crate::operator::adopt_group(&inner, group, &decider);
+    adopt("two").await.expect("adopted");
+    assert!(adopt("two").await.is_err(), "once is enough");
+    let two = start(Some("two")).await.expect("starts");
+    // The former group's worker does not take them back.
+    produce(&log, 0, 5);
+    tokio::time::timeout(DEADLINE, one.failed()).await.expect("gives up");
+    let refused = start(Some("one")).await.expect_err("refused now");
+    assert!(refused.text().contains("--group one"), "{refused}");
+    until("read", || two.status().lag == 0).await;
+    two.drain(DEADLINE).await.expect("drains");
+    assert_exactly_once(&inner, &[log_end(&log)], "adopted").await;
+}
+
+/// Two that began while the log knew no group, as workers of an older version do: the second one's claim ends the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_groups_that_run_on_a_store_of_an_older_version_one_stops_for_a_decision() {
+    let mut fleet = Fleet::start(1, Vec::new()).await;
+    for group in ["one", "two"] {
+        let source = Box::new(fleet.log.open_in(&fleet.group));
+        let config = in_group(fleet.inner.clone(), Some(group));
+        fleet.workers.push(Some(start_in(world(), config, source).await.expect("starts")));
+    }
+    let place = fixture::partition(0);
+    produce(&fleet.log, 0, 9);
+    for number in [0, 1] {
+        fleet.group.give(&place, number);
+        let has_it = || fleet.status(number).partitions.iter().any(|p| p.next_offset == 9);
+        until("read", has_it).await;
+    }
+    fleet.group.give(&place, 2);
+    let refused = fleet.workers[2].as_mut().expect("alive").failed();
+    let refused = tokio::time::timeout(DEADLINE, refused).await.expect("refused at its claim");
+    assert!(refused.needs_decision(), "{refused}");
+    assert!(refused.text().contains("in group one, this one is to be in group two"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_group_is_not_adopted_where_nothing_ever_ran() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let decider = crate::operator::Decider { by: "me".to_owned(), reason: String::new() };
+    let refused = crate::operator::adopt_group(&store, "g", &decider).await.expect_err("no log");
+    assert!(refused.to_string().contains("--data-dir"), "{refused}");
+}
