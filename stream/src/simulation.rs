@@ -4,7 +4,9 @@
 //!
 //! The oracle knows what each file contains. At the end, when the faults have stopped and one
 //! worker has finished the work, every offset must be in exactly one file of the table, and no
-//! file of a unit that the protocol must refuse may be there.
+//! file of a unit that the protocol must refuse may be there. A [`witness`] adds the log up by rules
+//! of its own: after every step it judges the worker's head, after every publication the table; and
+//! `fsck` looks at the end. What they check has the numbers of `docs/adr/0014-proof.md`.
 //!
 //! `TIDEMILL_SEEDS=n` runs more schedules, `TIDEMILL_SEED=s` runs one; a failure prints that line.
 //! Seeds that once failed are in `simulation/seeds.txt` and run first. Every bug of
@@ -13,18 +15,26 @@
 pub(crate) mod chance;
 mod oracle;
 mod rogue;
+mod witness;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use schemas::table::Table;
 
 use crate::commit_log::{Layout, snapshot};
 use crate::fault_store::{Fault, FaultStore, Faults};
+use crate::fsck::fsck;
 use crate::mutant::{Mutant, plant};
+use crate::table::inspect::inspect;
 use crate::upkeep::log_gc;
 use chance::{Chance, SeededEntropy, ToldClock};
-use oracle::Oracle;
+use oracle::{Oracle, Range};
+use witness::{Witness, Wrong};
 use worker::Worker;
 
 /// Partitions of the topic.
@@ -49,6 +59,7 @@ struct World {
     clock: Arc<ToldClock>,
     entropy: Arc<SeededEntropy>,
     oracle: Oracle,
+    witness: Witness,
     /// One past the last offset of each partition.
     produced: Vec<i64>,
     /// Stores of all lives so far: what one delayed may land when it is gone.
@@ -91,15 +102,50 @@ impl World {
             clock: Arc::new(ToldClock::default()),
             entropy: Arc::new(SeededEntropy::new(seed)),
             oracle: Oracle::default(),
+            witness: Witness::default(),
             produced: vec![0; PARTITIONS as usize],
             stores: Vec::new(),
             tally: Tally::default(),
         }
     }
+
+    /// A new file with the rows of these ranges, stored whole; returns its path.
+    async fn file(&mut self, ranges: Vec<Range>) -> String {
+        let path = self.oracle.file(ranges);
+        let key = Path::from(format!("{}/{path}", Table::Logs.path()));
+        let bytes = vec![0; worker::FILE_BYTES];
+        self.store.put(&key, bytes.into()).await.expect("memory");
+        path
+    }
+
+    /// Judges the log, and what this worker has read of it.
+    async fn judge(&mut self, worker: Option<&Worker>) {
+        self.witness.look(&self.store, &Layout::new("live")).await;
+        if let Some(worker) = worker {
+            self.witness.head(worker.head());
+        }
+    }
+
+    /// Judges the table; returns how far it is published.
+    async fn judge_table(&mut self) -> Option<u64> {
+        self.judge(None).await;
+        let shared: Arc<dyn ObjectStore> = self.store.clone();
+        match inspect(&shared, Table::Logs, "live").await {
+            Ok(None) => None,
+            Ok(Some(table)) => {
+                self.witness.table(table.cursor, &table.files.into_keys().collect::<BTreeSet<_>>());
+                table.cursor
+            }
+            Err(error) => {
+                self.witness.found("I2", format!("the table can not be read: {error}"));
+                None
+            }
+        }
+    }
 }
 
-/// Runs one schedule; says what the oracle found wrong, or what happened.
-async fn run(seed: u64) -> Result<Tally, String> {
+/// Runs one schedule; says what is wrong, or what happened.
+async fn run(seed: u64) -> Result<Tally, Wrong> {
     let mut world = World::new(seed);
     let mut workers: Vec<Option<Worker>> = (0..WORKERS).map(|_| None).collect();
     for _ in 0..STEPS {
@@ -116,9 +162,13 @@ async fn run(seed: u64) -> Result<Tally, String> {
             None => *slot = Worker::start(&mut world, true).await.ok(),
             Some(worker) => *slot = step(&mut world, worker).await,
         }
+        world.judge(slot.as_ref()).await;
     }
     drop(workers);
-    finish(&mut world).await?;
+    finish(&mut world).await;
+    if !world.witness.wrong.is_empty() {
+        return Err(world.witness.wrong);
+    }
     for store in &world.stores {
         world.tally.add(&Tally { faults: store.faults(), ..Tally::default() });
     }
@@ -136,7 +186,11 @@ async fn step(world: &mut World, mut worker: Worker) -> Option<Worker> {
         }
         2 | 3 => worker.claim(world).await,
         4..=6 => worker.commit(world).await,
-        7..=9 => worker.publish(world).await,
+        7..=9 => {
+            let lives = worker.publish(world).await;
+            world.judge_table().await;
+            lives
+        }
         10 | 16 | 17 => worker.plan_compaction(world).await,
         11 | 18 => worker.compact(world).await,
         12 | 19 => {
@@ -180,8 +234,33 @@ async fn collect_garbage(world: &mut World, worker: &Worker) -> bool {
     true
 }
 
-/// No faults any more: one worker does what is left.
-async fn finish(world: &mut World) -> Result<(), String> {
+/// No faults any more: one worker does what is left, and everything is looked at.
+async fn finish(world: &mut World) {
+    match work_off(world).await {
+        Err(what) => world.witness.found("I10", what),
+        Ok(worker) => {
+            world.judge(Some(&worker)).await;
+            let files = worker.files();
+            let whole = files.and_then(|files| world.oracle.check(&files, &world.produced));
+            if let Err(what) = whole {
+                world.witness.found("I1", what);
+            }
+        }
+    }
+    let cursor = world.judge_table().await;
+    world.witness.rest(cursor, &world.produced);
+    let shared: Arc<dyn ObjectStore> = world.store.clone();
+    match fsck(&shared, "live", 0).await {
+        Ok(report) => {
+            for problem in report.problems.kept {
+                world.witness.found("fsck", format!("{problem:?}"));
+            }
+        }
+        Err(error) => world.witness.found("fsck", error.to_string()),
+    }
+}
+
+async fn work_off(world: &mut World) -> Result<Worker, String> {
     let mut worker = Worker::start(world, false)
         .await
         .map_err(|error| format!("no worker starts although the faults stopped: {error}"))?;
@@ -193,12 +272,11 @@ async fn finish(world: &mut World) -> Result<(), String> {
             return Err("the last worker can not finish".to_owned());
         }
     }
-    let files = worker.files()?;
-    world.oracle.check(&files, &world.produced)
+    Ok(worker)
 }
 
 /// One thread in all, so that a seed is one schedule and a planted bug stays on it.
-fn simulate(seed: u64, mutant: Option<Mutant>) -> Result<Tally, String> {
+fn simulate(seed: u64, mutant: Option<Mutant>) -> Result<Tally, Wrong> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -230,7 +308,7 @@ fn every_offset_is_in_the_table_once_whatever_fails() {
         match simulate(*seed, None) {
             Ok(seen) => tally.add(&seen),
             Err(wrong) => panic!(
-                "{wrong}\nTIDEMILL_SEED={seed} cargo test --workspace --lib simulation; keep the seed in simulation/seeds.txt"
+                "{wrong:#?}\nTIDEMILL_SEED={seed} cargo test --workspace --lib simulation; keep the seed in simulation/seeds.txt"
             ),
         }
     }
@@ -250,18 +328,23 @@ fn every_offset_is_in_the_table_once_whatever_fails() {
 
 #[test]
 fn every_planted_bug_is_noticed() {
-    let mut missed = Vec::new();
+    let (mut missed, mut noticed) = (Vec::new(), BTreeSet::new());
     for mutant in Mutant::PROTOCOL {
         match SHARP
             .into_iter()
             .chain(0..SEEDS_PER_MUTANT)
             .find_map(|seed| Some((seed, simulate(seed, Some(mutant)).err()?)))
         {
-            Some((seed, wrong)) => println!("{mutant:?}: noticed by seed {seed}: {wrong}"),
+            Some((seed, wrong)) => {
+                println!("{mutant:?}: noticed by seed {seed}: {wrong:?}");
+                noticed.extend(wrong.into_keys());
+            }
             None => missed.push(mutant),
         }
     }
     assert!(missed.is_empty(), "not noticed within {SEEDS_PER_MUTANT} schedules: {missed:?}");
+    let checks = BTreeSet::from(["I1", "I2", "I6", "I7", "I10", "fsck"]);
+    assert_eq!(noticed, checks, "the checks that noticed anything");
 }
 
 #[test]

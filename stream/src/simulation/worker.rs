@@ -21,6 +21,9 @@ use crate::fault_store::{FaultStore, Rule};
 use crate::table::delta::PublishedTable;
 use crate::table::publication::Publication;
 
+/// Bytes of every file.
+pub(super) const FILE_BYTES: usize = 10;
+
 /// Where this life of a worker stands in a partition it has claimed.
 #[derive(Debug, Clone, Copy)]
 struct Position {
@@ -189,7 +192,7 @@ impl Worker {
         if ranges.is_empty() {
             return true;
         }
-        let path = world.oracle.file(ranges.clone());
+        let path = world.file(ranges.clone()).await;
         let partitions = ranges.iter().filter_map(|range| {
             let position = self.held.get(&range.partition)?;
             Some(unit_partition(range, position.generation, position.last_seq))
@@ -239,12 +242,12 @@ impl Worker {
             return true;
         }
         let ranges = files.iter().flat_map(|path| world.oracle.contents(path)).collect();
-        let path = world.oracle.file(ranges);
+        let path = world.file(ranges).await;
         let remove = |path: &String| FileRemove {
             path: path.clone(),
             date: "2024-04-27".to_owned(),
             hour: 1,
-            size: 10,
+            size: FILE_BYTES as i64,
             rows: world.oracle.rows(path),
         };
         let change = TableChange {
@@ -293,7 +296,7 @@ pub(super) fn add(path: &str, rows: i64) -> FileAdd {
         path: path.to_owned(),
         date: "2024-04-27".to_owned(),
         hour: 1,
-        size: 10,
+        size: FILE_BYTES as i64,
         rows,
         stats: format!("{{\"numRecords\":{rows}}}"),
         modified_millis: 0,
