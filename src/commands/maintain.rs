@@ -92,6 +92,7 @@ async fn maintain(args: &MaintainArgs, config: &Config) -> Result<bool, Maintain
                 dry_run: args.dry_run,
                 publish: true,
                 delete: Some(settle),
+                by_hand: once,
             };
             match keeper.pass(&scope, &tell).await {
                 Ok(done) => report.add(&done),

@@ -293,7 +293,7 @@ impl Runner {
     async fn tidy(&self, keeper: &mut Keeper) {
         let tables = Table::of(ISSUES_PIPELINE).collect();
         let delete = Some(Duration::from_secs(schemas::limits::DELETE_INTERVAL_SECONDS / 2));
-        let scope = Scope { tables, dry_run: false, publish: false, delete };
+        let scope = Scope { tables, dry_run: false, publish: false, delete, by_hand: false };
         if let Err(error) = keeper.pass(&scope, &|step| tracing::info!("{step}")).await {
             tracing::warn!(%error, "upkeep of the issues goes on at the next pass");
         }

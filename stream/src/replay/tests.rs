@@ -296,7 +296,7 @@ async fn compact(store: &Arc<dyn ObjectStore>) {
     let mut keeper =
         Keeper::new(world(store), schemas::publish::LIVE_PIPELINE, settings, "test".to_owned());
     let tables = Table::ALL.to_vec();
-    let scope = Scope { tables, dry_run: false, publish: true, delete: None };
+    let scope = Scope { tables, dry_run: false, publish: true, delete: None, by_hand: true };
     keeper.pass(&scope, &|_| ()).await.expect("compacts");
 }
 

@@ -95,6 +95,8 @@ pub struct Scope {
     /// when a look so long ago found it to be garbage already: to a machine whose clock jumps, a
     /// file just written and not yet committed may look old. None: do not look.
     pub delete: Option<Duration>,
+    /// A person has asked for it: retention believes the wall clock, however far it is ahead of the records.
+    pub by_hand: bool,
 }
 
 /// Does passes over one store.
@@ -251,6 +253,16 @@ impl Pass<'_> {
         self.keeper.world.stop.is_cancelled()
     }
 
+    /// The time that retention counts ages to.
+    fn age_to(&self) -> i64 {
+        let now = self.keeper.world.clock.unix_millis();
+        if self.scope.by_hand {
+            return now;
+        }
+        let clocks = self.log.head().partitions.values().filter_map(|known| known.clock_ns);
+        plan::age_to(now, clocks.max())
+    }
+
     /// Retention, then compaction of what remains.
     async fn table(&mut self, table: Table) -> Result<(), PassError> {
         let Some(open) = self.keeper.tables.get(&table) else { return Ok(()) };
@@ -265,14 +277,14 @@ impl Pass<'_> {
             return Ok(());
         }
         let mut parent = known.last_maintenance_seq;
-        let now = self.keeper.world.clock.unix_millis();
+        let (now, age_to) = (self.keeper.world.clock.unix_millis(), self.age_to());
         if let Some(retention) = self.keeper.settings.retention.get(&table).copied() {
-            let expired = plan::expired(&files, now, retention);
+            let expired = plan::expired(&files, age_to, retention);
             files.retain(|file| !expired.contains(file));
             let Some(after) = self.expire(table, parent, expired).await? else { return Ok(()) };
             parent = after;
         }
-        let Some(parent) = self.expire_indexes(table, parent, &mut files, now).await? else {
+        let Some(parent) = self.expire_indexes(table, parent, &mut files, age_to).await? else {
             return Ok(());
         };
         let times = Times { now_millis: now, closed_after: self.keeper.settings.compact_after };
@@ -328,7 +340,7 @@ impl Pass<'_> {
         table: Table,
         mut parent: Option<u64>,
         files: &mut Vec<TableFile>,
-        now_millis: i64,
+        age_to: i64,
     ) -> Result<Option<Option<u64>>, PassError> {
         let retention = self.keeper.settings.index_retention.clone();
         if table != indexes::TABLE || retention.is_empty() {
@@ -337,7 +349,7 @@ impl Pass<'_> {
         self.keeper.known.keep(files);
         let mut batch =
             TableChange { table, parent_seq: parent, removes: Vec::new(), adds: Vec::new() };
-        for (file, expired) in indexes::expired(files, now_millis, &retention) {
+        for (file, expired) in indexes::expired(files, age_to, &retention) {
             if self.stopped() {
                 break;
             }

@@ -7,7 +7,7 @@
 //! five times over its life, and a closed hour keeps a handful of files.
 //!
 //! **Retention.** Whole hours that are older than a table keeps go; nothing is rewritten. For indexes see
-//! [`super::indexes`].
+//! [`super::indexes`]. How old they are the wall clock says, as long as the records bear it out ([`age_to`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,6 +22,9 @@ use crate::table::contents::TableFile;
 
 /// How much larger than all smaller files together a file may be to take part.
 const MAX_SIZE_RATIO: i64 = 4;
+/// How far the wall clock may be ahead of the newest record before retention stops following it, milliseconds:
+/// more than a quiet night, less than any retention that is meant.
+const MAX_AHEAD_MILLIS: i64 = 24 * 3_600_000;
 
 /// When hours are closed and how long rows stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +111,14 @@ fn runs(mut files: Vec<&TableFile>) -> Vec<Vec<TableFile>> {
     }
     runs.push(run);
     runs
+}
+
+/// The time that retention counts ages to: the wall clock's, but at most a day after the newest record, by the
+/// clocks of those who sent them. A wall clock that jumps by a month would let go of everything at once, and
+/// nothing brings it back.
+pub fn age_to(now_millis: i64, newest_nanos: Option<i64>) -> i64 {
+    let most = |newest: i64| (newest / 1_000_000).saturating_add(MAX_AHEAD_MILLIS);
+    newest_nanos.map_or(now_millis, |newest| now_millis.min(most(newest)))
 }
 
 /// The files of all hours that ended longer ago than `retention`.

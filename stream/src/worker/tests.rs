@@ -1,6 +1,7 @@
 //! The whole worker on stores that die at every write: every record exactly once, whatever
 //! happened before.
 
+mod clocks;
 mod older_store;
 mod quota;
 mod reload;

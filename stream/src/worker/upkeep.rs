@@ -86,6 +86,7 @@ impl Upkeep {
             dry_run: false,
             publish: false,
             delete,
+            by_hand: false,
         };
         let appended = Arc::clone(&self.appended);
         let progress = move |step: Step| {

@@ -65,7 +65,7 @@ fn keeper(store: &Arc<dyn ObjectStore>) -> Keeper {
 
 fn scope(publish: bool, delete: bool) -> Scope {
     let delete = delete.then_some(Duration::ZERO);
-    Scope { tables: vec![Table::Logs], dry_run: false, publish, delete }
+    Scope { tables: vec![Table::Logs], dry_run: false, publish, delete, by_hand: true }
 }
 
 async fn pass(keeper: &mut Keeper, scope: &Scope) -> Result<Report, PassError> {

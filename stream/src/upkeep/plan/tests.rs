@@ -65,6 +65,16 @@ fn whole_hours_expire() {
 }
 
 #[test]
+fn ages_are_counted_to_the_wall_clock_but_no_further_than_a_day_after_the_newest_record() {
+    let (day, month) = (24 * HOUR_MILLIS, 720 * HOUR_MILLIS);
+    let newest = Some(NOON * 1_000_000);
+    assert_eq!(age_to(NOON + day, newest), NOON + day);
+    assert_eq!(age_to(NOON + month, newest), NOON + day);
+    assert_eq!(age_to(NOON - month, newest), NOON - month, "a clock that is behind keeps more");
+    assert_eq!(age_to(NOON + month, None), NOON + month, "no record has told its time");
+}
+
+#[test]
 fn only_old_unreferenced_files_of_our_own_naming_are_garbage() {
     let stored = |path: &str, modified_millis| StoredFile {
         path: path.to_owned(),
