@@ -6,45 +6,18 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import time
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from deltalake import DeltaTable
-from engine import Engine, binary, request
+from engine import Engine, request
+from proof import assert_green, audit, commit, files, fsck, not_violated, remove, tidemill
 from test_kill import HttpWriter, KafkaWriter
 
 #: kill -9 of the sweep; more for a soak.
 KILLS = int(os.environ.get("TIDEMILL_AUDIT_KILLS", "5"))
 SEED = int(os.environ.get("TIDEMILL_SEED", str(random.randrange(1 << 32))))
-
-
-def tidemill(engine, *arguments, data=None):
-    """Runs a command behind the engine's configuration; its status, and what it printed."""
-    command = [str(binary()), *arguments, "--data-dir", str(data or engine.data), "--config", str(engine.dir / "tidemill.yaml")]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TIDEMILL_")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, env=clean)
-    return done.returncode, done.stdout, done.stderr
-
-
-def audit(engine, data=None):
-    status, out, err = tidemill(engine, "audit", "--format", "json", data=data)
-    assert status in (0, 1), (status, out, err)
-    return status, json.loads(out)
-
-
-def fsck(engine, data=None):
-    status, out, err = tidemill(engine, "fsck", "--format", "json", data=data)
-    assert status in (0, 1), (status, out, err)
-    return status, json.loads(out)
-
-
-def assert_green(engine, data=None):
-    status, report = audit(engine, data)
-    assert (status, report["verdict"]) == (0, "proven"), report["findings"]
-    assert report["received"] == report["indexed"] + report["excluded"] + report["dead_letters"]
-    return report
 
 
 @pytest.fixture
@@ -66,8 +39,7 @@ def test_green_beside_a_running_engine_and_after_every_kill(own):
         assert_green(own)
         own.kill()
         # On its own: nothing runs. A kill between the tables of one unit leaves the end unsettled, never violated.
-        status, out, err = tidemill(own, "audit", "--format", "json")
-        assert json.loads(out)["verdict"] == ("proven", None, "unsettled")[status], (status, out, err)
+        not_violated(own)
         status, report = fsck(own)
         assert status == 0, report["problems"]
         own.start()
@@ -104,25 +76,6 @@ def copy(written, tmp_path):
     data = tmp_path / "data"
     shutil.copytree(written.data, data, ignore=shutil.ignore_patterns("kafka", "tidemill.lock"))
     return data
-
-
-def commit(data, table, action):
-    log = data / "tables" / table / "_delta_log"
-    version = max(int(path.stem) for path in log.glob("*.json")) + 1
-    info = {"commitInfo": {"timestamp": 1, "operation": "PLANTED"}}
-    (log / f"{version:020}.json").write_text("\n".join(json.dumps(each) for each in (info, action)) + "\n")
-
-
-def files(data, table):
-    """The `add` actions of a table, oldest first."""
-    found = []
-    for path in sorted((data / "tables" / table / "_delta_log").glob("*.json")):
-        found += [action["add"] for action in map(json.loads, path.read_text().splitlines()) if "add" in action]
-    return found
-
-
-def remove(data, table, add):
-    commit(data, table, {"remove": {"path": add["path"], "deletionTimestamp": 1, "dataChange": True, "extendedFileMetadata": True, "partitionValues": add["partitionValues"], "size": add["size"]}})
 
 
 def test_red_on_every_planted_fault(written, tmp_path):

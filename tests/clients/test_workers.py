@@ -1,221 +1,213 @@
 """Several `tidemill worker` processes on one real Kafka and one store: killed, stopped and woken, joining and leaving
-while records come in, and every record is in one row.
+while records come in. Every record is in one row, `audit` says so beside them, and finds what is lost on purpose.
 
 Needs a real cluster: the embedded broker's groups are not used.
 """
 
-import json
+import collections
 import os
 import random
 import signal
-import subprocess
 import threading
 import time
-import uuid
 
 import ledger
+import proof
 import pytest
-from confluent_kafka import Producer
-from engine import START_DEADLINE, STOP_DEADLINE, Engine, binary, free_ports, request
+from engine import STOP_DEADLINE
+from fleet import SESSION, Fleet, held, shared_out, until
+from test_kill import KafkaWriter
 
 #: Rounds of disturbance; more for a soak.
-ROUNDS = int(os.environ.get("TIDEMILL_ROUNDS", "6"))
-RATE = int(os.environ.get("TIDEMILL_RATE", "1000"))
+ROUNDS = int(os.environ.get("TIDEMILL_ROUNDS", "3"))
 SEED = int(os.environ.get("TIDEMILL_SEED", str(random.randrange(1 << 32))))
-#: The shortest a broker allows: how long a silent worker keeps its partitions.
-SESSION = 6.0
-
-
-class Worker:
-    """One `tidemill worker` with a name that survives its restarts."""
-
-    def __init__(self, engine, number):
-        self.engine, self.number = engine, number
-        (self.port,) = free_ports(1)
-        self.dir = engine.dir / f"worker-{number}"
-        self.dir.mkdir(parents=True, exist_ok=True)
-        self.log = self.dir / "stderr.log"
-        self.process = None
-
-    def config(self):
-        text = self.engine.config()
-        health = f'  listen: "{self.engine.address("health")}"\n'
-        assert health in text
-        text = text.replace(health, f'  listen: "127.0.0.1:{self.port}"\n')
-        return text.replace("worker:\n", f"worker:\n  session_timeout: {SESSION:.0f}s\n  instance: w{self.number}\n")
-
-    def start(self):
-        file = self.dir / "tidemill.yaml"
-        file.write_text(self.config())
-        command = [str(binary()), "worker", "--data-dir", str(self.dir / "data"), "--config", str(file), "--kafka", self.engine.kafka]
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        end = time.monotonic() + START_DEADLINE
-        while not self.healthy():
-            assert self.process.poll() is None, f"worker {self.number} ended with {self.process.returncode}\n{self.tail()}"
-            assert time.monotonic() < end, f"worker {self.number} is not ready\n{self.tail()}"
-            time.sleep(0.05)
-        return self
-
-    def healthy(self):
-        try:
-            return request("GET", f"http://127.0.0.1:{self.port}/", timeout=2)[0] == 200
-        except OSError:
-            return False
-
-    def status(self):
-        """What it says of itself; nothing while it can not answer."""
-        try:
-            return json.loads(request("GET", f"http://127.0.0.1:{self.port}/", timeout=2)[2])["worker"]
-        except (OSError, ValueError, KeyError):
-            return {"partitions": [], "publishes": False, "rejected_units": 0, "rebalances": 0}
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def end(self, number):
-        self.process.send_signal(number)
-        self.process.send_signal(signal.SIGCONT)
-        return self.process.wait(STOP_DEADLINE)
-
-    def alive(self):
-        return self.process is not None and self.process.poll() is None
-
-    def tail(self, lines=40):
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-
-
-class Writer(threading.Thread):
-    """Numbers, one after another, through an idempotent producer that never gives up."""
-
-    def __init__(self, brokers, topic):
-        super().__init__(daemon=True)
-        self.producer = Producer(
-            {"bootstrap.servers": brokers, "enable.idempotence": True, "acks": "all", "linger.ms": 5, "message.timeout.ms": 300_000, "log_level": 0}
-        )
-        self.topic, self.sent, self.failed = topic, 0, []
-        self.ended = threading.Event()
-
-    def run(self):
-        while not self.ended.is_set():
-            value = json.dumps({"service": "workers", "message": f"record {self.sent}", "n": self.sent})
-            self.producer.produce(self.topic, value, key=str(self.sent % 97), on_delivery=self.told)
-            self.sent += 1
-            self.producer.poll(0)
-            if self.sent % 10 == 0:
-                time.sleep(10 / RATE)
-
-    def told(self, error, _message):
-        if error:
-            self.failed.append(str(error))
-
-    def finish(self):
-        self.ended.set()
-        self.join(30)
-        assert self.producer.flush(120) == 0 and self.failed == [], self.failed[:5]
+#: Pauses within a unit until one of them was refused.
+MOST_PAUSES = 5
 
 
 @pytest.fixture
-def fleet():
-    cluster = os.environ.get("TIDEMILL_KAFKA")
-    if not cluster:
-        pytest.skip("SKIPPED several workers: TIDEMILL_KAFKA names no real Kafka (run through scripts/with-real-kafka.sh)")
-    engine = Engine(cluster=cluster, suffix=f".{uuid.uuid4().hex[:8]}", epoch="500ms", pipeline=None)
-    store = engine.dir / "store"
-    store.mkdir()
-    engine.storage = {"url": str(store)}
-    workers = [Worker(engine, number) for number in range(3)]
-    query = None
+def fleet(request):
+    fleet = Fleet(**getattr(request, "param", {}))
     try:
-        workers[0].start()
-        for worker in workers[1:]:
-            worker.start()
-        file = engine.dir / "query.yaml"
-        file.write_text(engine.config())
-        command = [str(binary()), "query", "--data-dir", str(engine.dir / "query"), "--config", str(file)]
-        with open(engine.log, "ab") as log:
-            query = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        until(engine.healthy, START_DEADLINE, lambda: engine.tail())
-        yield engine, workers
+        yield fleet.start()
     finally:
-        for worker in workers:
-            if worker.alive():
-                worker.end(signal.SIGKILL)
-        if query is not None:
-            query.kill()
-            query.wait(10)
-        engine.close()
+        fleet.close()
 
 
-def until(condition, deadline, why):
-    end = time.monotonic() + deadline
-    while not condition():
-        assert time.monotonic() < end, why()
-        time.sleep(0.1)
+class Audits(threading.Thread):
+    """`tidemill audit` beside the workers, again and again; it must never say that something is violated."""
+
+    def __init__(self, engine):
+        super().__init__(daemon=True)
+        self.engine, self.verdicts, self.failed = engine, collections.Counter(), []
+        self.ended = threading.Event()
+
+    def run(self):
+        while not self.ended.is_set() and not self.failed:
+            try:
+                self.verdicts[proof.not_violated(self.engine)["verdict"]] += 1
+            except Exception as error:  # noqa: BLE001 - whatever it was, the test that waits for us fails with it
+                self.failed.append(error)
+
+    def finish(self):
+        self.ended.set()
+        self.join(200)
+        assert not self.is_alive() and self.failed == [], self.failed
+        assert self.verdicts.total() > 0
 
 
-def held(workers):
-    """(topic, partition) of every partition that a worker says it holds."""
-    return [(each["topic"], each["partition"]) for worker in workers for each in worker.status()["partitions"]]
+def read_so_far(fleet, writer):
+    """Waits until everything that was acknowledged by now is in a unit."""
+    stored = len(writer.stored)
+    asked = f"SELECT coalesce(sum(events), 0) AS n FROM ledger WHERE action = 'received' AND _topic = '{writer.topic}'"
+    fleet.engine.wait_for(asked, lambda rows: rows[0]["n"] >= stored, 180)
 
 
-def shared_out(workers, partitions):
-    everything = held(workers)
-    return len(everything) == len(set(everything)) == partitions
+def writing(fleet):
+    writer = KafkaWriter(fleet.engine.kafka, fleet.engine.topic("it.json"))
+    writer.start()
+    read_so_far(fleet, writer)
+    return writer
 
 
-def test_three_workers_through_kills_pauses_and_comings_and_goings(fleet):
-    engine, workers = fleet
+def lost_and_doubled(fleet, writer):
+    """Everything sent was acknowledged, and is one row."""
+    engine = fleet.engine
+    assert writer.failed == [] and len(writer.stored) == writer.sent > 0, writer.failed[:5]
+    engine.wait_for("SELECT count(*) AS n FROM logs", lambda rows: rows[0]["n"] >= writer.sent, 180)
+    (row,) = engine.sql("SELECT count(*) AS n, count(DISTINCT attributes['n']) AS different FROM logs WHERE service = 'kill-kafka'")
+    lost, doubled = writer.sent - row["different"], row["n"] - row["different"]
+    assert (lost, doubled) == (0, 0), f"{writer.sent} sent: {lost} lost, {doubled} doubled"
+    ledger.check(engine)
+    ledger.check_rows(engine)
+    return f"{writer.sent} records, {lost} lost, {doubled} doubled"
+
+
+def holds_data(fleet):
+    """The workers that read the topic that is written to."""
+    topic = fleet.engine.topic("it.json")
+    return [worker for worker in fleet.workers if any(name == topic for name, _ in held([worker]))]
+
+
+def test_three_workers_through_kills_pauses_and_comings_and_goings(fleet, tmp_path):
+    engine, workers = fleet.engine, fleet.workers
     chance = random.Random(SEED)
     print(f"TIDEMILL_SEED={SEED} TIDEMILL_ROUNDS={ROUNDS}")
-    state = lambda: "\n".join(f"{worker.number}: {worker.status()}\n{worker.tail(15)}" for worker in workers)  # noqa: E731
-    partitions = 4 * 10
-    until(lambda: shared_out(workers, partitions), 60, state)
-    until(lambda: sum(worker.status()["publishes"] for worker in workers) == 1, 30, state)
-    writer = Writer(engine.kafka, engine.topic("it.json"))
-    writer.start()
-    time.sleep(2)
-    rejected = 0
+    until(fleet.settled, 60, fleet.state)
+    until(lambda: sum(worker.status()["publishes"] for worker in workers) == 1, 30, fleet.state)
+    writer = writing(fleet)
+    audits, done = collections.Counter(), collections.Counter()
+    pauses = 0
     for number in range(ROUNDS):
-        worker = chance.choice(workers)
         what = ("kill", "pause", "leave")[number % 3]
+        worker = chance.choice(holds_data(fleet) if what == "pause" else workers)
         print(f"round {number}: {what} worker {worker.number}")
-        rejected += worker.status()["rejected_units"] if what != "pause" else 0
+        done[what] += 1
         if what == "kill":
             worker.end(signal.SIGKILL)
             time.sleep(chance.uniform(0, SESSION + 2))
             worker.start()
-        elif what == "pause":
-            worker.signal(signal.SIGSTOP)
-            # It is a zombie when the others have everything, what it still believes to own included.
-            others = [each for each in workers if each is not worker]
-            until(lambda others=others: shared_out(others, partitions), SESSION + 60, state)
-            time.sleep(chance.uniform(0, 2))
-            worker.signal(signal.SIGCONT)
-            time.sleep(1)
-        else:
+        elif what == "leave":
             assert worker.end(signal.SIGTERM) == 0, worker.tail()
             time.sleep(chance.uniform(0, SESSION + 2))
             worker.start()
-        assert all(each.alive() for each in workers), state()
+        else:
+            # A unit of a worker that was given up, whose files are written and whose record is not, must be refused.
+            before = worker.counted("rejected_units")
+            for _ in range(MOST_PAUSES):
+                pauses += 1
+                slept_through(fleet, worker, chance)
+                refused = within(lambda worker=worker, before=before: worker.counted("rejected_units") > before, 10)
+                until(fleet.settled, 90, fleet.state)
+                if refused:
+                    break
+            else:
+                raise AssertionError(f"no unit was refused in {MOST_PAUSES} pauses\n{fleet.state()}")
+        assert all(each.alive() for each in workers), fleet.state()
+        audits[proof.not_violated(engine)["verdict"]] += 1
+        read_so_far(fleet, writer)
+        _, unsettled = proof.proven(engine)
+        audits.update(proven=1, unsettled=unsettled)
     writer.finish()
-    until(lambda: shared_out(workers, partitions), 90, state)
-    assert all(each.alive() for each in workers), state()
-    engine.wait_for("SELECT count(*) AS n FROM logs", lambda rows: rows[0]["n"] >= writer.sent, 120)
-    engine.wait_count(writer.sent, "logs WHERE service = 'workers'")
-    assert engine.value("SELECT count(DISTINCT attributes['n']) FROM logs") == writer.sent
-    ledger.check(engine)
-    ledger.check_rows(engine)
-    rejected += sum(worker.status()["rejected_units"] for worker in workers)
-    rebalances = [worker.status()["rebalances"] for worker in workers]
-    print(f"{writer.sent} records, each in one row; {rejected} units refused; rebalances {rebalances}")
+    until(fleet.settled, 90, fleet.state)
+    assert all(each.alive() for each in workers), fleet.state()
+    counted = lost_and_doubled(fleet, writer)
+    proof.proven(engine)
+    assert proof.fsck(engine)[0] == 0
+    refused, rebalances = fleet.counted("rejected_units"), fleet.counted("rebalances")
     # All leave together: what is committed is visible to whoever asks afterwards.
-    last = Writer(engine.kafka, engine.topic("it.json"))
+    last = KafkaWriter(engine.kafka, writer.topic)
     last.sent = writer.sent
     last.start()
-    time.sleep(1)
+    until(lambda: len(last.stored) > 500, 60, fleet.state)
     last.finish()
     for worker in workers:
-        worker.signal(signal.SIGTERM)
-    assert [worker.process.wait(STOP_DEADLINE) for worker in workers] == [0, 0, 0], state()
-    engine.wait_count(last.sent, "logs WHERE service = 'workers'")
+        worker.process.send_signal(signal.SIGTERM)
+    assert [worker.process.wait(STOP_DEADLINE) for worker in workers] == [0, 0, 0], fleet.state()
+    engine.wait_count(last.sent, "logs WHERE service = 'kill-kafka'")
+    proof.assert_green(engine)
+    assert proof.fsck(engine)[0] == 0
+    planted = proof.assert_a_planted_loss_is_found(engine, tmp_path)
+    kinds = ", ".join(f"{count} {what}" for what, count in done.items())
+    print(f"{ROUNDS} rounds ({kinds}; {pauses} pauses), {rebalances} rebalances, {refused} units refused, {counted}; audits {dict(audits)}, {planted} planted losses found")
+    assert refused >= done["pause"] and rebalances >= ROUNDS
+
+
+def within(condition, deadline):
+    end = time.monotonic() + deadline
+    while not (seen := condition()) and time.monotonic() < end:
+        time.sleep(0.1)
+    return seen
+
+
+def slept_through(fleet, worker, chance):
+    """Stops a worker in the middle of a unit until the group has given it up, and wakes it."""
+    worker.pause_within_a_unit()
+    # It is a zombie when the others have everything, what it still believes to own included.
+    others = [each for each in fleet.workers if each is not worker]
+    until(lambda: shared_out(others, fleet.PARTITIONS), SESSION + 60, fleet.state)
+    time.sleep(chance.uniform(0, 2))
+    worker.wake()
+
+
+@pytest.mark.parametrize("fleet", [{"named": False}], indirect=True)
+def test_members_that_come_and_go_every_few_seconds(fleet, tmp_path):
+    """No worker has a name in the group: each one that leaves or comes moves partitions of the others at once, and
+    the next one does so before that is over."""
+    engine = fleet.engine
+    chance = random.Random(SEED)
+    print(f"TIDEMILL_SEED={SEED} TIDEMILL_ROUNDS={ROUNDS}")
+    until(fleet.settled, 60, fleet.state)
+    writer, audits = writing(fleet), Audits(engine)
+    audits.start()
+    done = collections.Counter()
+    fleet.worker()
+    began = time.monotonic()
+    for number in range(2 * ROUNDS):
+        # Between two and four of them at a time.
+        away = [worker for worker in fleet.workers if not worker.alive()]
+        comes = away and (len(away) == 2 or chance.random() < 0.5)
+        worker = chance.choice(away if comes else fleet.alive())
+        what = "join" if comes else chance.choice(("leave", "leave", "kill"))
+        print(f"{number}: worker {worker.number}: {what}")
+        done[what] += 1
+        if what == "join":
+            worker.start()
+        else:
+            assert worker.end(signal.SIGKILL if what == "kill" else signal.SIGTERM) == (-signal.SIGKILL if what == "kill" else 0), worker.tail()
+        time.sleep(chance.uniform(0, 3))
+        assert audits.failed == [], audits.failed
+    took = time.monotonic() - began
+    writer.finish()
+    until(fleet.settled, 90, fleet.state)
+    counted = lost_and_doubled(fleet, writer)
+    audits.finish()
+    proof.proven(engine)
+    refused, rebalances = fleet.counted("rejected_units"), fleet.counted("rebalances")
+    for worker in fleet.alive():
+        assert worker.end(signal.SIGTERM) == 0, worker.tail()
+    assert proof.fsck(engine)[0] == 0
+    planted = proof.assert_a_planted_loss_is_found(engine, tmp_path)
+    kinds = ", ".join(f"{count} {what}" for what, count in done.items())
+    print(f"{2 * ROUNDS} comings and goings in {took:.0f} s ({kinds}), {rebalances} rebalances, {refused} units refused, {counted}; audits {dict(audits.verdicts)}, {planted} planted losses found")
+    assert rebalances >= 2 * ROUNDS
