@@ -29,9 +29,9 @@ TOPIC = "it.json"
 class KafkaWriter(threading.Thread):
     """Numbers, one after another, through an idempotent producer that never gives up."""
 
-    def __init__(self, brokers, topic=TOPIC):
+    def __init__(self, brokers, topic=TOPIC, rate=RATE):
         super().__init__(daemon=True)
-        self.topic = topic
+        self.topic, self.rate = topic, rate
         self.producer = Producer(
             {
                 "bootstrap.servers": brokers,
@@ -59,7 +59,7 @@ class KafkaWriter(threading.Thread):
             self.sent += 1
             self.producer.poll(0)
             if number % 10 == 0:
-                time.sleep(10 / RATE)
+                time.sleep(10 / self.rate)
 
     def told(self, number, error, message):
         if error:
