@@ -97,9 +97,10 @@ def request(method, url, body=None, headers=None, timeout=60):
 class Engine:
     """One `tidemill up` with its own data directory. It can be killed and started again."""
 
-    def __init__(self, directory=None, pipeline=HERE / "pipeline.yaml", epoch="1s", storage=None, cluster=None, suffix="", keep_raw="none"):
+    def __init__(self, directory=None, pipeline=HERE / "pipeline.yaml", epoch="1s", storage=None, cluster=None, suffix="", keep_raw="none", sources=SOURCES):
         """`storage` is that part of the configuration (default: the data directory), `cluster` a real
-        Kafka in place of the embedded one, `suffix` ends the names of all topics, so that runs can share a cluster."""
+        Kafka in place of the embedded one, `suffix` ends the names of all topics, so that runs can share a cluster, `sources`
+        are the topics of users and how they are read."""
         self._owned = None
         if directory is None:
             self._owned = tempfile.TemporaryDirectory(prefix="tidemill-clients-")
@@ -108,7 +109,7 @@ class Engine:
         self.data = self.dir / "data"
         self.log = self.dir / "stderr.log"
         self.epoch, self.storage, self.cluster, self.suffix = epoch, storage, cluster, suffix
-        self.keep_raw = keep_raw
+        self.keep_raw, self.sources = keep_raw, dict(sources)
         self.pipeline = pathlib.Path(pipeline).read_text() if pipeline else ""
         self.port = dict(zip(PORTS.values(), free_ports(len(PORTS)), strict=True))
         self.process = None
@@ -142,7 +143,7 @@ class Engine:
     def config(self):
         """The configuration file's text."""
         sources = "".join(
-            f"    - {{topic: {self.topic(topic)}, signal: {signal}, format: {fmt}}}\n" for topic, (signal, fmt) in SOURCES.items()
+            f"    - {{topic: {self.topic(topic)}, signal: {signal}, format: {fmt}}}\n" for topic, (signal, fmt) in self.sources.items()
         )
         own = "".join(f"    {signal}: {self.topic(f'tidemill.{signal}')}\n" for signal in ("logs", "spans", "metrics"))
         embedded = "" if self.cluster else f'  embedded:\n    listen: "{self.address("kafka")}"\n'
