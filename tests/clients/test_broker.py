@@ -18,6 +18,8 @@ from test_kill import HttpWriter, KafkaWriter, rows_of_kafka
 
 #: Ends of the broker, one after another; more for a soak.
 ENDS = int(os.environ.get("TIDEMILL_BROKER_ENDS", "2"))
+#: Records a second.
+RATE = int(os.environ.get("TIDEMILL_RATE", "300"))
 #: Seconds within which a broker on a busy machine answers.
 BROKER_DEADLINE = 120.0
 #: What the worker's client writes when the broker is away.
@@ -87,7 +89,7 @@ def test_every_record_exactly_once_while_the_broker_ends_and_comes_back(broker):
     own = Engine(cluster=broker.address, epoch="500ms")
     try:
         own.start()
-        kafka, http = KafkaWriter(own.kafka), HttpWriter(own.url("datadog", "/api/v2/logs"))
+        kafka, http = KafkaWriter(own.kafka, rate=RATE), HttpWriter(own.url("datadog", "/api/v2/logs"))
         kafka.start()
         http.start()
         ends = []
@@ -95,7 +97,7 @@ def test_every_record_exactly_once_while_the_broker_ends_and_comes_back(broker):
             # Both ways flow, to the tables.
             stored, accepted = len(kafka.stored), http.accepted
             own.wait_for("SELECT count(*) AS n FROM logs WHERE service = 'kill-kafka'", lambda rows, stored=stored: rows[0]["n"] > stored)
-            until(lambda stored=stored, accepted=accepted: len(kafka.stored) > stored + 500 and http.accepted > accepted + 5, 60, own.tail)
+            until(lambda stored=stored, accepted=accepted: len(kafka.stored) > stored + 200 and http.accepted > accepted + 5, 60, own.tail)
             seen, retries, said = kafka.sent, http.retries, own.log.stat().st_size
             how = (signal.SIGKILL, signal.SIGTERM)[number % 2]
             broker.end(how)

@@ -216,3 +216,26 @@ def test_members_that_come_and_go_every_few_seconds(fleet, tmp_path):
     kinds = ", ".join(f"{count} {what}" for what, count in done.items())
     print(f"{2 * ROUNDS} comings and goings in {took:.0f} s ({kinds}), {rebalances} rebalances, {refused} units refused, {counted}; audits {dict(audits.verdicts)}, {planted} planted losses found")
     assert rebalances >= 2 * ROUNDS
+
+
+@pytest.mark.parametrize("fleet", [{"session": 60}], indirect=True)
+def test_a_worker_that_is_killed_and_back_within_the_session_timeout_moves_nothing_of_others(fleet):
+    """Its name in the group is the same: it gets its partitions back, and nobody else stops reading."""
+    workers = fleet.workers
+    until(lambda: sorted(len(held([worker])) for worker in workers) == [13, 13, 14], 60, fleet.state)
+    writer = writing(fleet)
+    # One of them leads the group; which one is the broker's affair.
+    for worker in workers:
+        others = [each for each in workers if each is not worker]
+        before, owner = set(held([worker])), worker.status()["owner"]
+        seen = [(each.status()["rebalances"], set(held([each]))) for each in others]
+        assert worker.end(signal.SIGKILL) == -signal.SIGKILL
+        worker.start()
+        until(lambda worker=worker, before=before: set(held([worker])) == before, 50, fleet.state)
+        assert worker.status()["owner"] != owner, "a new process"
+        # What comes from now on is read from all partitions, so by this worker from its own.
+        read_so_far(fleet, writer)
+        assert [(each.status()["rebalances"], set(held([each]))) for each in others] == seen, fleet.state()
+    writer.finish()
+    print(f"{len(workers)} kills and restarts within the session timeout: no other worker saw a rebalance; {lost_and_doubled(fleet, writer)}")
+    proof.proven(fleet.engine)
