@@ -2,12 +2,17 @@
 
 `before`: answers 503, the store was not asked. `after`: the store did it, the answer is 503. `dropped`: the store did
 it, the connection is cut without an answer. `slow`: the answer comes late. `short`: half of a body, then the end.
+
+Of creates that must not overwrite (PUT with `If-None-Match`) alone: `conflict`: 409 `ConditionalRequestConflict` as S3
+answers when requests meet, the store was not asked. `landed`: the store did it, and refuses the same once more, as when
+a client's first try landed and its answer was lost. `late`: the store did it, the answer comes after the client gave up.
 """
 
 import collections
 import http.client
 import http.server
 import random
+import select
 import socket
 import threading
 import time
@@ -17,9 +22,19 @@ class Proxy:
     """Runs in this process; `faults` counts what was done to requests."""
 
     KINDS = ("before", "after", "dropped", "slow", "short")
+    OF_CREATES = ("conflict", "landed", "late")
+    #: S3's words.
+    CONFLICT = (
+        b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>ConditionalRequestConflict</Code>'
+        b"<Message>The conditional request cannot succeed due to a conflicting operation against this resource.</Message></Error>"
+    )
+    #: Longest wait for a client to give up.
+    PATIENCE = 60
 
-    def __init__(self, upstream, seed, rate):
-        self.upstream, self.rate = upstream, rate
+    def __init__(self, upstream, seed, rate, rate_of_creates=0.0):
+        self.upstream, self.rate, self.rate_of_creates = upstream, rate, rate_of_creates
+        #: Whether the store is made one that overwrites: conditions of creates are left out, and counted.
+        self.careless = False
         #: Only requests with this in their path meet a fault.
         self.only = ""
         self.chance, self.lock = random.Random(seed), threading.Lock()
@@ -46,9 +61,11 @@ class Proxy:
         self.server.shutdown()
         self.server.server_close()
 
-    def draw(self):
+    def draw(self, is_create):
         with self.lock:
             self.requests += 1
+            if is_create and self.chance.random() < self.rate_of_creates:
+                return self.chance.choice(self.OF_CREATES)
             return self.chance.choice(self.KINDS) if self.chance.random() < self.rate else None
 
     def met(self, kind):
@@ -57,19 +74,26 @@ class Proxy:
 
     def handle(self, request):
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
-        kind = self.draw() if self.only in request.path else None
+        is_create = request.command == "PUT" and "If-None-Match" in request.headers
+        kind = self.draw(is_create) if self.only in request.path else None
         if kind == "before":
             self.met(kind)
             return self.answer(request, 503, [], b"injected")
-        host, port = self.upstream.removeprefix("http://").split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=60)
-        try:
-            headers = {name: value for name, value in request.headers.items() if name.lower() not in ("connection", "transfer-encoding")}
-            connection.request(request.command, request.path, body=body or None, headers=headers)
-            reply = connection.getresponse()
-            content = reply.read()
-        finally:
-            connection.close()
+        if kind == "conflict":
+            self.met(kind)
+            return self.answer(request, 409, [("Content-Type", "application/xml")], self.CONFLICT)
+        status, headers, content = self.ask(request, body)
+        if kind == "landed" and status == 200:
+            status, headers, content = self.ask(request, body)
+            assert status == 412, f"the store did not refuse the second create of {request.path}: {status}"
+            self.met(kind)
+        if kind == "late":
+            # Readable without a byte: the other side has closed.
+            gone, _, _ = select.select([request.connection], [], [], self.PATIENCE)
+            request.close_connection = True
+            if gone and request.connection.recv(1, socket.MSG_PEEK) == b"":
+                self.met(kind)
+            return None
         if kind == "after":
             self.met(kind)
             return self.answer(request, 503, [], b"injected")
@@ -84,8 +108,23 @@ class Proxy:
         half = kind == "short" and request.command == "GET" and len(content) > 1
         if half:
             self.met(kind)
-        self.answer(request, reply.status, reply.getheaders(), content, half)
+        self.answer(request, status, headers, content, half)
         return None
+
+    def ask(self, request, body):
+        """What the store says."""
+        host, port = self.upstream.removeprefix("http://").split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        try:
+            left_out = {"connection", "transfer-encoding"} | ({"if-none-match"} if self.careless else set())
+            headers = {name: value for name, value in request.headers.items() if name.lower() not in left_out}
+            if self.careless and "If-None-Match" in request.headers:
+                self.met("careless")
+            connection.request(request.command, request.path, body=body or None, headers=headers)
+            reply = connection.getresponse()
+            return reply.status, reply.getheaders(), reply.read()
+        finally:
+            connection.close()
 
     @staticmethod
     def answer(request, status, headers, content, half=False):

@@ -1,7 +1,7 @@
 """The whole engine on an S3-compatible store: moto, an unmodified server that checks conditional writes.
 
-Requests are signed by real S3 clients on both sides. moto honours `If-None-Match` in signed requests
-alone, which also gives the one store the engine must refuse: one that overwrites what is there.
+Requests are signed by real S3 clients on both sides. A proxy that leaves `If-None-Match` out makes it the one store
+the engine must refuse: one that overwrites what is there.
 """
 
 import subprocess
@@ -13,6 +13,7 @@ import pytest
 import wire
 from deltalake import DeltaTable
 from engine import START_DEADLINE, Engine, free_ports, request
+from faulty_proxy import Proxy
 
 BUCKET = "telemetry"
 
@@ -81,14 +82,20 @@ def test_rows_through_s3_are_there_exactly_once_across_kill_9(store):
 
 
 def test_a_store_that_overwrites_is_refused(store):
-    own = Engine(storage=storage(store, "careless", aws_skip_signature="true"))
+    proxy = Proxy(store, seed=0, rate=0)
+    proxy.careless = True
+    own = Engine(storage=storage(proxy.url, "careless"))
     try:
         process = own.spawn()
         assert process.wait(START_DEADLINE) not in (0, 101)
         told = own.tail()
         assert f"s3://{BUCKET}/careless" in told and "panicked" not in told, told
+        assert "the store ignores conditional creates (If-None-Match): a second create of " in told, told
+        assert "Use a store with conditional writes" in told, told
+        assert proxy.faults["careless"] > 1, "it was asked to create a key twice"
     finally:
         own.close()
+        proxy.close()
 
 
 def test_a_missing_bucket_is_named(store):

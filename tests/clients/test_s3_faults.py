@@ -1,5 +1,6 @@
 """The whole engine on an S3-compatible store that fails: 503 before and after the store did it, answers that never
-come, late ones and half ones; and kill -9 in between. Every fault is counted, and must have happened.
+come, late ones and half ones, later ones than the client waits for, 409 for a create and 412 for one that landed; and
+kill -9 in between. Every fault is counted, and must have happened.
 """
 
 import os
@@ -44,8 +45,9 @@ def upstream():
 def test_every_record_exactly_once_on_a_store_that_fails(upstream):
     print(f"TIDEMILL_SEED={SEED} TIDEMILL_KILLS={KILLS}")
     chance = random.Random(SEED)
-    proxy = Proxy(upstream, SEED, rate=0.06)
-    own = Engine(storage={"url": f"s3://{BUCKET}/faults", "options": options(proxy.url)}, epoch="500ms")
+    proxy = Proxy(upstream, SEED, rate=0.06, rate_of_creates=0.1)
+    # The client's default of 30 s would take all of the test's time.
+    own = Engine(storage={"url": f"s3://{BUCKET}/faults", "options": options(proxy.url) | {"timeout": "3s"}}, epoch="500ms")
     try:
         own.start(deadline=180)
         writer = KafkaWriter(own.kafka)
@@ -55,14 +57,14 @@ def test_every_record_exactly_once_on_a_store_that_fails(upstream):
             own.kill()
             own.start(deadline=180)
         until = time.monotonic() + 120
-        while any(proxy.faults[kind] == 0 for kind in Proxy.KINDS):
+        while any(proxy.faults[kind] == 0 for kind in Proxy.KINDS + Proxy.OF_CREATES):
             assert time.monotonic() < until, f"not all faults happened: {proxy.faults} of {proxy.requests} requests"
             time.sleep(0.2)
         writer.finish()
         assert writer.failed == [], writer.failed[:5]
         own.wait_for("SELECT count(*) AS n FROM logs WHERE service = 'kill-kafka'", lambda rows: rows[0]["n"] >= writer.sent, 240)
         faults = dict(proxy.faults)
-        proxy.rate = 0
+        proxy.rate = proxy.rate_of_creates = 0
         rows = rows_of_kafka(own, writer.sent)
         assert len(rows) == writer.sent and {number for _, number in rows} == set(writer.stored)
         ledger.check(own)
