@@ -11,6 +11,7 @@ import threading
 import pytest
 from deltalake import DeltaTable
 from engine import Engine, binary
+from fleet import until
 from test_real_data import service, train_ticket
 
 #: The rule that was wrong: levels are padded, and one blank matches only where the logger added none.
@@ -79,12 +80,64 @@ def versions_in_delta(engine, table):
     return dict(collections.Counter(row["_pipeline_version"] for row in rows if row["_topic"] == "tidemill.logs"))
 
 
+#: What a replay changes besides the rows of logs.
+TABLES = ("logs", "metrics", "error_events", "ledger")
+
+
+def rows_of_logs(engine):
+    """Fields of each row by its lineage, as any reader of Delta has them: columns by name, attributes with an `@`."""
+    found = {}
+    for row in DeltaTable(str(engine.table("logs"))).to_pyarrow_table().to_pylist():
+        if row["_topic"] == "tidemill.logs":
+            place = (row["_partition"], row["_offset"], row["_index"])
+            assert place not in found, f"{place} is there twice"
+            attributes = {f"@{name}": value for name, value in row["attributes"] or []}
+            fields = {name: value for name, value in row.items() if name != "attributes" and not name.startswith("_")}
+            found[place] = {name: value for name, value in (fields | attributes).items() if value is not None}
+    return found
+
+
+def differences(before, after):
+    """Rows same, changed, gone and new; and of the rows that are in both, each field's added, removed and changed."""
+    both = before.keys() & after.keys()
+    same = sum(before[place] == after[place] for place in both)
+    rows = {"same": same, "changed": len(both) - same, "gone": len(before.keys() - after.keys()), "new": len(after.keys() - before.keys())}
+    fields = collections.defaultdict(lambda: {"added": 0, "removed": 0, "changed": 0})
+    for place in both:
+        for name in before[place].keys() | after[place].keys():
+            was, now = before[place].get(name), after[place].get(name)
+            if was != now:
+                fields[name]["added" if was is None else "removed" if now is None else "changed"] += 1
+    return rows, dict(fields)
+
+
+def decided(engine):
+    """Events and bytes that the ledger has by action and rule."""
+    rows = engine.sql("SELECT action, rule, sum(events) AS events, sum(bytes) AS bytes FROM ledger WHERE _topic = 'tidemill.logs' GROUP BY 1, 2")
+    return {(row["action"], row["rule"] or ""): (row["events"], row["bytes"]) for row in rows}
+
+
+def in_plan(plan, when):
+    """The same, as the plan has it."""
+    told = {(rule["action"], rule["rule"]): (rule[when]["events"], rule[when]["bytes"]) for rule in plan["rules"]}
+    return {rule: sums for rule, sums in told.items() if sums != (0, 0)}
+
+
+def files_of_replays(engine):
+    """Number and bytes of the files in the tables that replays wrote."""
+    sizes = []
+    for table in TABLES:
+        actions = DeltaTable(str(engine.table(table))).get_add_actions(flatten=True)
+        sizes += [size for path, size in zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True) if "part-replay-" in path]
+    return len(sizes), sum(sizes)
+
+
 class Readers:
     """Ask all the time, and keep every answer."""
 
     def __init__(self, engine):
         self.stop, self.seen, self.failed = threading.Event(), [], []
-        asks = [(versions, table) for table in ("logs", "metrics", "ledger")] + [(versions_in_delta, "logs"), (versions_in_delta, "metrics")]
+        asks = [(versions, table) for table in TABLES] + [(versions_in_delta, table) for table in ("logs", "metrics", "error_events")]
         self.threads = [threading.Thread(target=self._ask, args=(engine, *ask)) for ask in asks]
 
     def _ask(self, engine, how, table):
@@ -136,6 +189,7 @@ def test_a_corrected_rule_swaps_in_with_the_numbers_of_its_plan_and_no_reader_se
     assert_proven(engine)
     before = versions(engine, "logs")
     (old,) = before
+    had, decided_before = rows_of_logs(engine), decided(engine)
     planned = replay(engine, "--pipeline", str(right), "--dry-run")
     plan = planned["report"]
     assert planned["seq"] is None and versions(engine, "logs") == before == {old: lines}, "a plan changes nothing"
@@ -148,6 +202,8 @@ def test_a_corrected_rule_swaps_in_with_the_numbers_of_its_plan_and_no_reader_se
     fields = plan["fields"]["logs"]
     for name in ("@level", "@clock", "@text", "trace_id", "span_id"):
         assert (fields[name]["added"], fields[name]["removed"], fields[name]["changed"]) == (changed, 0, 0), name
+    errors = plan["tables"]["error_events"]
+    assert (errors["before"], errors["after"]) == (engine.value("SELECT count(*) FROM error_events"), levels["ERROR"])
     rules = {(rule["action"], rule["rule"]): (rule["before"]["events"], rule["after"]["events"]) for rule in plan["rules"]}
     assert rules == {("received", ""): (lines, lines), ("indexed", "main"): (lines, lines - warnings), ("excluded", "main/warnings"): (0, warnings)}
     series = plan["series"]
@@ -157,14 +213,31 @@ def test_a_corrected_rule_swaps_in_with_the_numbers_of_its_plan_and_no_reader_se
     with Readers(engine) as readers:
         done = replay(engine, "--resume", plan["replay"])
         new = done["report"]["pipeline_version"]
-        engine.wait_for("SELECT DISTINCT _pipeline_version AS v FROM logs", lambda rows: [row["v"] for row in rows] == [new])
+        for table in TABLES:
+            asked = f"SELECT DISTINCT _pipeline_version AS v FROM {table} WHERE _topic = 'tidemill.logs'"
+            engine.wait_for(asked, lambda rows: [row["v"] for row in rows] == [new])
+        looks = len(readers.seen)
+        until(lambda: len(readers.seen) > looks + 50 or readers.failed, 60, engine.tail)
     assert readers.failed == []
-    assert done["report"] == plan and done["seq"] is not None, "exactly what was planned"
-    rows = {"logs": [{old: lines}, {new: lines - warnings}]}
+    assert done["report"] == plan and done["seq"] is not None, "the report is the plan's"
+    # The tables are what it says: looked at one by one, not asked of the replay.
+    has = rows_of_logs(engine)
+    counted, fields = differences(had, has)
+    assert counted == {name: plan["tables"]["logs"][name] for name in counted}
+    assert fields == {name: {how: told[how] for how in ("added", "removed", "changed")} for name, told in plan["fields"]["logs"].items()}
+    assert plan["untold_fields"] == 0 and fields["status"]["changed"] == sum(had[place]["status"] != row["status"] for place, row in has.items()) > 0
+    assert decided_before == in_plan(plan, "before")
+    assert decided(engine) == in_plan(plan, "after")
+    sent = engine.value("SELECT sum(messages) FROM ledger WHERE _topic = 'tidemill.logs' AND action = 'received'")
+    assert plan["messages"] == sent
+    assert files_of_replays(engine) == (plan["files"], plan["file_bytes"])
+    rows = {table: [{old: plan["tables"][table]["before"]}, {new: plan["tables"][table]["after"]}] for table in TABLES}
+    assert rows["logs"] == [{old: lines}, {new: lines - warnings}]
     for table, seen in readers.seen:
         assert len(seen) == 1 and set(seen) <= {old, new}, (table, seen)
         assert seen in rows.get(table, [seen]), (table, seen)
-    assert any(new in seen for _, seen in readers.seen) and any(old in seen for _, seen in readers.seen)
+    for version in (old, new):
+        assert {table for table, seen in readers.seen if version in seen} == set(TABLES), "each table was looked at before and after"
     assert_proven(engine)
 
     statuses = {row["status"]: row["n"] for row in engine.sql("SELECT status, count(*) AS n FROM logs GROUP BY 1")}
@@ -178,6 +251,37 @@ def test_a_corrected_rule_swaps_in_with_the_numbers_of_its_plan_and_no_reader_se
     assert (logs["same"], logs["changed"], logs["gone"], logs["new"]) == (lines - warnings, 0, 0, 0)
     assert again["fields"] == {} and again["series"]["moved"] == again["series"]["gone"] == again["series"]["new"] == 0
     assert_proven(engine)
+
+
+PROGRESS = re.compile(r"replay (\w+): (\d+) of (\d+) messages \((\d+) %\), (\d+)/s, (\d+) s left")
+
+
+def test_a_replay_that_takes_a_while_says_how_far_it_is_and_how_long_it_takes(trains, data):
+    engine, levels, _, right = trains
+    sent = sum(levels.values())
+    while True:
+        done = tidemill(engine, "replay", "--pipeline", str(right), "--dry-run", "--threads", "1")
+        assert done.returncode == 0, done.stderr
+        (took,) = re.findall(r"everything is staged, after ([\d.]+) s", done.stderr)
+        # Several of the intervals of one second, on a machine that is quick as well.
+        if float(took) > 4:
+            break
+        assert sent < 500_000, "a replay of half a million logs takes no four seconds?"
+        levels, _ = send_trains(engine, data)
+        sent += sum(levels.values())
+        engine.wait_count(sent, "logs")
+    messages = engine.value("SELECT sum(messages) FROM ledger WHERE _topic = 'tidemill.logs' AND action = 'received'")
+    told = [tuple(map(int, line.groups()[1:])) for line in map(PROGRESS.fullmatch, done.stderr.splitlines()) if line]
+    assert 2 < len(told) <= float(took) + 2, done.stderr
+    before = 0
+    for number, of, percent, rate, left in told:
+        assert of == messages and before < number <= of and percent == 100 * number // of, done.stderr
+        rest, before = of - number, number
+        # The rate is printed rounded.
+        assert rest / (rate + 0.5) - 1 <= left <= rest / max(rate - 0.5, 1) + 1, done.stderr
+    assert (number, left) == (messages, 0), "the last one is of the end"
+    # The rate is that of all the time so far.
+    assert messages / float(took) - 1 <= rate <= 2 * messages / float(took) + 1, done.stderr
 
 
 def test_a_replay_that_dies_at_every_record_is_resumed_to_the_same_end(trains):
