@@ -106,29 +106,16 @@ def test_three_workers_through_kills_pauses_and_comings_and_goings(fleet, tmp_pa
     began = time.monotonic()
     for number in range(ROUNDS):
         what = ("kill", "pause", "leave")[number % 3]
-        worker = chance.choice(holds_data(fleet) if what == "pause" else workers)
-        print(f"round {number} at {time.monotonic() - began:.0f} s: {what} worker {worker.number}")
+        print(f"round {number} at {time.monotonic() - began:.0f} s: {what}")
         done[what] += 1
-        if what == "kill":
-            worker.end(signal.SIGKILL)
-            time.sleep(chance.uniform(0, SESSION + 2))
-            worker.start()
-        elif what == "leave":
-            assert worker.end(signal.SIGTERM) == 0, worker.tail()
-            time.sleep(chance.uniform(0, SESSION + 2))
-            worker.start()
+        if what == "pause":
+            pauses += pause_until_refused(fleet, chance)
         else:
-            # A unit of a worker that was given up, whose files are written and whose record is not, must be refused.
-            before = worker.counted("rejected_units")
-            for _ in range(MOST_PAUSES):
-                pauses += 1
-                slept_through(fleet, worker, chance)
-                refused = within(lambda worker=worker, before=before: worker.counted("rejected_units") > before, 10)
-                until(fleet.settled, 90, fleet.state)
-                if refused:
-                    break
-            else:
-                raise AssertionError(f"no unit was refused in {MOST_PAUSES} pauses\n{fleet.state()}")
+            worker = chance.choice(workers)
+            how = signal.SIGKILL if what == "kill" else signal.SIGTERM
+            assert worker.end(how) == (-how if what == "kill" else 0), worker.tail()
+            time.sleep(chance.uniform(0, SESSION + 2))
+            worker.start()
         assert all(each.alive() for each in workers), fleet.state()
         # Beside the workers: never violated, and soon proven, with all in it that was acknowledged by now.
         stored = read_so_far(fleet, writer)
@@ -154,15 +141,21 @@ def test_three_workers_through_kills_pauses_and_comings_and_goings(fleet, tmp_pa
     assert proof.fsck(engine)[0] == 0
     planted = proof.assert_a_planted_loss_is_found(engine, tmp_path)
     kinds = ", ".join(f"{count} {what}" for what, count in done.items())
-    print(f"{ROUNDS} rounds ({kinds}; {pauses} pauses), {rebalances} rebalances, {refused} units refused, {counted}; audits {dict(audits)}, {planted} planted losses found")
+    print(f"{ROUNDS} rounds ({kinds}; {pauses} pauses), {rebalances} rebalances, {refused} units refused, {counted};")
+    print(f"audits {dict(audits)}, a planted loss of {planted} rows found")
     assert refused >= done["pause"] and rebalances >= ROUNDS
 
 
-def within(condition, deadline):
-    end = time.monotonic() + deadline
-    while not (seen := condition()) and time.monotonic() < end:
-        time.sleep(0.1)
-    return seen
+def pause_until_refused(fleet, chance):
+    """A unit of a worker that was given up, whose files are written and whose record is not, must be refused when it
+    wakes; how many pauses that took: it may have been told before by its own look at the log."""
+    for number in range(1, MOST_PAUSES + 1):
+        refused = fleet.counted("rejected_units")
+        slept_through(fleet, chance.choice(holds_data(fleet)), chance)
+        until(fleet.settled, 90, fleet.state)
+        if fleet.counted("rejected_units") > refused:
+            return number
+    raise AssertionError(f"no unit was refused in {MOST_PAUSES} pauses\n{fleet.state()}")
 
 
 def slept_through(fleet, worker, chance):
@@ -199,7 +192,8 @@ def test_members_that_come_and_go_every_few_seconds(fleet, tmp_path):
         if what == "join":
             worker.start()
         else:
-            assert worker.end(signal.SIGKILL if what == "kill" else signal.SIGTERM) == (-signal.SIGKILL if what == "kill" else 0), worker.tail()
+            how = signal.SIGKILL if what == "kill" else signal.SIGTERM
+            assert worker.end(how) == (-how if what == "kill" else 0), worker.tail()
         time.sleep(chance.uniform(0, 3))
         assert audits.failed == [], audits.failed
     took = time.monotonic() - began
@@ -214,7 +208,8 @@ def test_members_that_come_and_go_every_few_seconds(fleet, tmp_path):
     assert proof.fsck(engine)[0] == 0
     planted = proof.assert_a_planted_loss_is_found(engine, tmp_path)
     kinds = ", ".join(f"{count} {what}" for what, count in done.items())
-    print(f"{2 * ROUNDS} comings and goings in {took:.0f} s ({kinds}), {rebalances} rebalances, {refused} units refused, {counted}; audits {dict(audits.verdicts)}, {planted} planted losses found")
+    print(f"{2 * ROUNDS} comings and goings in {took:.0f} s ({kinds}), {rebalances} rebalances, {refused} units refused, {counted};")
+    print(f"audits {dict(audits.verdicts)}, a planted loss of {planted} rows found")
     assert rebalances >= 2 * ROUNDS
 
 
