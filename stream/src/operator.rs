@@ -169,7 +169,7 @@ pub async fn adopt_group(
     group: &str,
     decider: &Decider,
 ) -> Result<u64, OperatorError> {
-    let mut log = recover(store).await?;
+    let mut log = recover(store, LIVE_PIPELINE).await?;
     let head = log.head();
     if head.next_seq == 0 {
         return Err(OperatorError::NoLog);

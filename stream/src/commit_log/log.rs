@@ -178,9 +178,13 @@ impl CommitLog {
             Self::recover(store, layout, clock, entropy, backoff, usable).await
         };
         let Err(missing @ LogError::Missing { .. }) = whole else { return whole };
-        let oldest = snapshot::oldest(store.as_ref(), &layout).await;
-        let wrap = |source| LogError::Read { key: layout.snapshots().to_string(), source };
-        let Some(oldest) = oldest.map_err(wrap)? else { return Err(missing) };
+        let oldest = snapshot::oldest(store.as_ref(), &layout).await.map_err(|error| match error {
+            NewestError::Newer(newer) => newer.into(),
+            NewestError::Store(source) => {
+                LogError::Read { key: layout.snapshots().to_string(), source }
+            }
+        });
+        let Some(oldest) = oldest? else { return Err(missing) };
         let covers = move |head: &Head| head.next_seq <= oldest;
         let (store, layout, clock, entropy) = parts();
         Self::recover(store, layout, clock, entropy, backoff, covers).await

@@ -148,7 +148,7 @@ pub async fn newest(
 pub(super) async fn oldest(
     store: &dyn ObjectStore,
     layout: &Layout,
-) -> Result<Option<u64>, StoreError> {
+) -> Result<Option<u64>, NewestError> {
     for seq in listed(store, layout, None).await?.into_iter().rev() {
         if load(store, layout, seq).await?.is_some() {
             return Ok(Some(seq));

@@ -24,9 +24,9 @@ use crate::commit_log::record::{
     Body, Claim, ClaimedPartition, Commit, Decision, Operator, StateRef, Unit, UnitPartition,
 };
 use crate::files::FileWriter;
+use crate::operator::DECIDE;
 use crate::table::delta::{PublishedTable, TableError};
 use crate::table::publication::Publication;
-use crate::worker::DECIDE;
 
 /// Why a session ended.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -367,6 +367,7 @@ async fn the_log_is_cut_below_a_snapshot_the_tables_have_caught_up_with() {
         cluster_id: None,
         tables: BTreeMap::new(),
         partitions: vec![ClaimedPartition { partition: source, generation: 1, start_offset: 150 }],
+        group: None,
     };
     let mut issues = issues.await.expect("empty").0;
     issues.append(|_| Body::Claim(claim.clone())).await.expect("claims");
