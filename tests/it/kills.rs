@@ -2,16 +2,18 @@
 //! store is checked, the tables are audited, and another life goes on.
 //!
 //! The process is this test binary itself ([`child`]): a real worker on a real directory with fsync,
-//! whose records come from a log that survives it, so that a life takes a fraction of a second. Each
-//! death is told by its exit status; one that did not happen fails the test. In the end nothing is
-//! lost and nothing is there twice, by the audit and by counting; then a loss is planted, and the
-//! audit must see it.
+//! whose records come from a log that survives it, so that a life takes a second or a few. Each
+//! death is told by its exit status; one that did not happen fails the test. Each audit must be green:
+//! where a kill came between a record and its publication, a copy of the store is brought to rest
+//! ([`rest`]) and audited again. In the end nothing is lost and nothing is there twice, by the audit
+//! and by counting; then a loss is planted, and the audit must see it.
 //!
 //! `TIDEMILL_KILLS=n` kills more often, `TIDEMILL_SEED=s` repeats a run's choices.
 
 mod child;
 mod plant;
 mod poison;
+mod rest;
 
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -30,6 +32,10 @@ use tidemill::audit::{self, Verdict};
 const KILLS: usize = 25;
 /// Every how manyth kill is at a random moment.
 const RANDOM: usize = 8;
+/// When a random one comes, milliseconds after the start: a life commits its first unit in one or two seconds.
+const RANDOM_MILLIS: std::ops::Range<u64> = 20..4_000;
+/// Random kills that say whether they come late enough; audits that had to wait, of which one must meet a loss.
+const ENOUGH: u64 = 16;
 /// Lives of one store: what it holds is read as a whole after each, so it should not grow for ever,
 const DEATHS_PER_STORE: usize = 3;
 /// nor through a long life.
@@ -106,7 +112,10 @@ fn deaths(kills: usize, dice: &mut Dice) -> Vec<Death> {
         deaths.push(match point {
             Some(point) if is_rare(point) => Death::At(point, 1),
             Some(point) => Death::At(point, 1 + dice.roll(6) as u32),
-            None => Death::Killed(20 + dice.roll(900)),
+            None => {
+                let range = RANDOM_MILLIS.end - RANDOM_MILLIS.start;
+                Death::Killed(RANDOM_MILLIS.start + dice.roll(range))
+            }
         });
     }
     // Not in the order of the protocol.
@@ -225,15 +234,68 @@ fn setting(name: &str) -> Option<u64> {
 #[derive(Default)]
 struct Seen {
     deaths: BTreeMap<&'static str, u64>,
-    audits: BTreeMap<&'static str, u64>,
+    /// Audits that were green as the kill had left the store,
+    proven: u64,
+    /// and once what was committed was published.
+    settled: u64,
+    /// Whether a loss was planted before that, and seen.
+    seen_loss: bool,
+    /// Random kills of a life that had committed something.
+    late: u64,
     records: i64,
     letters: i64,
+}
+
+/// Audits the store as the kill has left it; where that is not settled, a copy of it at rest. Either
+/// must be proven.
+async fn audit_after(
+    directory: &Path,
+    store: &Arc<dyn ObjectStore>,
+    seen: &mut Seen,
+    context: &str,
+) {
+    let report = verdict(store).await;
+    match report.verdict() {
+        Verdict::Proven => seen.proven += 1,
+        Verdict::Violated => panic!("{context}: {:?}", report.findings),
+        Verdict::Unsettled => {
+            let copy = tempfile::tempdir().unwrap();
+            let rested = rest::copy(directory, copy.path());
+            rest::publish(&rested).await;
+            let report = verdict(&rested).await;
+            assert_eq!(report.verdict(), Verdict::Proven, "{context}: {:?}", report.findings);
+            check(&rested, context).await;
+            seen.settled += 1;
+            seen.seen_loss = seen.seen_loss || sees_loss(directory, &rested, context).await;
+        }
+    }
+}
+
+/// Whether a loss could be planted in a store that is not settled: then it must not pass for what is not published
+/// yet. `rested` is the same store at rest, without the loss.
+async fn sees_loss(directory: &Path, rested: &Arc<dyn ObjectStore>, context: &str) -> bool {
+    const ROWS: &str = "SELECT count(*) FROM logs";
+    let copy = tempfile::tempdir().unwrap();
+    let store = rest::copy(directory, copy.path());
+    if number(&store, ROWS).await == 0 {
+        return false;
+    }
+    plant::loss(&copy.path().join("store"));
+    rest::publish(&store).await;
+    let lost = number(rested, ROWS).await - number(&store, ROWS).await;
+    if lost == 0 {
+        // The file was to go by a compaction: its rows came back in another.
+        return false;
+    }
+    let verdict = verdict(&store).await.verdict();
+    assert_eq!(verdict, Verdict::Violated, "{context}: {lost} rows are lost, and it passes");
+    true
 }
 
 /// Some lives and deaths on one store, each followed by a look at it; then the work is finished and counted.
 /// How many there were.
 async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) -> usize {
-    let (store, mut done) = (open(directory), 0);
+    let (store, mut done, mut committed) = (open(directory), 0, 0);
     for (number, death) in deaths.iter().copied().take(DEATHS_PER_STORE).enumerate() {
         let several = match death {
             Death::At(point, _) => needs_group(point),
@@ -246,11 +308,9 @@ async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) -
         *seen.deaths.entry(death.name()).or_default() += 1;
         let context = format!("seed {seed}: kill {number}, {death:?}, {workers} workers");
         check(&store, &context).await;
-        let report = verdict(&store).await;
-        let verdict = report.verdict();
-        assert_ne!(verdict, Verdict::Violated, "{context}: {:?}", report.findings);
-        let name = if verdict == Verdict::Proven { "proven" } else { "unsettled" };
-        *seen.audits.entry(name).or_default() += 1;
+        audit_after(directory, &store, seen, &context).await;
+        let before = std::mem::replace(&mut committed, rest::committed(&store).await);
+        seen.late += u64::from(matches!(death, Death::Killed(_)) && committed > before);
         let looked = (begun.elapsed() - lived).as_secs_f64();
         println!(
             "{}: lived {:.1} s, looked at for {looked:.1} s",
@@ -280,6 +340,25 @@ async fn lives(directory: &Path, deaths: &[Death], seed: u64, seen: &mut Seen) -
     done
 }
 
+/// What a run has shown, in one sentence; and that its random kills were not all kills of a start, and its audits
+/// not blind where they had to wait.
+fn say(seen: &Seen, took: Duration) {
+    let Seen { deaths, proven, settled, late, records, letters, .. } = seen;
+    let random = deaths.get("random").copied().unwrap_or(0);
+    println!(
+        "{} kills in {:.0} s: {deaths:?}; {late} of {random} random ones after a commit of their life; audits \
+         after a kill: {proven} proven at once, {settled} after publishing what was committed, 0 violated; \
+         {records} records, {letters} of them dead letters, 0 lost, 0 doubled",
+        deaths.values().sum::<u64>(),
+        took.as_secs_f64()
+    );
+    assert!(
+        seen.seen_loss || *settled < ENOUGH,
+        "no loss was planted in a store that was not settled"
+    );
+    assert!(random < ENOUGH || 2 * late >= random, "{late} of {random} had begun to work");
+}
+
 #[test]
 fn a_kill_at_every_step_and_at_random_loses_and_doubles_nothing() {
     if !cfg!(debug_assertions) {
@@ -303,12 +382,7 @@ fn a_kill_at_every_step_and_at_random_loses_and_doubles_nothing() {
         let kills = deaths.len() - left.len();
         println!("{kills} kills in {:.0} s", begun.elapsed().as_secs_f64());
     }
-    let Seen { deaths, audits, records, letters } = seen;
-    println!(
-        "{kills} kills in {:.0} s: {deaths:?}; audits after a kill: {audits:?}, violated 0; {records} records, \
-         {letters} of them dead letters, 0 lost, 0 doubled",
-        begun.elapsed().as_secs_f64()
-    );
+    say(&seen, begun.elapsed());
     let lost = plant::loss(&directory.path().join("store"));
     let report = runtime.block_on(verdict(&open(directory.path())));
     assert_eq!(report.verdict(), Verdict::Violated, "{lost} rows are lost, and the audit is green");
