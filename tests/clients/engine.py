@@ -97,10 +97,10 @@ def request(method, url, body=None, headers=None, timeout=60):
 class Engine:
     """One `tidemill up` with its own data directory. It can be killed and started again."""
 
-    def __init__(self, directory=None, pipeline=HERE / "pipeline.yaml", epoch="1s", storage=None, cluster=None, suffix="", keep_raw="none", sources=SOURCES):
+    def __init__(self, directory=None, pipeline=HERE / "pipeline.yaml", epoch="1s", storage=None, cluster=None, suffix="", keep_raw="none", sources=SOURCES, session=None):
         """`storage` is that part of the configuration (default: the data directory), `cluster` a real
         Kafka in place of the embedded one, `suffix` ends the names of all topics, so that runs can share a cluster, `sources`
-        are the topics of users and how they are read."""
+        are the topics of users and how they are read, `session` is how long the group waits for the worker."""
         self._owned = None
         if directory is None:
             self._owned = tempfile.TemporaryDirectory(prefix="tidemill-clients-")
@@ -109,7 +109,7 @@ class Engine:
         self.data = self.dir / "data"
         self.log = self.dir / "stderr.log"
         self.epoch, self.storage, self.cluster, self.suffix = epoch, storage, cluster, suffix
-        self.keep_raw, self.sources = keep_raw, dict(sources)
+        self.keep_raw, self.sources, self.session = keep_raw, dict(sources), session
         self.pipeline = pathlib.Path(pipeline).read_text() if pipeline else ""
         self.port = dict(zip(PORTS.values(), free_ports(len(PORTS)), strict=True))
         self.process = None
@@ -147,6 +147,7 @@ class Engine:
         )
         own = "".join(f"    {signal}: {self.topic(f'tidemill.{signal}')}\n" for signal in ("logs", "spans", "metrics"))
         embedded = "" if self.cluster else f'  embedded:\n    listen: "{self.address("kafka")}"\n'
+        session = f"  session_timeout: {self.session}\n" if self.session else ""
         storage = f"storage: {json.dumps(self.storage)}\n" if self.storage else ""
         pipeline = "".join(f"  {line}\n" for line in self.pipeline.splitlines())
         return (
@@ -164,6 +165,7 @@ class Engine:
             f"  topics:\n{own}"
             f"  sources:\n{sources}"
             "worker:\n"
+            f"{session}"
             f"  keep_raw: {self.keep_raw}\n"
             f'  epoch: "{self.epoch}"\n' + (f"pipeline:\n{pipeline}" if pipeline else "")
         )

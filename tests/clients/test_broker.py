@@ -4,6 +4,7 @@ The broker is this test's own: whatever else uses `TIDEMILL_KAFKA` is not distur
 """
 
 import os
+import random
 import re
 import signal
 import socket
@@ -12,8 +13,8 @@ import subprocess
 import ledger
 import proof
 import pytest
-from engine import ROOT, Engine, free_ports
-from fleet import until
+from engine import ROOT, Engine
+from fleet import SESSION, until
 from test_kill import HttpWriter, KafkaWriter, rows_of_kafka
 
 #: Ends of the broker, one after another; more for a soak.
@@ -31,12 +32,9 @@ class Broker:
 
     def __init__(self, directory):
         self.directory = directory
-        # The controller takes the port after the broker's.
-        while True:
-            (self.port,) = free_ports(1)
-            with socket.socket() as next_one:
-                if next_one.connect_ex(("127.0.0.1", self.port + 1)) != 0:
-                    break
+        # The controller takes the port after the broker's. Below the ports the system gives to connections: one of
+        # those could be taken while the broker is away.
+        self.port = next(port for port in iter(lambda: random.randrange(20_000, 30_000), None) if is_free(port) and is_free(port + 1))
         self.address = f"127.0.0.1:{self.port}"
         self.process, self.log = None, directory / "broker.log"
 
@@ -48,9 +46,12 @@ class Broker:
         return self
 
     def listens(self):
-        assert self.process.poll() is None, self.log.read_text()[-3000:]
-        with socket.socket() as asked:
-            return asked.connect_ex(("127.0.0.1", self.port)) == 0
+        return self.alive() and not is_free(self.port)
+
+    def alive(self):
+        """Fails with what it said when it ended by itself."""
+        assert self.process.poll() is None, f"the broker ended with {self.process.returncode}\n{self.log.read_text()[-3000:]}"
+        return True
 
     def end(self, number):
         """The script and the Java process: all of the group."""
@@ -63,6 +64,11 @@ class Broker:
     def close(self):
         if self.process is not None:
             self.end(signal.SIGKILL)
+
+
+def is_free(port):
+    with socket.socket() as asked:
+        return asked.connect_ex(("127.0.0.1", port)) != 0
 
 
 def members(group):
@@ -86,7 +92,8 @@ def broker(tmp_path):
 
 
 def test_every_record_exactly_once_while_the_broker_ends_and_comes_back(broker):
-    own = Engine(cluster=broker.address, epoch="500ms")
+    # Longer than any outage here: what comes after a longer one is the next test's.
+    own = Engine(cluster=broker.address, epoch="500ms", session="10m")
     try:
         own.start()
         kafka, http = KafkaWriter(own.kafka, rate=RATE), HttpWriter(own.url("datadog", "/api/v2/logs"))
@@ -111,7 +118,7 @@ def test_every_record_exactly_once_while_the_broker_ends_and_comes_back(broker):
             broker.start()
             # What flows again was sent after it came back.
             stored = len(kafka.stored)
-            until(lambda stored=stored: len(kafka.stored) > stored + 100, 120, own.tail)
+            until(lambda stored=stored: broker.alive() and len(kafka.stored) > stored + 100, 120, own.tail)
             accepted = http.accepted
             until(lambda accepted=accepted: http.accepted > accepted + 5, 120, own.tail)
         http.ended.set()
@@ -132,5 +139,40 @@ def test_every_record_exactly_once_while_the_broker_ends_and_comes_back(broker):
         assert own.stop() == 0
         assert proof.fsck(own)[0] == 0
         print(f"broker ended by {', '.join(ends)}: {kafka.sent} records and {http.accepted} requests ({http.retries} sent again), none lost, none doubled")
+    finally:
+        own.close()
+
+
+#: What librdkafka sent before the session timed out (a hint's commit, a heartbeat) reaches the broker after the worker has
+#: joined again under its name, with the member id of before: "fenced", which it takes for fatal. In one of four or five
+#: outages the process then ends (status 1); the next start goes on, nothing is lost.
+FENCES_ITSELF = pytest.mark.xfail(strict=False, reason="after an outage longer than the session timeout a worker may be fenced by itself, and its process ends")
+
+
+@pytest.mark.skipif("TIDEMILL_BROKER_ENDS" not in os.environ, reason="takes half a minute an outage: set TIDEMILL_BROKER_ENDS, as make prove does")
+@FENCES_ITSELF
+def test_a_broker_that_is_away_for_longer_than_the_session_timeout_ends_nothing(broker):
+    """The group has forgotten the worker when the broker comes back: it joins again, under the same name."""
+    own = Engine(cluster=broker.address, epoch="500ms", session=f"{SESSION:.0f}s")
+    try:
+        process = own.start().process
+        kafka = KafkaWriter(own.kafka, rate=RATE)
+        kafka.start()
+        for number in range(max(1, ENDS // 2)):
+            stored = len(kafka.stored)
+            own.wait_for("SELECT count(*) AS n FROM logs", lambda rows, stored=stored: rows[0]["n"] > stored, 120)
+            said = own.log.stat().st_size
+            broker.end((signal.SIGKILL, signal.SIGTERM)[number % 2])
+            until(lambda said=said: "session timed out" in own.log.read_text()[said:], 60, own.tail)
+            broker.start()
+            stored = len(kafka.stored)
+            until(lambda stored=stored: broker.alive() and len(kafka.stored) > stored + 100, 120, own.tail)
+        kafka.finish()
+        assert kafka.failed == [], kafka.failed[:5]
+        own.wait_count(kafka.sent, "logs WHERE service = 'kill-kafka'", 180)
+        assert own.process is process and process.poll() is None and own.healthy(), own.tail()
+        ledger.check(own)
+        ledger.check_rows(own)
+        proof.proven(own)
     finally:
         own.close()
