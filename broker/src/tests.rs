@@ -30,7 +30,7 @@ fn kafka(brokers: String) -> KafkaConfig {
 }
 
 fn line(text: String) -> Message {
-    let (topic, format) = (Signal::Logs, Format::Raw);
+    let (topic, format) = (Signal::Logs, Some(Format::Raw));
     Message { topic, format, key: None, headers: Vec::new(), payload: text.into() }
 }
 

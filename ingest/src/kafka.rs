@@ -373,9 +373,10 @@ fn queue(
     message: &Message,
     call: &Arc<Call>,
 ) -> Result<(), KafkaError> {
-    let content_type = Header { key: CONTENT_TYPE, value: Some(message.format.as_str()) };
-    let mut headers =
-        OwnedHeaders::new_with_capacity(message.headers.len() + 1).insert(content_type);
+    let mut headers = OwnedHeaders::new_with_capacity(message.headers.len() + 1);
+    if let Some(format) = message.format {
+        headers = headers.insert(Header { key: CONTENT_TYPE, value: Some(format.as_str()) });
+    }
     for (key, value) in &message.headers {
         headers = headers.insert(Header { key, value: Some(value.as_str()) });
     }

@@ -11,8 +11,8 @@ use schemas::topic::{Format, Signal};
 pub struct Message {
     /// Decides the topic.
     pub topic: Signal,
-    /// What the payload is; becomes the `content-type` header.
-    pub format: Format,
+    /// What the payload is; becomes the `content-type` header. `None`: what the topic's configuration says.
+    pub format: Option<Format>,
     /// The trace the whole payload belongs to, if it is one; becomes the key.
     pub key: Option<TraceId>,
     /// Further headers (names in `schemas::topic`).

@@ -176,7 +176,7 @@ pub(crate) fn read_v05(payload: &[u8]) -> Vec<Vec<Value>> {
 /// The chunks of a message in the v0.4 names.
 pub(crate) fn chunks(message: &Message) -> Vec<Vec<Value>> {
     match message.format {
-        Format::DatadogV05 => read_v05(&message.payload),
+        Some(Format::DatadogV05) => read_v05(&message.payload),
         _ => rmp_serde::from_slice(&message.payload).expect("v0.4"),
     }
 }

@@ -181,7 +181,7 @@ fn messages(batch: &Batch, said: &Said) -> Vec<Message> {
         let length = record.payload.len().min(MAX_MESSAGE_BYTES);
         Message {
             topic: batch.signal,
-            format: input.format,
+            format: Some(input.format),
             key: None,
             headers,
             payload: Bytes::copy_from_slice(&record.payload[..length]),

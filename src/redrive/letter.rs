@@ -4,8 +4,8 @@ use bytes::Bytes;
 use ingest::sink::Message;
 use query::engine::Engine;
 use schemas::topic::{
-    DD_CONTAINER, DD_HOSTNAME, DD_LANG, DD_SERVICE, DD_SOURCE, DD_TAGS, FRAME, Format, OBSERVED,
-    Signal,
+    CONTENT_TYPE, DD_CONTAINER, DD_HOSTNAME, DD_LANG, DD_SERVICE, DD_SOURCE, DD_TAGS, FRAME,
+    Format, OBSERVED, Signal,
 };
 use stages::record::{Record, TopicPartition};
 
@@ -123,9 +123,11 @@ impl Letter {
             Some((name, value.to_owned()))
         };
         let headers = HEADERS.into_iter().filter_map(header).collect();
+        // One that did not say what it is was read as the topic was configured then: it may be corrected now.
+        let said = original.is_none_or(|record| record.header(CONTENT_TYPE).is_some());
         Ok(Message {
             topic: self.key.signal,
-            format,
+            format: said.then_some(format),
             key: None,
             headers,
             payload: Bytes::from(payload),
@@ -260,9 +262,14 @@ mod tests {
     #[test]
     fn a_whole_message_goes_as_it_came_with_the_headers_decoders_read() {
         let letter = letter(-1, "json", "{bad");
-        let message = letter.message(Some(&original("{bad"))).expect("fit");
-        assert_eq!((&message.payload[..], message.format), (&b"{bad"[..], Format::Json));
+        let mut whole = original("{bad");
+        let message = letter.message(Some(&whole)).expect("fit");
+        assert_eq!(&message.payload[..], b"{bad");
+        assert_eq!(message.format, None, "what the topic is configured as by now");
         assert_eq!(message.headers, [(DD_TAGS, "env:x".to_owned())]);
+        whole.headers.push((CONTENT_TYPE.into(), "json".into()));
+        let message = letter.message(Some(&whole)).expect("fit");
+        assert_eq!((message.format, message.headers.len()), (Some(Format::Json), 1), "as it said");
         let message = letter.message(None).expect("fit without Kafka");
         assert_eq!((&message.payload[..], message.headers.len()), (&b"{bad"[..], 0));
     }

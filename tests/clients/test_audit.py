@@ -132,6 +132,10 @@ def test_an_emptied_log_is_a_decision_and_the_rest_goes_on(own):
     own.start()
     own.send_logs([{"message": f"line {n}", "service": "adopt"} for n in range(50)])
     own.wait_count(50, "logs WHERE service = 'adopt'")
+    failed = [{"message": "it broke", "service": "adopt", "status": "error", "error.kind": "Broken", "error.message": "it broke"}]
+    own.send_logs(failed * 5)
+    counted = "error_issues WHERE service = 'adopt' AND events = {}"
+    own.wait_count(1, counted.format(5))
     assert own.stop() == 0
     shutil.rmtree(own.data / "_sys")
     own.start()
@@ -139,10 +143,12 @@ def test_an_emptied_log_is_a_decision_and_the_rest_goes_on(own):
     assert "tidemill operator adopt" in halted, halted
     # Intake and query go on.
     own.send_logs([{"message": f"late {n}", "service": "adopt"} for n in range(20)])
-    assert own.value("SELECT count(*) FROM logs WHERE service = 'adopt'") == 50
+    assert own.value("SELECT count(*) FROM logs WHERE service = 'adopt'") == 55
     status, out, err = tidemill(own, "operator", "adopt", "--reason", "the log was deleted", "--by", "test")
     assert status == 0, (out, err)
-    own.wait_count(70, "logs WHERE service = 'adopt'")
+    own.wait_count(75, "logs WHERE service = 'adopt'")
+    own.send_logs(failed)
+    own.wait_count(1, counted.format(6))
     assert "worker_halted" not in json.loads(request("GET", own.url("health", "/"))[2])
     assert_green(own)
     assert fsck(own)[0] == 0
@@ -188,12 +194,7 @@ FIXES = {
 }
 
 
-#: A redriven message names the format its letter was refused as (`Letter::message`), though its topic is read by another
-#: one now: it is refused again.
-KEEPS_THE_WRONG_FORMAT = pytest.mark.xfail(strict=True, reason="a redriven message carries the format that was wrong as a header")
-
-
-@pytest.mark.parametrize("wrong", [pytest.param("format", marks=KEEPS_THE_WRONG_FORMAT), "signal"])
+@pytest.mark.parametrize("wrong", ["format", "signal"])
 def test_after_the_configuration_is_corrected_a_redrive_brings_the_rows_once(own, wrong):
     was, corrected, header, reason = FIXES[wrong]
     own.sources["it.json"] = was

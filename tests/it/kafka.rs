@@ -42,7 +42,7 @@ fn consumer(brokers: &str) -> Box<KafkaSource> {
 fn message(id: u64) -> Message {
     Message {
         topic: Signal::Logs,
-        format: Format::DatadogLogs,
+        format: Some(Format::DatadogLogs),
         key: TraceId::from_halves(7, id % 50 + 1),
         headers: vec![(schemas::topic::DD_TAGS, format!("n:{id}"))],
         payload: format!("{id} {}", "x".repeat(100)).into(),

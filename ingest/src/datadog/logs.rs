@@ -161,7 +161,7 @@ fn pack(entries: &[&str], body: &Bytes, headers: &Headers) -> Split {
         .into_iter()
         .map(|batch| Message {
             topic: Signal::Logs,
-            format: Format::DatadogLogs,
+            format: Some(Format::DatadogLogs),
             key: batch.key,
             headers: headers.clone(),
             payload: if whole { body.clone() } else { batch.close() },

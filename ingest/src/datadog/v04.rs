@@ -82,7 +82,8 @@ fn spans(groups: &[Group<'_>]) -> usize {
 }
 
 fn message(key: Option<TraceId>, payload: Bytes) -> Message {
-    Message { topic: Signal::Spans, format: Format::DatadogV04, key, headers: Vec::new(), payload }
+    let format = Some(Format::DatadogV04);
+    Message { topic: Signal::Spans, format, key, headers: Vec::new(), payload }
 }
 
 fn refuse(error: Malformed) -> Refusal {

@@ -79,7 +79,8 @@ pub(super) fn split(body: &Bytes) -> Result<Split, Refusal> {
 }
 
 fn message(key: Option<TraceId>, payload: Bytes) -> Message {
-    Message { topic: Signal::Spans, format: Format::DatadogV05, key, headers: Vec::new(), payload }
+    let format = Some(Format::DatadogV05);
+    Message { topic: Signal::Spans, format, key, headers: Vec::new(), payload }
 }
 
 fn refuse(error: Malformed) -> Refusal {

@@ -40,7 +40,7 @@ fn mock() -> Mock {
 fn message(payload: &str) -> Message {
     Message {
         topic: Signal::Logs,
-        format: Format::Raw,
+        format: Some(Format::Raw),
         key: None,
         headers: Vec::new(),
         payload: Bytes::copy_from_slice(payload.as_bytes()),
@@ -86,7 +86,7 @@ async fn an_acknowledged_message_is_in_its_topic_with_key_headers_and_format() {
     let producer = Producer::connect(&config(mock.bootstrap_servers(), &[])).unwrap();
     let span = Message {
         topic: Signal::Spans,
-        format: Format::DatadogV04,
+        format: Some(Format::DatadogV04),
         key: TraceId::from_halves(1, 0xabc),
         headers: vec![(schemas::topic::DD_LANG, "python".to_owned())],
         payload: Bytes::from_static(b"spans"),

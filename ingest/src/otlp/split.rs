@@ -98,7 +98,7 @@ pub(super) fn split(shape: &'static Shape, body: &Bytes) -> Result<Split, Refusa
 
 fn message(shape: &Shape, key: Option<TraceId>, payload: Bytes) -> Message {
     let format = Format::OtlpProto;
-    Message { topic: shape.signal, format, key, headers: Vec::new(), payload }
+    Message { topic: shape.signal, format: Some(format), key, headers: Vec::new(), payload }
 }
 
 /// Why reading stopped.

@@ -39,7 +39,7 @@ async fn traces_are_answered_with_rates_and_stand_in_kafka_by_trace() {
         let keys: Vec<_> = messages.iter().map(|message| message.key).collect();
         assert_eq!(keys, [TraceId::from_halves(0xaa, 1), TraceId::from_halves(0, 2)], "{head}");
         for message in &messages {
-            assert_eq!((message.topic, message.format), (Signal::Spans, format));
+            assert_eq!((message.topic, message.format), (Signal::Spans, Some(format)));
             assert_eq!(
                 message.headers,
                 [
@@ -172,7 +172,7 @@ async fn logs_are_taken_in_every_documented_form() {
     let answer = request(to, &format!("POST /api/v2/logs{query}"), &[JSON], array).await;
     assert_eq!((answer.status, answer.text().as_str()), (202, "{}"));
     let messages = recorder.take();
-    assert_eq!((messages[0].topic, messages[0].format), (Signal::Logs, Format::DatadogLogs));
+    assert_eq!((messages[0].topic, messages[0].format), (Signal::Logs, Some(Format::DatadogLogs)));
     assert_eq!(messages[0].payload, &array[..]);
     let headers = [
         ("ddsource", "nginx"),

@@ -31,7 +31,7 @@ async fn json_and_protobuf_are_taken_and_answered_in_kind() {
     assert_eq!((answer.status, answer.text().as_str()), (200, "{}"));
     assert_eq!(answer.headers["content-type"], "application/json");
     let messages = recorder.take();
-    assert_eq!((messages[0].topic, messages[0].format), (Signal::Spans, Format::OtlpProto));
+    assert_eq!((messages[0].topic, messages[0].format), (Signal::Spans, Some(Format::OtlpProto)));
     assert_eq!(messages[0].key.map(|key| key.hex().to_string()).as_deref(), Some(GOOD));
 
     let zstd = zstd::encode_all(&messages[0].payload[..], 1).expect("memory");
