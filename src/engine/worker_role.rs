@@ -3,17 +3,28 @@
 //! A worker that can not go on by itself (offsets that are gone, a commit log that was emptied) does not take
 //! intake and query down: Kafka keeps what comes, the tables answer. Health and the log say what is to be
 //! decided, and the worker is tried again every [`TRY_AGAIN`]: after the decision it goes on by itself.
+//!
+//! A worker that ends for another reason is started again, too, [`MAX_RESTARTS`] times in [`RESTARTS_WITHIN`]: after an
+//! outage of the broker the group can refuse what a worker sent before it joined again, which librdkafka takes for
+//! fatal. One that ends more often takes the process with it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stages::pipeline::Pipeline;
 use stream::worker::{Config, Error, Running, start};
+use tokio::time::Instant;
 
 use crate::admin::Admin;
 
 /// Pause between two tries of a worker that waits for a decision.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// Restarts of a worker that ended by itself, within [`RESTARTS_WITHIN`].
+const MAX_RESTARTS: usize = 3;
+/// As long as an end counts.
+const RESTARTS_WITHIN: Duration = Duration::from_secs(600);
 
 /// Pause after a start that the store failed; each one is twice as long,
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -26,6 +37,8 @@ pub(super) struct WorkerRole {
     running: Option<Running>,
     /// What a worker that waits for a decision is started with again; `None` where it is not waited for.
     again: Option<Config>,
+    /// When it ended by itself, by the monotonic clock.
+    ends: VecDeque<Instant>,
 }
 
 impl WorkerRole {
@@ -58,7 +71,7 @@ impl WorkerRole {
         loop {
             if let Some(running) = &mut self.running {
                 let error = running.failed().await;
-                if self.again.is_none() || !error.needs_decision() {
+                if self.again.is_none() || !(error.needs_decision() || self.may_restart()) {
                     return error;
                 }
                 halted(&error, admin);
@@ -71,12 +84,20 @@ impl WorkerRole {
                     tracing::info!("the worker goes on");
                     self.took(running, admin);
                 }
-                Err(error) if error.needs_decision() => {
-                    tracing::debug!("still waiting for a decision: {error}");
+                Err(error) if error.needs_decision() || self.may_restart() => {
+                    tracing::debug!("still waiting: {error}");
                 }
                 Err(error) => return error,
             }
         }
+    }
+
+    /// Whether a worker that ended by itself is started again.
+    fn may_restart(&mut self) -> bool {
+        let now = Instant::now();
+        self.ends.retain(|end| now.duration_since(*end) < RESTARTS_WITHIN);
+        self.ends.push_back(now);
+        self.ends.len() <= MAX_RESTARTS
     }
 
     /// Goes on with another pipeline; without a running worker, from its next start.

@@ -143,14 +143,7 @@ def test_every_record_exactly_once_while_the_broker_ends_and_comes_back(broker):
         own.close()
 
 
-#: What librdkafka sent before the session timed out (a hint's commit, a heartbeat) reaches the broker after the worker has
-#: joined again under its name, with the member id of before: "fenced", which it takes for fatal. In one of four or five
-#: outages the process then ends (status 1); the next start goes on, nothing is lost.
-FENCES_ITSELF = pytest.mark.xfail(strict=False, reason="after an outage longer than the session timeout a worker may be fenced by itself, and its process ends")
-
-
 @pytest.mark.skipif("TIDEMILL_BROKER_ENDS" not in os.environ, reason="takes half a minute an outage: set TIDEMILL_BROKER_ENDS, as make prove does")
-@FENCES_ITSELF
 def test_a_broker_that_is_away_for_longer_than_the_session_timeout_ends_nothing(broker):
     """The group has forgotten the worker when the broker comes back: it joins again, under the same name."""
     own = Engine(cluster=broker.address, epoch="500ms", session=f"{SESSION:.0f}s")

@@ -241,6 +241,20 @@ async fn two_at_once_count_nothing_twice() {
     assert_eq!(keys.len(), 1);
 }
 
+/// Drains the worker when it has so many messages.
+async fn drain(worker: worker::Running, messages: i64) {
+    let has_all = async {
+        let next = |status: worker::Status| {
+            status.partitions.iter().map(|held| held.next_offset).sum::<i64>()
+        };
+        while next(worker.status()) < messages {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, has_all).await.expect("reads what came");
+    worker.drain(DEADLINE).await.expect("drains");
+}
+
 /// Cuts the first pipeline's log where it ends: what is kept for that long is over.
 async fn collect(store: &Arc<dyn ObjectStore>) -> u64 {
     let system = System::shared();
@@ -266,10 +280,9 @@ async fn collect(store: &Arc<dyn ObjectStore>) -> u64 {
 async fn a_new_pipeline_counts_the_table_where_the_records_are_gone() {
     let (store, log): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), MemoryLog::new());
     let heard = Arc::new(Heard::default());
-    let first = worker(&store, &log).await;
     produce(&log, 0, "A", "1", 50);
     produce(&log, 1, "B", "1", 7);
-    first.drain(DEADLINE).await.expect("drains");
+    drain(worker(&store, &log).await, 57).await;
     collect(&store).await;
     let (worker, running) = (worker(&store, &log).await, start(&store, &heard));
     until("the table", &store, |t| counts(t) == expected(&[("A", 50), ("B", 7)])).await;
@@ -291,12 +304,12 @@ async fn a_new_pipeline_counts_the_table_where_the_records_are_gone() {
 async fn records_and_files_that_are_gone_are_a_gap_that_is_written_down() {
     let (store, log): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), MemoryLog::new());
     let heard = Arc::new(Heard::default());
-    let (one, running) = (worker(&store, &log).await, start(&store, &heard));
     produce(&log, 0, "A", "1", 50);
+    let (one, running) = (worker(&store, &log).await, start(&store, &heard));
     until("the first", &store, |t| counts(t) == expected(&[("A", 50)])).await;
     running.drain(DEADLINE).await.expect("drains");
     produce(&log, 0, "A", "1", 7);
-    one.drain(DEADLINE).await.expect("drains");
+    drain(one, 57).await;
     collect(&store).await;
     let (two, running) = (worker(&store, &log).await, start(&store, &heard));
     produce(&log, 1, "A", "1", 4);
@@ -313,7 +326,7 @@ async fn records_and_files_that_are_gone_are_a_gap_that_is_written_down() {
     };
     let before = files().await;
     produce(&log, 1, "A", "1", 20);
-    two.drain(DEADLINE).await.expect("drains");
+    drain(two, 81).await;
     for file in files().await.difference(&before) {
         store.delete(file).await.expect("deletes");
     }
@@ -346,8 +359,8 @@ async fn records_and_files_that_are_gone_are_a_gap_that_is_written_down() {
 async fn a_log_of_the_issues_that_was_lost_is_begun_anew_by_a_decision() {
     let (store, log): (Arc<dyn ObjectStore>, _) = (Arc::new(InMemory::new()), MemoryLog::new());
     let heard = Arc::new(Heard::default());
-    let (worker, running) = (worker(&store, &log).await, start(&store, &heard));
     produce(&log, 0, "A", "1", 50);
+    let (worker, running) = (worker(&store, &log).await, start(&store, &heard));
     until("the first", &store, |t| counts(t) == expected(&[("A", 50)])).await;
     running.drain(DEADLINE).await.expect("drains");
     let below = Path::from(format!("_sys/{ISSUES_PIPELINE}"));

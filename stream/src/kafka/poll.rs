@@ -360,7 +360,8 @@ impl Poller {
 /// What a fatal error of librdkafka means for a person.
 fn fatal_reason(code: RDKafkaErrorCode, reason: &str) -> String {
     if code == RDKafkaErrorCode::FencedInstanceId {
-        return "another worker joined the group under the same name; give each its own worker.instance"
+        return "the group takes another worker for this one: two have the same name (give each its own \
+                worker.instance), or the broker was away for longer than worker.session_timeout; start it again"
             .to_owned();
     }
     format!("kafka consumer: {reason}; restart the worker")
