@@ -102,18 +102,7 @@ struct Found {
 impl Session {
     /// Opens tables and logs, claims, and reads the state.
     pub(super) async fn open(world: &World, config: &Config) -> Result<Self, Error> {
-        let mut tables = BTreeMap::new();
-        for table in Table::of(ISSUES_PIPELINE) {
-            let open = PublishedTable::open(
-                Arc::clone(&config.store),
-                table,
-                ISSUES_PIPELINE,
-                Arc::clone(&world.clock),
-                Arc::clone(&world.entropy),
-                world.backoff,
-            );
-            tables.insert(table, open.await?);
-        }
+        let tables = open_tables(world, config).await?;
         let cursors = tables.iter().map(|(table, open)| (*table, open.cursor())).collect();
         let newest = what_is_left(world, config, ISSUES_PIPELINE, |_| true).await?.0;
         check_cursors(newest.head(), &cursors)?;
@@ -130,22 +119,7 @@ impl Session {
         let owner = format!("{:032x}", world.entropy.bits());
         let ids: BTreeMap<Table, String> =
             tables.iter().map(|(table, open)| (*table, open.id().to_owned())).collect();
-        let claim = |head: &Head| {
-            let known = head.partitions.get(&partition());
-            let begin = i64::try_from(start).unwrap_or(i64::MAX);
-            Body::Claim(Claim {
-                owner: owner.clone(),
-                cluster_id: None,
-                tables: ids.clone(),
-                partitions: vec![ClaimedPartition {
-                    partition: partition(),
-                    generation: known.map_or(1, |known| known.generation.saturating_add(1)),
-                    start_offset: known.map_or(begin, |known| known.next_offset),
-                }],
-                group: None,
-            })
-        };
-        entries.extend(own.append(claim).await?);
+        entries.extend(own.append(|head| claim(head, &owner, &ids, start)).await?);
         // The former owner may have gone on until just now: what counts is the log with our claim in it.
         let head = own.head();
         let position = head.partitions.get(&partition());
@@ -430,6 +404,42 @@ fn is_due(quiet: u64, committed_at: Option<i64>, now: i64) -> bool {
     let longest = i64::try_from(MAX_QUIET_SECONDS).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     let is_old = committed_at.is_none_or(|at| now.saturating_sub(at) >= longest);
     quiet >= MAX_QUIET_RECORDS || (quiet > 0 && is_old)
+}
+
+async fn open_tables(
+    world: &World,
+    config: &Config,
+) -> Result<BTreeMap<Table, PublishedTable>, Error> {
+    let mut tables = BTreeMap::new();
+    for table in Table::of(ISSUES_PIPELINE) {
+        let open = PublishedTable::open(
+            Arc::clone(&config.store),
+            table,
+            ISSUES_PIPELINE,
+            Arc::clone(&world.clock),
+            Arc::clone(&world.entropy),
+            world.backoff,
+        );
+        tables.insert(table, open.await?);
+    }
+    Ok(tables)
+}
+
+/// The claim after this head; `start` is where a pipeline begins that never claimed.
+fn claim(head: &Head, owner: &str, ids: &BTreeMap<Table, String>, start: u64) -> Body {
+    let known = head.partitions.get(&partition());
+    let begin = i64::try_from(start).unwrap_or(i64::MAX);
+    Body::Claim(Claim {
+        owner: owner.to_owned(),
+        cluster_id: None,
+        tables: ids.clone(),
+        partitions: vec![ClaimedPartition {
+            partition: partition(),
+            generation: known.map_or(1, |known| known.generation.saturating_add(1)),
+            start_offset: known.map_or(begin, |known| known.next_offset),
+        }],
+        group: None,
+    })
 }
 
 /// Tables that contain records the log does not have mean that the log was lost.
