@@ -260,8 +260,8 @@ async fn until(mut done: impl FnMut() -> bool) {
 }
 
 /// Units published together: what a worker does whose tables are slower than its epochs.
-const PUBLISHED_TOGETHER: usize = 10;
-/// Units a worker leaves unpublished that is killed.
+const PUBLISHED_TOGETHER: usize = 100;
+/// Units at least that a worker leaves unpublished when it is killed.
 const UNPUBLISHED: usize = 3;
 
 fn recovery(size: Size) {
@@ -270,7 +270,7 @@ fn recovery(size: Size) {
         let log = MemoryLog::new();
         log.create_topic("bench", 1);
         let begun = Instant::now();
-        let (mut protocol, plans) = (Protocol::new(directory.path()), plans(4));
+        let (mut protocol, plans) = (Protocol::new(directory.path()), plans(1));
         for unit in 1..=*commits {
             log.append(&partition(), lines::records(1, 0));
             protocol.commit(&plans);
