@@ -567,7 +567,13 @@ impl Pass<'_> {
         let Keeper { world, pipeline, settings, .. } = &*self.keeper;
         let World { store, clock, entropy, backoff, .. } = world;
         let read = match *pipeline {
-            LIVE_PIPELINE => issues::position(store, clock, entropy, *backoff).await?,
+            LIVE_PIPELINE => match issues::position(store, clock, entropy, *backoff).await {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::warn!(%error, "records stay: where error tracking stands is not known");
+                    return Ok(());
+                }
+            },
             _ => None,
         };
         let cursors = self.keeper.cursors();
