@@ -227,7 +227,9 @@ async fn collect_garbage(world: &mut World, worker: &Worker) -> bool {
     let usable = |head: &crate::commit_log::head::Head| head.is_published_at(&cursors);
     let none = std::time::Duration::ZERO;
     world.clock.pass(std::time::Duration::from_secs(3_600));
-    if let Ok(keys) = log_gc::find(world.store.as_ref(), &layout, i64::MAX, none, usable).await {
+    if let Ok(keys) =
+        log_gc::find(world.store.as_ref(), &layout, i64::MAX, none, None, usable).await
+    {
         world.tally.collected += keys.len() as u64;
         drop(log_gc::delete(world.store.as_ref(), &keys).await);
     }

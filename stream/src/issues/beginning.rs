@@ -56,7 +56,7 @@ impl Beginning {
         let first = entries.first().map_or(live.head().next_seq, |entry| entry.record.seq);
         let before = match next {
             Some(next) if next < first => Before::Gap { to: first },
-            // Nothing is gone, or there was no error in it.
+            // There may have been errors before the first record there is: the table has them all.
             None if first > 0 => files(config, &live, first).await?,
             _ => Before::Nothing,
         };

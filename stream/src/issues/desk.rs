@@ -11,7 +11,7 @@ use schemas::publish::ISSUES_PIPELINE;
 
 use super::session::Error;
 use super::state;
-use crate::clock::{Clock as _, System};
+use crate::clock::{Clock, Entropy, System};
 use crate::commit_log::Layout;
 use crate::commit_log::head::Head;
 use crate::commit_log::log::{BACKOFF, CommitLog, Entry, LogError};
@@ -76,7 +76,8 @@ async fn recover(
     let system = System::shared();
     let layout = Layout::new(ISSUES_PIPELINE);
     let covers = |head: &Head| head.next_seq <= since;
-    CommitLog::recover(Arc::clone(store), layout, system.clone(), system, BACKOFF, covers).await
+    let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (system.clone(), system);
+    CommitLog::recover_what_is_left(store, layout, &clock, &entropy, BACKOFF, covers).await
 }
 
 /// Records a decision; answers what is known after it.

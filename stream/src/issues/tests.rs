@@ -379,9 +379,12 @@ async fn a_log_of_the_issues_that_was_lost_is_begun_anew_by_a_decision() {
     };
     let error = tokio::time::timeout(DEADLINE, refused).await.expect("it says so");
     assert!(error.contains("tidemill operator adopt"), "{error}");
+    drop(running);
     let decider = Decider { by: "ann".to_owned(), reason: "lost".to_owned() };
     let begun = crate::operator::adopt(&store, &[], &decider).await.expect("begins");
     assert_eq!(begun.len(), 1, "the other log is there: {begun:?}");
+    assert!(counts(&desk::read(&store).await.expect("reads")).is_empty(), "nothing is counted yet");
+    let running = start(&store, &heard);
     produce(&log, 0, "A", "1", 5);
     until("counted anew", &store, |t| counts(t) == expected(&[("A", 55)])).await;
     worker.drain(DEADLINE).await.expect("drains");

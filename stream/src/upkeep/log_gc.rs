@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectMeta, ObjectStore};
-use schemas::limits::COLLECTED_AT_ONCE;
+use schemas::limits::{COLLECTED_AT_ONCE, UNREAD_LOG_HORIZONS};
 
 use super::vacuum::delete_keys;
 use crate::commit_log::snapshot::{self, NewestError};
@@ -18,8 +18,27 @@ use crate::commit_log::{Layout, head::Head};
 use crate::crash_point::{CrashPoint, pass};
 use crate::mutant::{Mutant, planted};
 
-/// Records and snapshots below the newest snapshot that `usable` accepts, older than the horizon.
+/// Records and snapshots below the newest snapshot that `usable` accepts, older than the horizon; those that
+/// another pipeline has not read, from record `read` on, only after [`UNREAD_LOG_HORIZONS`].
 pub(crate) async fn find(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+    now_millis: i64,
+    horizon: Duration,
+    read: Option<u64>,
+    usable: impl Fn(&Head) -> bool,
+) -> Result<Vec<Path>, NewestError> {
+    let Some(read) = read else { return below(store, layout, now_millis, horizon, usable).await };
+    let is_read = |head: &Head| usable(head) && head.next_seq <= read;
+    let mut old = below(store, layout, now_millis, horizon, is_read).await?;
+    let horizon = horizon.saturating_mul(UNREAD_LOG_HORIZONS);
+    old.extend(below(store, layout, now_millis, horizon, &usable).await?);
+    old.sort_unstable();
+    old.dedup();
+    Ok(old)
+}
+
+async fn below(
     store: &dyn ObjectStore,
     layout: &Layout,
     now_millis: i64,

@@ -8,7 +8,6 @@ use futures::TryStreamExt as _;
 use object_store::{Error as StoreError, ObjectStore};
 use schemas::limits::{
     MAX_COMPACTION_BATCH_BYTES, MAX_COMPACTION_BATCH_FILES, MAX_REMOVES_PER_RECORD,
-    UNREAD_LOG_HORIZONS,
 };
 use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
@@ -578,18 +577,9 @@ impl Pass<'_> {
         };
         let cursors = self.keeper.cursors();
         let is_published = |head: &Head| head.is_published_at(&cursors);
-        let is_done = |head: &Head| {
-            is_published(head) && read.is_none_or(|position| head.next_seq <= position)
-        };
         let (layout, now) = (Layout::new(pipeline), clock.unix_millis());
         let (store, horizon) = (store.as_ref(), settings.log_horizon);
-        let mut old = log_gc::find(store, &layout, now, horizon, is_done).await?;
-        if read.is_some() {
-            let horizon = horizon.saturating_mul(UNREAD_LOG_HORIZONS);
-            old.extend(log_gc::find(store, &layout, now, horizon, is_published).await?);
-            old.sort_unstable();
-            old.dedup();
-        }
+        let old = log_gc::find(store, &layout, now, horizon, read, is_published).await?;
         if !self.scope.dry_run {
             log_gc::delete(store, &old).await?;
         }
