@@ -139,6 +139,7 @@ impl Protocol {
                     to_offset: to,
                     messages: 1,
                     clock_ns: 0,
+                    last_ns: None,
                 };
                 let unit = RecordUnit {
                     owner: "bench".to_owned(),

@@ -225,6 +225,7 @@ fn read(
             // Holes at the end of a topic (transaction markers) are never delivered.
             Some(Event::Gap { found, .. }) if found >= to => return Ok(()),
             Some(Event::OutOfRange { .. }) => return Ok(()),
+            Some(Event::Replaced(found)) => return Err(SourceError::Replaced(found).into()),
             Some(Event::Gap { .. }) => {}
             Some(Event::Failed(_)) | None if Instant::now() > end => {
                 let TopicPartition { topic, partition } = partition;

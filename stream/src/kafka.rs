@@ -20,6 +20,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::limits;
+use schemas::time::EventTime;
 
 use crate::clock::Clock;
 use crate::source::{
@@ -28,11 +29,13 @@ use crate::source::{
 use stages::record::TopicPartition;
 
 mod group;
+mod look;
 mod poll;
 
 pub use group::Membership;
 
 use group::Callbacks;
+use look::Looker;
 use poll::Poller;
 
 /// How to reach Kafka.
@@ -150,6 +153,7 @@ pub struct KafkaSource {
     ended: Receiver<()>,
     /// The group's decisions, until joined.
     changes: Option<Changes>,
+    looker: Looker,
     clock: Arc<dyn Clock>,
 }
 
@@ -186,7 +190,8 @@ impl KafkaSource {
         let router = Arc::new(Router::default());
         let (commands, inbox) = sync_channel(1);
         let (end, ended) = sync_channel(1);
-        let poller = Poller::new(Arc::clone(&consumer), Arc::clone(&router));
+        let looker = Looker::new(config, Arc::clone(&clock));
+        let poller = Poller::new(Arc::clone(&consumer), Arc::clone(&router), looker.clone());
         let run = move || {
             poller.run(&inbox);
             // Nobody waits when the source was dropped.
@@ -196,7 +201,7 @@ impl KafkaSource {
             .name("kafka-poll".to_owned())
             .spawn(run)
             .map_err(|error| SourceError::Config(format!("can not start a thread: {error}")))?;
-        Ok(Self { consumer, asking, router, commands, ended, changes, clock })
+        Ok(Self { consumer, asking, router, commands, ended, changes, looker, clock })
     }
 
     /// Has the poll thread do something, and waits for the answer.
@@ -330,6 +335,13 @@ impl Source for KafkaSource {
         let ranges = self.wait_for_ranges(&found, end)?;
         let info = |(partition, (low, high))| PartitionInfo { partition, low, high };
         Ok(found.into_iter().zip(ranges).map(info).collect())
+    }
+
+    fn timestamps(
+        &self,
+        messages: &[(TopicPartition, i64)],
+    ) -> Result<Vec<Option<EventTime>>, SourceError> {
+        self.looker.timestamps(messages)
     }
 
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {

@@ -85,6 +85,8 @@ struct PartitionState {
     next: i64,
     messages: i64,
     clock: EventTime,
+    /// Kafka's timestamp of this unit's last message.
+    last: Option<EventTime>,
     /// The clock among this unit's messages alone: the time of its ledger rows.
     latest: Option<EventTime>,
 }
@@ -174,6 +176,7 @@ impl Lane {
             next: assigned.next_offset,
             messages: 0,
             clock: assigned.clock.unwrap_or(EventTime::from_nanos(i64::MIN)),
+            last: None,
             latest: None,
         };
         self.partitions.insert(assigned.partition, state);
@@ -240,6 +243,7 @@ impl Lane {
             state.next = record.offset.saturating_add(1);
             state.messages += 1;
             state.clock = state.clock.max(record.timestamp);
+            state.last = Some(record.timestamp);
             state.latest = state.latest.max(Some(record.timestamp));
             let mut message = message::Message {
                 pipeline,
@@ -342,6 +346,7 @@ impl Lane {
                 to: state.next,
                 messages: state.messages,
                 clock: state.clock,
+                last: state.last,
             };
             let latest = state.latest.unwrap_or(state.clock);
             for line in state.tally.take() {

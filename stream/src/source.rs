@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use schemas::time::EventTime;
 use stages::record::{Record, TopicPartition};
 
 pub mod memory;
@@ -66,8 +67,42 @@ pub enum Event {
         /// One past the newest.
         high: i64,
     },
+    /// The broker has another message where one was read: the topic was made anew, or lost its end and grew again.
+    /// Nothing more comes from this partition.
+    Replaced(Replaced),
     /// The source can not go on, or only in part; says why and what to do.
     Failed(String),
+}
+
+/// A message that is not the one that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// Where.
+    pub partition: TopicPartition,
+    /// Its offset.
+    pub offset: i64,
+    /// Kafka's timestamp of the message that was read.
+    pub read: EventTime,
+    /// That of the message that is there now.
+    pub found: EventTime,
+}
+
+impl std::fmt::Display for Replaced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { partition: TopicPartition { topic, partition }, offset, read, found } = self;
+        let time = |time: &EventTime| {
+            chrono::DateTime::from_timestamp_nanos(time.nanos())
+                .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+        };
+        write!(
+            f,
+            "{topic}-{partition}: the message at offset {offset} is not the one that was read: that was of {}, this \
+             is of {}; the topic was created anew, or lost its end and grew again, and what came before that offset \
+             since was not read",
+            time(read),
+            time(found)
+        )
+    }
 }
 
 /// What a group decided. The group waits for the answer; it comes from [`Source::add`] or [`Source::remove`].
@@ -113,6 +148,9 @@ pub enum SourceError {
     /// The topic is not there.
     #[error("topic {0} does not exist; create it, or correct its name in the configuration")]
     UnknownTopic(String),
+    /// A message was replaced by another.
+    #[error("{0}")]
+    Replaced(Replaced),
     /// The source was stopped or its thread has ended.
     #[error("the consumer has stopped")]
     Stopped,
@@ -129,6 +167,16 @@ pub trait Source: Send {
         topics: &[String],
         deadline: Duration,
     ) -> Result<Vec<PartitionInfo>, SourceError>;
+
+    /// Kafka's timestamps of these messages, by partition and offset; `None` where there is no such message (any more).
+    /// May wait for a broker as long as a question for offsets does.
+    ///
+    /// # Errors
+    /// No broker answers in time.
+    fn timestamps(
+        &self,
+        messages: &[(TopicPartition, i64)],
+    ) -> Result<Vec<Option<EventTime>>, SourceError>;
 
     /// Replaces what is read. An offset outside its partition is answered with [`Event::OutOfRange`]
     /// and not read.

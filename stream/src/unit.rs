@@ -169,6 +169,8 @@ pub struct OffsetRange {
     pub messages: i64,
     /// Latest Kafka timestamp the partition has shown: its logical clock.
     pub clock: EventTime,
+    /// Kafka's timestamp of the last message; `None` where there is no Kafka.
+    pub last: Option<EventTime>,
 }
 
 /// What a lane hands over at a barrier.

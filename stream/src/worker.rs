@@ -16,6 +16,7 @@
 //! the commit log alone says whose units count. One of them, by a lease, publishes for all.
 
 mod committer;
+mod continuity;
 mod coordinator;
 mod error;
 mod lane_thread;

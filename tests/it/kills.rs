@@ -32,6 +32,8 @@ use tidemill::audit::{self, Verdict};
 const KILLS: usize = 25;
 /// Every how manyth kill is at a random moment.
 const RANDOM: usize = 8;
+/// Every how manyth round dies at the steps that come late.
+const SELDOM: usize = 4;
 /// When a random one comes, milliseconds after the start: a life commits its first unit in one or two seconds.
 const RANDOM_MILLIS: std::ops::Range<u64> = 20..4_000;
 /// Random kills that say whether they come late enough; audits that had to wait, of which one must meet a loss.
@@ -99,13 +101,36 @@ fn steps() -> Vec<CrashPoint> {
     all.filter(|point| *point != CrashPoint::RetentionWritten).collect()
 }
 
+/// Steps that come after a hundred commits: a life of ten seconds each, and a store that takes as long to look at.
+/// Every [`SELDOM`]th round over the steps has them.
+fn is_late(point: CrashPoint) -> bool {
+    use CrashPoint as P;
+    matches!(
+        point,
+        P::SnapshotWritten
+            | P::CheckpointBefore
+            | P::CheckpointWritten
+            | P::CollectionBefore
+            | P::CollectionHalf
+    )
+}
+
+/// The steps of one round after the other; the first has all.
+fn rounds() -> impl Iterator<Item = CrashPoint> {
+    let round = |number: usize| {
+        let is_due = move |point: &CrashPoint| number.is_multiple_of(SELDOM) || !is_late(*point);
+        steps().into_iter().filter(is_due)
+    };
+    (0..).flat_map(round)
+}
+
 /// Steps that only several workers pass.
 fn needs_group(point: CrashPoint) -> bool {
     matches!(point, CrashPoint::RevokeBefore | CrashPoint::Revoked)
 }
 
 fn deaths(kills: usize, dice: &mut Dice) -> Vec<Death> {
-    let mut steps = steps().into_iter().cycle();
+    let mut steps = rounds();
     let mut deaths = Vec::new();
     for number in 0..kills {
         let point = if number % RANDOM == RANDOM - 1 { None } else { steps.next() };

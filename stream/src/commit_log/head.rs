@@ -34,6 +34,9 @@ pub struct PartitionHead {
     /// first unit.
     #[serde(default)]
     pub clock_ns: Option<i64>,
+    /// Kafka's timestamp of the message before `next_offset`, nanoseconds. `None` where nobody has read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ns: Option<i64>,
 }
 
 /// What is known of a table.
@@ -343,12 +346,14 @@ impl Head {
             self.tables.entry(*table).or_default().id.get_or_insert_with(|| id.clone());
         }
         for part in &claim.partitions {
+            let known = self.partitions.get(&part.partition);
             let head = PartitionHead {
                 generation: part.generation,
                 owner: claim.owner.clone(),
                 next_offset: part.start_offset,
                 last_seq: seq,
-                clock_ns: self.partitions.get(&part.partition).and_then(|head| head.clock_ns),
+                clock_ns: known.and_then(|head| head.clock_ns),
+                last_ns: known.and_then(|head| head.last_ns),
             };
             self.partitions.insert(part.partition.clone(), head);
         }
@@ -372,6 +377,7 @@ impl Head {
                 head.next_offset = part.to_offset;
                 head.last_seq = seq;
                 head.clock_ns = head.clock_ns.max(Some(part.clock_ns));
+                head.last_ns = part.last_ns;
             }
         }
         if !unit.kept.is_empty() {

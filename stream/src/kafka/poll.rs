@@ -12,8 +12,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use schemas::limits::MAX_BATCH_MESSAGES;
 use schemas::time::EventTime;
 
+use super::look::Looker;
 use super::{Command, Consumer, SourceError, ranges, watermarks};
-use crate::source::{Change, Event, Router, Start};
+use crate::source::{Change, Event, Replaced, Router, Start};
 use stages::record::{Record, TopicPartition};
 
 /// Wait for a record while nothing is paused; bounds how long a command waits.
@@ -30,6 +31,8 @@ struct Position {
     slot: usize,
     /// Offset of the next record in sequence.
     next: i64,
+    /// Timestamp of the record before it, once one was read.
+    last: Option<EventTime>,
     /// Records of this round, not yet handed over.
     pending: Vec<Record>,
     paused: bool,
@@ -43,6 +46,7 @@ struct Position {
 pub(super) struct Poller {
     consumer: Arc<Consumer>,
     router: Arc<Router>,
+    looker: Looker,
     positions: Vec<Position>,
     /// Topic, then partition number, to the index in `positions`.
     index: BTreeMap<Arc<str>, BTreeMap<i32, usize>>,
@@ -55,10 +59,10 @@ pub(super) struct Poller {
 }
 
 impl Poller {
-    pub(super) fn new(consumer: Arc<Consumer>, router: Arc<Router>) -> Self {
+    pub(super) fn new(consumer: Arc<Consumer>, router: Arc<Router>, looker: Looker) -> Self {
         let positions = Vec::new();
         let (index, assigned) = (BTreeMap::new(), BTreeSet::new());
-        Self { consumer, router, positions, index, assigned, told: None, over: false }
+        Self { consumer, router, looker, positions, index, assigned, told: None, over: false }
     }
 
     /// Polls until told to stop, until the source is dropped, or after a fatal error. Closes the consumer.
@@ -121,8 +125,9 @@ impl Poller {
             let partition = position.partition.clone();
             self.router.tell(position.slot, Event::Gap { partition, expected, found: offset });
         }
-        position.next = offset + 1;
-        position.pending.push(detach(message));
+        let record = detach(message);
+        (position.next, position.last) = (offset + 1, Some(record.timestamp));
+        position.pending.push(record);
         self.told = None;
     }
 
@@ -238,6 +243,7 @@ impl Poller {
             partition,
             slot,
             next: offset,
+            last: None,
             pending: Vec::new(),
             paused: false,
             ended,
@@ -305,7 +311,7 @@ impl Poller {
             return;
         }
         match code {
-            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => self.find_out_of_range(),
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => self.on_refused_offset(),
             Some(
                 code @ (Code::UnknownTopic
                 | Code::UnknownPartition
@@ -333,28 +339,53 @@ impl Poller {
     }
 
     /// The broker refused an offset, and librdkafka does not say of which partition: ask for all.
-    fn find_out_of_range(&mut self) {
-        for position in self.positions.iter_mut().filter(|position| !position.ended) {
-            let (low, high) = match watermarks(&self.consumer, &position.partition) {
-                Ok(range) => range,
-                Err(error) => {
-                    let reason = format!("an offset is out of range: {error}");
-                    self.tell(reason);
-                    return;
-                }
-            };
-            if position.next < low || position.next > high {
-                flush(&self.router, position);
-                position.ended = true;
-                let (partition, asked) = (position.partition.clone(), position.next);
-                self.router.tell(position.slot, Event::OutOfRange { partition, asked, low, high });
-            }
+    fn on_refused_offset(&mut self) {
+        let found = self.find_out_of_range().and_then(|()| self.find_replaced());
+        if let Err(error) = found {
+            self.tell(format!("an offset is out of range: {error}"));
+            return;
         }
         // librdkafka has stopped reading the partition it means: give it those that are in range again.
         if let Err(error) = self.apply() {
             self.fail(format!("can not assign partitions again: {error}; restart the worker"));
         }
     }
+
+    fn find_out_of_range(&mut self) -> Result<(), SourceError> {
+        for position in self.positions.iter_mut().filter(|position| !position.ended) {
+            let (low, high) = watermarks(&self.consumer, &position.partition)?;
+            if position.next < low || position.next > high {
+                let (partition, asked) = (position.partition.clone(), position.next);
+                end(&self.router, position, Event::OutOfRange { partition, asked, low, high });
+            }
+        }
+        Ok(())
+    }
+
+    /// A topic that lost its end may have grown past what was read by now.
+    fn find_replaced(&mut self) -> Result<(), SourceError> {
+        let read = |position: &&mut Position| !position.ended && position.last.is_some();
+        let mut read: Vec<&mut Position> = self.positions.iter_mut().filter(read).collect();
+        let last = |position: &&mut Position| (position.partition.clone(), position.next - 1);
+        let messages: Vec<(TopicPartition, i64)> = read.iter().map(last).collect();
+        let found = self.looker.timestamps(&messages)?;
+        for ((position, found), (partition, offset)) in read.iter_mut().zip(found).zip(messages) {
+            if let (Some(read), Some(found)) = (position.last, found)
+                && read != found
+            {
+                let other = Replaced { partition, offset, read, found };
+                end(&self.router, position, Event::Replaced(other));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nothing more is expected from this partition; what was read goes first.
+fn end(router: &Router, position: &mut Position, why: Event) {
+    flush(router, position);
+    position.ended = true;
+    router.tell(position.slot, why);
 }
 
 /// What a fatal error of librdkafka means for a person.

@@ -178,6 +178,23 @@ fn a_refused_offset_that_is_in_range_is_read_again() {
 }
 
 #[test]
+fn timestamps_of_single_messages_are_told_where_they_are_there() {
+    let mock = mock(3);
+    produce(&mock, 0, (0..3).map(|n| n.to_string()));
+    // The mock keeps 5 MiB of a partition.
+    produce(&mock, 1, (0..10).map(|_| "x".repeat(900_000)));
+    let source = connect(&mock, &[]).unwrap();
+    let asked = [(partition(0), 2), (partition(1), 0), (partition(2), 7)];
+    let found = source.timestamps(&asked).unwrap();
+    assert_eq!(found, [EventTime::from_millis(1_700_000_000_123), None, None]);
+    assert_eq!(source.timestamps(&[]).unwrap(), []);
+    mock.broker_down(-1).unwrap();
+    let error = source.timestamps(&asked).unwrap_err();
+    assert!(matches!(error, SourceError::Unavailable(_)), "{error}");
+    source.stop();
+}
+
+#[test]
 fn a_broker_that_comes_back_is_read_on_without_loss() {
     let mock = mock(1);
     produce(&mock, 0, (0..100).map(|n| n.to_string()));

@@ -217,6 +217,7 @@ impl Thread {
                     high,
                 });
             }
+            Some(Event::Replaced(found)) => return Err(SourceError::Replaced(found).into()),
             Some(Event::Failed(reason)) => {
                 return Err(SourceError::Unavailable(reason).into());
             }

@@ -137,6 +137,7 @@ impl Restore {
             to: portion.to,
             messages: i64::try_from(portion.records.len()).unwrap_or(i64::MAX),
             clock: clock.unwrap_or_default(),
+            last: None,
         };
         let batches = columns.finish()?;
         Ok(Processed {

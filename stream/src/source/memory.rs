@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use schemas::limits::MAX_BATCH_MESSAGES;
+use schemas::time::EventTime;
 
 use super::{Changes, Event, Lane, PartitionInfo, Router, Source, SourceError, Start};
 use stages::record::{Record, TopicPartition};
@@ -89,6 +90,11 @@ impl MemoryLog {
             kept.low = low;
             kept.records.retain(|record| record.offset >= low);
         }
+    }
+
+    /// Empties a partition and begins it again at offset 0, as deleting and creating its topic does.
+    pub fn make_anew(&self, partition: &TopicPartition) {
+        self.lock().partitions.insert(partition.clone(), Kept::default());
     }
 
     /// Makes every open source say that it failed.
@@ -187,6 +193,18 @@ impl Source for MemorySource {
         }
         found.sort_by(|a, b| a.partition.cmp(&b.partition));
         Ok(found)
+    }
+
+    fn timestamps(
+        &self,
+        messages: &[(TopicPartition, i64)],
+    ) -> Result<Vec<Option<EventTime>>, SourceError> {
+        let shared = self.log.lock();
+        let timestamp = |(partition, offset): &(TopicPartition, i64)| {
+            let records = &shared.partitions.get(partition)?.records;
+            Some(records.iter().find(|record| record.offset == *offset)?.timestamp)
+        };
+        Ok(messages.iter().map(timestamp).collect())
     }
 
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {

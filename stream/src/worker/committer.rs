@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use schemas::limits::MAX_UNPUBLISHED_COMMITS;
+use schemas::time::EventTime;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
@@ -243,6 +244,7 @@ impl Committer {
                 to_offset: range.to,
                 messages: range.messages,
                 clock_ns: range.clock.nanos(),
+                last_ns: range.last.map(EventTime::nanos),
             });
         }
         let (owner, kept) = (self.claimant.owner.clone(), unit.kept.clone());

@@ -9,8 +9,8 @@ use arrow::error::ArrowError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Error;
+use super::continuity::{out_of_range, replaced};
 use super::marks::Note;
-use super::recovery::out_of_range;
 use crate::lane::suspects::Crash;
 use crate::lane::{Assigned, Lane};
 use crate::source::{self, Batch, Event};
@@ -163,6 +163,7 @@ impl Thread {
             Event::OutOfRange { partition, asked, low, high } => {
                 out_of_range(&partition, asked, low, high)
             }
+            Event::Replaced(found) => replaced(&found),
             Event::Failed(reason) => Error::new(reason),
         };
         self.halt(reason);

@@ -8,7 +8,9 @@ use std::time::Duration;
 use schemas::limits::METADATA_DEADLINE_SECONDS;
 use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
+use schemas::time::EventTime;
 
+use super::continuity::{check_range, find_replaced, replaced};
 use super::publisher::Start as PublisherStart;
 use super::{Config, Connect, Error, SharedSource, World};
 use crate::commit_log::head::Head;
@@ -36,6 +38,8 @@ pub(super) struct Held {
     pub(super) offset: i64,
     /// Its logical clock as the former owner recorded it.
     pub(super) clock_ns: Option<i64>,
+    /// Kafka's timestamp of the message before `offset`, where one was read.
+    pub(super) last: Option<EventTime>,
 }
 
 /// Positions of our own work, as the log gave them.
@@ -70,7 +74,8 @@ impl Recovered {
 pub(super) fn held(head: &Head, partition: &TopicPartition) -> Option<Held> {
     let known = head.partitions.get(partition)?;
     let partition = partition.clone();
-    Some(Held { partition, offset: known.next_offset, clock_ns: known.clock_ns })
+    let (offset, clock_ns) = (known.next_offset, known.clock_ns);
+    Some(Held { partition, offset, clock_ns, last: known.last_ns.map(EventTime::from_nanos) })
 }
 
 pub(super) async fn recover(
@@ -115,7 +120,13 @@ pub(super) async fn recover(
     let infos = if shares { Vec::new() } else { infos };
     let positions = claimant.claim(&mut log, &infos).await?;
     let publisher = Some(publisher);
-    Ok(Recovered { claimant, source, changes, shares, group, log, publisher, positions, infos })
+    let recovered =
+        Recovered { claimant, source, changes, shares, group, log, publisher, positions, infos };
+    match find_replaced(&recovered.source, &recovered.held()).await {
+        Ok(None) => Ok(recovered),
+        Ok(Some(found)) => Err(replaced(&found)),
+        Err(error) => Err(Error::new(error.to_string())),
+    }
 }
 
 /// Columns that this version writes and the tables do not have: an older version made them.
@@ -281,31 +292,4 @@ impl Claimant {
             group: self.group.clone(),
         }
     }
-}
-
-/// The broker must still have the offset the log stands at.
-fn check_range(head: &Head, info: &PartitionInfo) -> Result<(), Error> {
-    let Some(known) = head.partitions.get(&info.partition) else { return Ok(()) };
-    let next = known.next_offset;
-    if (info.low..=info.high).contains(&next) {
-        return Ok(());
-    }
-    Err(out_of_range(&info.partition, next, info.low, info.high))
-}
-
-/// What to say when the broker does not have an offset: not any more, or not yet although it was read.
-pub(super) fn out_of_range(partition: &TopicPartition, asked: i64, low: i64, high: i64) -> Error {
-    let TopicPartition { topic, partition } = partition;
-    if asked > high {
-        return Error::decision(format!(
-            "{topic}-{partition} is committed up to offset {asked}, but the broker ends at {high}: the \
-             topic was emptied or created anew; restore it, or read it under a new name"
-        ));
-    }
-    Error::decision(format!(
-        "{topic}-{partition}: offset {asked} is gone, the broker has {low} to {high}: retention \
-         removed messages before they were read; they are lost unless the topic is restored. \
-         Decide: restore it, or accept the loss: {DECIDE}accept-gap --topic {topic} --partition {partition} \
-         --reason TEXT"
-    ))
 }

@@ -2,6 +2,7 @@
 //! happened before.
 
 mod clocks;
+mod continuity;
 mod older_store;
 mod quota;
 mod reload;
