@@ -139,7 +139,7 @@ impl Protocol {
                     to_offset: to,
                     messages: 1,
                     clock_ns: 0,
-                    last_ns: None,
+                    anchor: None,
                 };
                 let unit = RecordUnit {
                     owner: "bench".to_owned(),

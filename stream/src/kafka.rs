@@ -20,11 +20,10 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::limits;
-use schemas::time::EventTime;
 
 use crate::clock::Clock;
 use crate::source::{
-    Changes, Lane, MAX_WAITING_CHANGES, PartitionInfo, Router, Source, SourceError, Start,
+    Changes, Lane, Look, MAX_WAITING_CHANGES, PartitionInfo, Router, Source, SourceError, Start,
 };
 use stages::record::TopicPartition;
 
@@ -337,11 +336,8 @@ impl Source for KafkaSource {
         Ok(found.into_iter().zip(ranges).map(info).collect())
     }
 
-    fn timestamps(
-        &self,
-        messages: &[(TopicPartition, i64)],
-    ) -> Result<Vec<Option<EventTime>>, SourceError> {
-        self.looker.timestamps(messages)
+    fn look(&self) -> Arc<dyn Look> {
+        Arc::new(self.looker.clone())
     }
 
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {

@@ -261,7 +261,7 @@ async fn adopt_one(
             next_offset: *next,
             last_seq: last,
             clock_ns: None,
-            last_ns: None,
+            anchor: None,
         };
         (partition.clone(), head)
     };

@@ -9,6 +9,7 @@
 //! once it has claimed or committed what it must. Records of a partition keep their order; what is missing in
 //! the sequence is said with [`Event::Gap`], never skipped silently.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -156,6 +157,19 @@ pub enum SourceError {
     Stopped,
 }
 
+/// Looks at single messages, whatever is read meanwhile.
+pub trait Look: Send + Sync {
+    /// Kafka's timestamps of these messages, at most one of a partition; `None` where there is no such message (any
+    /// more). Waits for the broker.
+    ///
+    /// # Errors
+    /// Not all answers came in time.
+    fn timestamps(
+        &self,
+        messages: &[(TopicPartition, i64)],
+    ) -> Result<Vec<Option<EventTime>>, SourceError>;
+}
+
 /// One consumer.
 pub trait Source: Send {
     /// The partitions of these topics, sorted; waits until every topic exists.
@@ -168,15 +182,8 @@ pub trait Source: Send {
         deadline: Duration,
     ) -> Result<Vec<PartitionInfo>, SourceError>;
 
-    /// Kafka's timestamps of these messages, by partition and offset; `None` where there is no such message (any more).
-    /// May wait for a broker as long as a question for offsets does.
-    ///
-    /// # Errors
-    /// No broker answers in time.
-    fn timestamps(
-        &self,
-        messages: &[(TopicPartition, i64)],
-    ) -> Result<Vec<Option<EventTime>>, SourceError>;
+    /// What looks at single messages, beside what is read.
+    fn look(&self) -> Arc<dyn Look>;
 
     /// Replaces what is read. An offset outside its partition is answered with [`Event::OutOfRange`]
     /// and not read.

@@ -1,19 +1,21 @@
 """What only a person can decide, through the binary and on a real Apache Kafka: messages that Kafka removed before they
-were read.
+were read, topics that are not the ones that were read.
 
 The embedded broker never deletes: without `TIDEMILL_KAFKA` this skips itself.
 """
 
 import json
 import os
+import re
 import subprocess
 import uuid
 
 import proof
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 from engine import START_DEADLINE, Engine, binary, request
+from fleet import until
 
 #: `tidemill worker` needs a person's decision; no other failure ends with it.
 UNDECIDED = 4
@@ -103,3 +105,66 @@ def test_messages_that_kafka_removed_are_a_gap_only_after_a_decision(own):
     status, out, _ = proof.tidemill(own, "audit")
     assert status == 0 and "150" in out, out
     assert proof.fsck(own)[0] == 0
+
+
+def make_anew(engine, topic):
+    """Deletes a topic and creates it again."""
+    admin = AdminClient({"bootstrap.servers": engine.kafka})
+    partitions = len(admin.list_topics(topic, timeout=10).topics[topic].partitions)
+
+    def exists():
+        return topic in admin.list_topics(timeout=10).topics
+
+    (done,) = admin.delete_topics([topic], operation_timeout=60).values()
+    done.result(60)
+    until(lambda: not exists(), 60, lambda: f"{topic} is not deleted")
+    (done,) = admin.create_topics([NewTopic(topic, partitions, 1)]).values()
+    done.result(60)
+    until(exists, 60, lambda: f"{topic} is not there again")
+
+
+def produce_anew(engine, topic, partition, numbers):
+    """With a new producer each time: one that knows the topic that is gone holds on to it."""
+    producer = Producer({"bootstrap.servers": engine.kafka, "acks": "all", "retries": 50})
+    for number in numbers:
+        producer.produce(topic, json.dumps({"service": "anew", "n": number}), partition=partition)
+    assert producer.flush(60) == 0
+
+
+def worker_halted(engine):
+    return json.loads(request("GET", engine.url("health", "/"))[2]).get("worker_halted", "")
+
+
+def test_a_topic_that_was_made_anew_and_grew_past_what_was_read_is_refused_by_name(own):
+    topic, partition = own.topic("it.json"), 1
+    own.start()
+    produce_anew(own, topic, partition, range(100))
+    own.wait_count(100, "logs WHERE service = 'anew'")
+    assert own.stop() == 0
+    make_anew(own, topic)
+    produce_anew(own, topic, partition, range(1_000, 1_150))
+    refusal = f"{topic}-{partition}: the message at offset 99 is not the one that was read"
+    status, said = worker_alone(own)
+    assert status == UNDECIDED and refusal in said, (status, said)
+    assert "read it under a new name" in said, said
+    # The engine says the same for as long as it is so, and takes nothing from the other topic.
+    own.start()
+    until(lambda: refusal in worker_halted(own), 60, own.tail)
+    produce_anew(own, topic, partition, range(1_150, 1_300))
+    assert own.value("SELECT count(*) FROM logs WHERE service = 'anew'") == 100
+
+
+def test_a_topic_made_anew_under_a_running_worker_is_refused_too(own):
+    topic, partition = own.topic("it.json"), 1
+    own.start()
+    produce_anew(own, topic, partition, range(100))
+    own.wait_count(100, "logs WHERE service = 'anew'")
+    make_anew(own, topic)
+    produce_anew(own, topic, partition, range(1_000, 1_150))
+    # The client library says nothing, and what stands behind the offset is read; a look every half a minute finds it.
+    told = re.compile(re.escape(f"{topic}-{partition}") + r": the message at offset \d+ is not the one that was read")
+    until(lambda: told.search(worker_halted(own)), 90, own.tail)
+    # Also for the next one: the log names no message of the other topic.
+    assert own.stop() == 0
+    status, said = worker_alone(own)
+    assert status == UNDECIDED and told.search(said), (status, said)

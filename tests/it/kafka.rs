@@ -121,7 +121,10 @@ fn read_all_and_again(brokers: &str, topic: &str) {
     let known = |(partition, offset): &(TopicPartition, i64)| {
         Some(by_partition[partition][*offset as usize].timestamp)
     };
-    assert_eq!(source.timestamps(&last).unwrap(), last.iter().map(known).collect::<Vec<_>>());
+    assert_eq!(
+        source.look().timestamps(&last).unwrap(),
+        last.iter().map(known).collect::<Vec<_>>()
+    );
     let above = infos.iter().map(|info| start(&info.partition, info.high + 1));
     source.assign(above.collect()).unwrap();
     for _ in &infos {

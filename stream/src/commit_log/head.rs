@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemas::table::Table;
 
 use super::record::{
-    Bits, Body, Claim, Column, Commit, FileAdd, MaintenanceKind, Record, StateRef, TableChange,
-    Unit, UnitPartition,
+    Anchor, Bits, Body, Claim, Column, Commit, FileAdd, MaintenanceKind, Record, StateRef,
+    TableChange, Unit, UnitPartition,
 };
 use crate::mutant::{Mutant, planted};
 use crate::operator::DECIDE;
@@ -34,9 +34,9 @@ pub struct PartitionHead {
     /// first unit.
     #[serde(default)]
     pub clock_ns: Option<i64>,
-    /// Kafka's timestamp of the message before `next_offset`, nanoseconds. `None` where nobody has read it.
+    /// A message of the topic that was read, by which another one under its name is told. `None` before the first unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_ns: Option<i64>,
+    pub anchor: Option<Anchor>,
 }
 
 /// What is known of a table.
@@ -353,7 +353,7 @@ impl Head {
                 next_offset: part.start_offset,
                 last_seq: seq,
                 clock_ns: known.and_then(|head| head.clock_ns),
-                last_ns: known.and_then(|head| head.last_ns),
+                anchor: known.and_then(|head| head.anchor),
             };
             self.partitions.insert(part.partition.clone(), head);
         }
@@ -377,7 +377,7 @@ impl Head {
                 head.next_offset = part.to_offset;
                 head.last_seq = seq;
                 head.clock_ns = head.clock_ns.max(Some(part.clock_ns));
-                head.last_ns = part.last_ns;
+                head.anchor = part.anchor.or(head.anchor);
             }
         }
         if !unit.kept.is_empty() {

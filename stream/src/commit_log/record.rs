@@ -172,10 +172,20 @@ pub struct UnitPartition {
     pub messages: i64,
     /// The partition's logical clock: the latest Kafka timestamp seen, nanoseconds.
     pub clock_ns: i64,
-    /// Kafka's timestamp of the last message, nanoseconds: whoever claims the partition next finds it there, or another
-    /// topic under the same name. `None` where there is no Kafka, and in records of older versions.
+    /// A message of the topic that is being read: whoever claims the partition finds it there, or another topic under the
+    /// same name. `None` where there is no Kafka, and in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_ns: Option<i64>,
+    pub anchor: Option<Anchor>,
+}
+
+/// A message of a topic, by what Kafka says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// Its offset.
+    pub offset: i64,
+    /// Its timestamp, nanoseconds.
+    pub timestamp_ns: i64,
 }
 
 /// A Parquet file of a unit: all that its Delta `add` needs.

@@ -325,7 +325,7 @@ impl Session {
                 to_offset: offset(self.seen),
                 messages: offset(self.seen.saturating_sub(self.position.next)),
                 clock_ns: self.tracker.clock().saturating_mul(1_000),
-                last_ns: None,
+                anchor: None,
             }],
             adds,
             kept: Vec::new(),

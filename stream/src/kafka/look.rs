@@ -11,7 +11,7 @@ use schemas::time::EventTime;
 
 use super::{ANSWER, Config, KafkaSource, LOOK_AGAIN};
 use crate::clock::Clock;
-use crate::source::{Event, Source as _, SourceError, Start};
+use crate::source::{Event, Look, Source as _, SourceError, Start};
 use stages::record::TopicPartition;
 
 /// What a look needs.
@@ -27,21 +27,6 @@ impl Looker {
         // One message is wanted, not what comes after it.
         config.properties.push(("queued.min.messages".to_owned(), "1".to_owned()));
         Self { config, clock }
-    }
-
-    /// See [`crate::source::Source::timestamps`]; one message per partition.
-    pub(super) fn timestamps(
-        &self,
-        messages: &[(TopicPartition, i64)],
-    ) -> Result<Vec<Option<EventTime>>, SourceError> {
-        if messages.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut source = KafkaSource::connect(&self.config, Arc::clone(&self.clock))?;
-        let found = self.look(&mut source, messages);
-        Box::new(source).stop();
-        let mut found = found?;
-        Ok(messages.iter().map(|(partition, _)| found.remove(partition).flatten()).collect())
     }
 
     fn look(
@@ -91,5 +76,21 @@ impl Looker {
             found.entry(partition).or_insert(timestamp);
         }
         Ok(found)
+    }
+}
+
+impl Look for Looker {
+    fn timestamps(
+        &self,
+        messages: &[(TopicPartition, i64)],
+    ) -> Result<Vec<Option<EventTime>>, SourceError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut source = KafkaSource::connect(&self.config, Arc::clone(&self.clock))?;
+        let found = self.look(&mut source, messages);
+        Box::new(source).stop();
+        let mut found = found?;
+        Ok(messages.iter().map(|(partition, _)| found.remove(partition).flatten()).collect())
     }
 }

@@ -14,7 +14,7 @@ use schemas::time::EventTime;
 
 use super::look::Looker;
 use super::{Command, Consumer, SourceError, ranges, watermarks};
-use crate::source::{Change, Event, Replaced, Router, Start};
+use crate::source::{Change, Event, Look as _, Replaced, Router, Start};
 use stages::record::{Record, TopicPartition};
 
 /// Wait for a record while nothing is paused; bounds how long a command waits.

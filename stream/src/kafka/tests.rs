@@ -6,6 +6,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use schemas::limits::{MAX_BATCH_MESSAGES, MAX_PARTITION_QUEUE_MESSAGES};
+use schemas::time::EventTime;
 
 use super::*;
 use crate::clock::System;
@@ -185,11 +186,12 @@ fn timestamps_of_single_messages_are_told_where_they_are_there() {
     produce(&mock, 1, (0..10).map(|_| "x".repeat(900_000)));
     let source = connect(&mock, &[]).unwrap();
     let asked = [(partition(0), 2), (partition(1), 0), (partition(2), 7)];
-    let found = source.timestamps(&asked).unwrap();
+    let look = source.look();
+    let found = look.timestamps(&asked).unwrap();
     assert_eq!(found, [EventTime::from_millis(1_700_000_000_123), None, None]);
-    assert_eq!(source.timestamps(&[]).unwrap(), []);
+    assert_eq!(look.timestamps(&[]).unwrap(), []);
     mock.broker_down(-1).unwrap();
-    let error = source.timestamps(&asked).unwrap_err();
+    let error = look.timestamps(&asked).unwrap_err();
     assert!(matches!(error, SourceError::Unavailable(_)), "{error}");
     source.stop();
 }

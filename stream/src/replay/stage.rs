@@ -250,7 +250,7 @@ impl Stage<'_> {
                     to_offset: to,
                     messages,
                     clock_ns: range.clock.nanos(),
-                    last_ns: None,
+                    anchor: None,
                 }];
                 let unit = Unit {
                     owner: self.owner.clone(),

@@ -346,7 +346,7 @@ mod tests {
             next_offset: 5,
             last_seq: 2,
             clock_ns: None,
-            last_ns: None,
+            anchor: None,
         };
         Head {
             next_seq: 3,

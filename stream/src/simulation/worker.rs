@@ -287,7 +287,7 @@ pub(super) fn unit_partition(range: &Range, generation: u64, parent_seq: u64) ->
         to_offset: range.to,
         messages: range.to - range.from,
         clock_ns: 0,
-        last_ns: None,
+        anchor: None,
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use schemas::limits::MAX_BATCH_MESSAGES;
 use schemas::time::EventTime;
 
-use super::{Changes, Event, Lane, PartitionInfo, Router, Source, SourceError, Start};
+use super::{Changes, Event, Lane, Look, PartitionInfo, Router, Source, SourceError, Start};
 use stages::record::{Record, TopicPartition};
 
 mod group;
@@ -160,6 +160,20 @@ impl Reader {
     }
 }
 
+impl Look for MemoryLog {
+    fn timestamps(
+        &self,
+        messages: &[(TopicPartition, i64)],
+    ) -> Result<Vec<Option<EventTime>>, SourceError> {
+        let shared = self.lock();
+        let timestamp = |(partition, offset): &(TopicPartition, i64)| {
+            let records = &shared.partitions.get(partition)?.records;
+            Some(records.iter().find(|record| record.offset == *offset)?.timestamp)
+        };
+        Ok(messages.iter().map(timestamp).collect())
+    }
+}
+
 /// A source on a [`MemoryLog`].
 #[derive(Debug)]
 pub struct MemorySource {
@@ -195,16 +209,8 @@ impl Source for MemorySource {
         Ok(found)
     }
 
-    fn timestamps(
-        &self,
-        messages: &[(TopicPartition, i64)],
-    ) -> Result<Vec<Option<EventTime>>, SourceError> {
-        let shared = self.log.lock();
-        let timestamp = |(partition, offset): &(TopicPartition, i64)| {
-            let records = &shared.partitions.get(partition)?.records;
-            Some(records.iter().find(|record| record.offset == *offset)?.timestamp)
-        };
-        Ok(messages.iter().map(timestamp).collect())
+    fn look(&self) -> Arc<dyn Look> {
+        Arc::new(self.log.clone())
     }
 
     fn assign(&mut self, starts: Vec<Start>) -> Result<(), SourceError> {

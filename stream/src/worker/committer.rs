@@ -5,10 +5,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use schemas::limits::MAX_UNPUBLISHED_COMMITS;
-use schemas::time::EventTime;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
+use super::continuity::Anchors;
 use super::coordinator::{Standing, Work};
 use super::recovery::{Claimant, Held, Positions, Recovered, ask_partitions, held};
 use super::status::Board;
@@ -32,6 +32,7 @@ pub(super) struct Committer {
     log: CommitLog,
     files: FileWriter,
     positions: Positions,
+    anchors: Anchors,
     /// Shares partitions with others: losing one is not the end.
     shares: bool,
     /// A unit was refused; what follows it is void until the lanes have started again.
@@ -39,6 +40,8 @@ pub(super) struct Committer {
     links: Links,
     topics: Vec<String>,
     look: Duration,
+    /// Between two looks at the anchors.
+    refresh: Duration,
     units: u64,
 }
 
@@ -67,17 +70,21 @@ impl Committer {
             entropy: Arc::clone(&world.entropy),
             backoff: world.backoff,
         };
+        let mut anchors = Anchors::new(Arc::clone(&claimant.look));
+        anchors.claimed(log.head(), positions.keys());
         Self {
             claimant,
             // An outage of the store is waited out; the lanes fill up meanwhile, and the broker holds the rest.
             log: log.patiently(),
             files,
             positions,
+            anchors,
             shares,
             void: false,
             links,
             topics: config.topics.iter().map(|topic| topic.name.clone()).collect(),
             look: config.epoch.max(LOOK),
+            refresh: world.refresh,
             units: 0,
         }
     }
@@ -87,12 +94,23 @@ impl Committer {
         let mut look = tokio::time::interval(self.look);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         look.reset();
+        let mut refresh = tokio::time::interval(self.refresh);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        refresh.reset();
         loop {
             let work = tokio::select! {
                 biased;
                 work = waiting.recv() => work,
                 _ = look.tick() => {
                     self.look().await?;
+                    continue;
+                }
+                _ = refresh.tick() => {
+                    self.anchors.begin();
+                    continue;
+                }
+                looked = self.anchors.looked() => {
+                    looked?;
                     continue;
                 }
             };
@@ -110,6 +128,7 @@ impl Committer {
                 }
                 Some(Work::Release(partitions, done)) => {
                     self.positions.retain(|partition, _| !partitions.contains(partition));
+                    self.anchors.released(partitions.iter());
                     self.show();
                     let _ = done.map(|done| done.send(()));
                 }
@@ -183,6 +202,7 @@ impl Committer {
         for range in &unit.ranges {
             if let Some(position) = self.positions.get_mut(&range.partition) {
                 (position.next_offset, position.last_seq) = (range.to, seq);
+                self.anchors.committed(range);
             }
         }
         self.settle(&unit);
@@ -244,7 +264,7 @@ impl Committer {
                 to_offset: range.to,
                 messages: range.messages,
                 clock_ns: range.clock.nanos(),
-                last_ns: range.last.map(EventTime::nanos),
+                anchor: self.anchors.of(range),
             });
         }
         let (owner, kept) = (self.claimant.owner.clone(), unit.kept.clone());
@@ -267,6 +287,7 @@ impl Committer {
         let positions = self.claimant.claim(&mut self.log, &infos).await?;
         let head = self.log.head();
         let held = positions.keys().filter_map(|partition| held(head, partition)).collect();
+        self.anchors.claimed(head, positions.keys());
         self.positions.extend(positions);
         self.links.board.watermarks(&infos);
         self.show();
@@ -289,6 +310,7 @@ impl Committer {
                 }
                 _ => {
                     self.positions.remove(&partition);
+                    self.anchors.released(std::iter::once(&partition));
                     standing.taken.push(partition);
                 }
             }

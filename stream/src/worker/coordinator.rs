@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use object_store::ObjectStore;
 use stages::pipeline::Pipeline;
 
-use super::continuity::{find_replaced, replaced};
 use super::lane_thread::{self, Command, Notice};
 use super::marks::Marks;
 use super::recovery::{Held, ask_partitions};
@@ -317,31 +316,11 @@ impl Coordinator {
     async fn claim(&mut self, infos: Vec<PartitionInfo>) -> Result<(), Error> {
         let (reply, held) = oneshot::channel();
         drop(self.work.send(Work::Claim(infos, reply)).await);
-        // The committer has failed, and says why itself.
-        let Ok(held) = held.await else { return Ok(()) };
-        match find_replaced(&self.source, &held).await {
-            Ok(None) => self.attach(held),
-            Ok(Some(found)) => {
-                // What was read of the others is good.
-                self.finish().await?;
-                Err(replaced(&found))
-            }
-            Err(error) => {
-                self.wait_for(held, &error)?;
-                // The group has to have its answer.
-                self.attach(Vec::new())
-            }
+        match held.await {
+            Ok(held) => self.attach(held),
+            // The committer has failed, and says why itself.
+            Err(_) => Ok(()),
         }
-    }
-
-    /// Kafka does not answer: what the group gave is asked for again a little later.
-    fn wait_for(&mut self, held: Vec<Held>, error: &SourceError) -> Result<(), Error> {
-        if self.changes.is_none() || !matches!(error, SourceError::Unavailable(_)) {
-            return Err(Error::new(error.to_string()));
-        }
-        tracing::warn!(%error, "partitions can not be read yet");
-        self.wanted.extend(held.into_iter().map(|held| held.partition));
-        Ok(())
     }
 
     /// Reads these partitions: the source first, which empties their queues, then the lanes.
@@ -353,10 +332,15 @@ impl Coordinator {
         match self.with_source(|source| source.add(starts)) {
             None => return Ok(()),
             Some(Ok(())) => {}
-            Some(Err(error)) => return self.wait_for(held, &error),
+            Some(Err(error @ SourceError::Unavailable(_))) if self.changes.is_some() => {
+                tracing::warn!(%error, "partitions can not be read yet");
+                self.wanted.extend(held.into_iter().map(|held| held.partition));
+                return Ok(());
+            }
+            Some(Err(error)) => return Err(Error::new(error.to_string())),
         }
         let mut shares: Vec<Vec<Assigned>> = vec![Vec::new(); self.lanes.len()];
-        for Held { partition, offset, clock_ns, .. } in held {
+        for Held { partition, offset, clock_ns } in held {
             self.wanted.remove(&partition);
             let number = self.quietest_lane();
             let topic = self.topics.iter().find(|topic| *topic.name == *partition.topic);

@@ -8,9 +8,8 @@ use std::time::Duration;
 use schemas::limits::METADATA_DEADLINE_SECONDS;
 use schemas::publish::LIVE_PIPELINE;
 use schemas::table::Table;
-use schemas::time::EventTime;
 
-use super::continuity::{check_range, find_replaced, replaced};
+use super::continuity::{check_anchors, check_range};
 use super::publisher::Start as PublisherStart;
 use super::{Config, Connect, Error, SharedSource, World};
 use crate::commit_log::head::Head;
@@ -19,7 +18,7 @@ use crate::commit_log::record::{Body, Claim, ClaimedPartition, Schema, TableColu
 use crate::commit_log::{Layout, probe};
 use crate::crash_point::{CrashPoint, pass};
 use crate::operator::DECIDE;
-use crate::source::{Changes, PartitionInfo};
+use crate::source::{Changes, Look, PartitionInfo};
 use crate::table::delta::PublishedTable;
 use stages::record::TopicPartition;
 
@@ -38,8 +37,6 @@ pub(super) struct Held {
     pub(super) offset: i64,
     /// Its logical clock as the former owner recorded it.
     pub(super) clock_ns: Option<i64>,
-    /// Kafka's timestamp of the message before `offset`, where one was read.
-    pub(super) last: Option<EventTime>,
 }
 
 /// Positions of our own work, as the log gave them.
@@ -74,8 +71,7 @@ impl Recovered {
 pub(super) fn held(head: &Head, partition: &TopicPartition) -> Option<Held> {
     let known = head.partitions.get(partition)?;
     let partition = partition.clone();
-    let (offset, clock_ns) = (known.next_offset, known.clock_ns);
-    Some(Held { partition, offset, clock_ns, last: known.last_ns.map(EventTime::from_nanos) })
+    Some(Held { partition, offset: known.next_offset, clock_ns: known.clock_ns })
 }
 
 pub(super) async fn recover(
@@ -101,7 +97,7 @@ pub(super) async fn recover(
         .check_group(group.as_deref())
         .map_err(|rejection| Error::from(LogError::from(rejection)).of_store(&config.store_name))?;
     let source = connect(group.clone().unwrap_or_else(default_group)).await?;
-    let cluster_id = source.cluster_id();
+    let (cluster_id, look) = (source.cluster_id(), source.look());
     let source: SharedSource = Arc::new(Mutex::new(Some(source)));
     let names: Vec<String> = config.topics.iter().map(|topic| topic.name.clone()).collect();
     let infos = ask_partitions(&source, names.clone()).await?;
@@ -111,7 +107,7 @@ pub(super) async fn recover(
     };
     let changes = changes.transpose().map_err(|error| Error::new(error.to_string()))?.flatten();
     let owner = format!("{:032x}", world.entropy.bits());
-    let claimant = Claimant { owner, cluster_id, tables: ids, group: group.clone() };
+    let claimant = Claimant { owner, cluster_id, tables: ids, group: group.clone(), look };
     let gains = gains(&tables, log.head()).map_err(|error| error.of_store(&config.store_name))?;
     let publisher = PublisherStart { log: log.clone(), tables, backlog };
     record_gains(&mut log, &claimant.owner, gains).await?;
@@ -120,13 +116,7 @@ pub(super) async fn recover(
     let infos = if shares { Vec::new() } else { infos };
     let positions = claimant.claim(&mut log, &infos).await?;
     let publisher = Some(publisher);
-    let recovered =
-        Recovered { claimant, source, changes, shares, group, log, publisher, positions, infos };
-    match find_replaced(&recovered.source, &recovered.held()).await {
-        Ok(None) => Ok(recovered),
-        Ok(Some(found)) => Err(replaced(&found)),
-        Err(error) => Err(Error::new(error.to_string())),
-    }
+    Ok(Recovered { claimant, source, changes, shares, group, log, publisher, positions, infos })
 }
 
 /// Columns that this version writes and the tables do not have: an older version made them.
@@ -235,13 +225,15 @@ pub(super) async fn ask_partitions(
 }
 
 /// Who claims partitions.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Claimant {
     pub(super) owner: String,
     pub(super) cluster_id: Option<String>,
     pub(super) tables: BTreeMap<Table, String>,
     /// The consumer group, where there is one.
     pub(super) group: Option<String>,
+    /// Tells whether a topic is the one that was read.
+    pub(super) look: Arc<dyn Look>,
 }
 
 impl Claimant {
@@ -258,6 +250,7 @@ impl Claimant {
         for info in infos {
             check_range(log.head(), info)?;
         }
+        check_anchors(&self.look, log.head(), infos).await?;
         pass(CrashPoint::ClaimBefore);
         log.append(|head| Body::Claim(self.record(head, infos))).await.map_err(Error::from)?;
         pass(CrashPoint::Claimed);

@@ -50,8 +50,6 @@ impl Head {
             && let Some(head) = self.partitions.get_mut(partition)
         {
             head.next_offset = *to_offset;
-            // The message before it was never read.
-            head.last_ns = None;
             head.last_seq = seq;
         }
         Vec::new()

@@ -1,8 +1,8 @@
 //! Properties of the fold.
 
 use super::super::record::{
-    ClaimedPartition, Decision, FileRemove, Maintenance, Operator, Schema, TableColumns, encode,
-    hash,
+    Anchor, ClaimedPartition, Decision, FileRemove, Maintenance, Operator, Schema, TableColumns,
+    encode, hash,
 };
 use super::*;
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ pub(crate) fn unit(
             to_offset,
             messages: to_offset.saturating_sub(from_offset),
             clock_ns: 0,
-            last_ns: None,
+            anchor: None,
         }],
         adds: vec![FileAdd {
             table: Table::Logs,
@@ -412,14 +412,14 @@ proptest! {
 }
 
 #[test]
-fn the_logical_clock_of_a_partition_goes_forward_its_last_message_is_the_last_and_both_outlive_a_claim()
- {
+fn the_logical_clock_of_a_partition_goes_forward_its_anchor_is_the_last_and_both_outlive_a_claim() {
     let mut head = Head::default();
     let mut body = vec![Body::Claim(claim("a", 0, 1, 0))];
+    let anchor = Anchor { offset: 9, timestamp_ns: 3 };
     for (seq, clock_ns) in [(0, 7), (1, 5)] {
         let mut unit = unit("a", 0, 1, seq, seq as i64 * 10, seq as i64 * 10 + 10);
         unit.partitions[0].clock_ns = clock_ns;
-        unit.partitions[0].last_ns = Some(clock_ns);
+        unit.partitions[0].anchor = (seq == 0).then_some(anchor);
         unit.adds.clear();
         body.push(commit(unit));
     }
@@ -434,7 +434,7 @@ fn the_logical_clock_of_a_partition_goes_forward_its_last_message_is_the_last_an
         head.next_seq += 1;
     }
     let known = &head.partitions[&topic_partition(0)];
-    assert_eq!((known.clock_ns, known.last_ns), (Some(7), Some(5)));
+    assert_eq!((known.clock_ns, known.anchor), (Some(7), Some(anchor)));
 }
 
 #[test]

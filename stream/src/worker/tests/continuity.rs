@@ -1,6 +1,9 @@
-//! Topics that are not the ones that were read: found at the next claim, by the last message.
+//! Topics that are not the ones that were read: found at a claim and while they are read, by a message of each.
 
 use super::*;
+use crate::commit_log::Layout;
+use crate::commit_log::log::CommitLog;
+use crate::commit_log::record::Anchor;
 use crate::source::memory::MemoryGroup;
 
 const LINES: i64 = 20;
@@ -23,6 +26,14 @@ async fn read_once(log: &MemoryLog) -> Arc<dyn ObjectStore> {
     until("all is committed", || committed(&running) == LINES).await;
     running.drain(DEADLINE).await.expect("stops");
     store
+}
+
+/// What the log has of partition 0.
+async fn anchor(store: &Arc<dyn ObjectStore>) -> Option<Anchor> {
+    let (system, layout) = (System::shared(), Layout::new("live"));
+    let (store, clock) = (store.clone(), system.clone());
+    let log = CommitLog::recover(store, layout, clock, system, TEST_BACKOFF, |_| true).await;
+    log.expect("recovers").0.head().partitions[&fixture::partition(0)].anchor
 }
 
 fn committed(running: &Running) -> i64 {
@@ -83,4 +94,41 @@ async fn the_same_topic_is_read_on_also_where_retention_took_the_last_message() 
         until("all is committed", || committed(&running) == (round + 1) * LINES).await;
         running.drain(DEADLINE).await.expect("stops");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_made_anew_under_a_worker_is_refused_then_and_at_every_start() {
+    let log = MemoryLog::new();
+    let store = read_once(&log).await;
+    let mut running =
+        start_in(world(), config(store.clone()), Box::new(log.open())).await.expect("starts");
+    log.make_anew(&fixture::partition(0));
+    log.append(&fixture::partition(0), lines(0, 2 * LINES, NOON + HOUR));
+    let error = tokio::time::timeout(DEADLINE, running.failed()).await.expect("is noticed");
+    assert!(error.needs_decision(), "{error}");
+    assert!(error.text().contains("is not the one that was read"), "{error}");
+    drop(running);
+    // Whatever was read of the other topic meanwhile, the log does not name a message of it.
+    let known = anchor(&store).await.expect("an anchor");
+    assert!(known.timestamp_ns < NOON + HOUR, "{known:?}");
+    let error = start_in(world(), config(store.clone()), Box::new(log.open())).await;
+    assert!(error.expect_err("the other topic").needs_decision());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_anchor_moves_to_what_was_read_before_a_look() {
+    let log = MemoryLog::new();
+    let store = read_once(&log).await;
+    let running =
+        start_in(world(), config(store.clone()), Box::new(log.open())).await.expect("starts");
+    let (mut count, mut moved) = (LINES, false);
+    let first = anchor(&store).await.expect("an anchor");
+    while !moved {
+        log.append(&fixture::partition(0), lines(0, LINES, NOON));
+        count += LINES;
+        until("all is committed", || committed(&running) == count).await;
+        moved = anchor(&store).await.expect("an anchor").offset >= LINES;
+        assert!(count < 10_000, "it stays at {first:?}");
+    }
+    running.drain(DEADLINE).await.expect("stops");
 }

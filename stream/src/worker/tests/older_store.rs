@@ -91,7 +91,7 @@ async fn commit_old_file(store: &Arc<dyn ObjectStore>) {
         to_offset: OLD_ROWS,
         messages: OLD_ROWS,
         clock_ns: 0,
-        last_ns: None,
+        anchor: None,
     };
     let unit = Unit {
         owner: "old".to_owned(),
