@@ -206,10 +206,11 @@ async fn carry_out(asking: &Asking<'_>) -> Result<(), Refusal> {
         }
         Origin::Kafka => {
             let reader = reader(&config, &world).await?;
+            let needed: Vec<_> = plan.reads.iter().map(|read| read.stretch.clone()).collect();
             if is_new {
-                let needed: Vec<_> = plan.reads.iter().map(|read| read.stretch.clone()).collect();
                 reader.check(&needed).await?;
             }
+            reader.check_topics(&world, &needed).await?;
             Box::new(reader)
         }
     };

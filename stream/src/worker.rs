@@ -52,6 +52,7 @@ use stages::input::Input;
 use stages::pipeline::Pipeline;
 use stages::record::TopicPartition;
 
+pub(crate) use continuity::find_other;
 pub use error::Error;
 pub use reload::Reloader;
 pub use status::{PartitionStatus, QuotaStatus, Status};

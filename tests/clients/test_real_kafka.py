@@ -1,18 +1,20 @@
 """The engine on a real Apache Kafka (`--kafka`), which `scripts/with-real-kafka.sh` starts.
 
 What the embedded broker has not: transactions, whose markers and aborted records leave holes in the
-offsets, and compressed batches as other clients write them.
+offsets, compressed batches as other clients write them, and members of a group that are fenced.
 """
 
 import json
 import os
+import socket
 import uuid
 
 import ledger
 import pytest
 import wire
-from confluent_kafka import Producer
-from engine import Engine
+from confluent_kafka import Consumer, Producer
+from engine import Engine, request
+from fleet import until
 
 
 @pytest.fixture(scope="module")
@@ -73,5 +75,34 @@ def test_an_aborted_transaction_leaves_no_row_and_a_committed_one_all(own):
     producer.produce(own.topic("it.json"), json.dumps({"service": "behind", "message": "still here"}))
     producer.commit_transaction(30)
     own.wait_count(1, "logs WHERE service = 'behind'")
+    ledger.check(own)
+    ledger.check_rows(own)
+
+
+def test_a_worker_that_ends_by_itself_is_started_again_and_every_record_is_in_one_row(own):
+    """Somebody takes the worker's name in the group: the broker fences it, which no client survives."""
+    own.send_logs([{"message": f"before {n}", "service": "fenced"} for n in range(50)])
+    own.wait_count(50, "logs WHERE service = 'fenced'")
+    group = json.loads(request("GET", own.url("health", "/"))[2])["worker"]["group"]
+    thief = Consumer(
+        {
+            "bootstrap.servers": own.kafka,
+            "group.id": group,
+            "group.instance.id": f"{socket.gethostname()}-{own.port['health']}",
+            "partition.assignment.strategy": "cooperative-sticky",
+            "enable.auto.commit": False,
+        }
+    )
+    try:
+        thief.subscribe([own.topic("it.json")])
+        said = own.log.stat().st_size
+        until(lambda: thief.poll(0.1) is None and "another worker for this one" in own.log.read_text()[said:], 60, own.tail)
+        own.send_logs([{"message": f"meanwhile {n}", "service": "fenced"} for n in range(50)])
+    finally:
+        thief.close()
+    until(lambda: "the worker goes on" in own.log.read_text()[said:], 60, own.tail)
+    own.send_logs([{"message": f"after {n}", "service": "fenced"} for n in range(50)])
+    own.wait_count(150, "logs WHERE service = 'fenced'")
+    until(lambda: "worker_halted" not in json.loads(request("GET", own.url("health", "/"))[2]), 60, own.tail)
     ledger.check(own)
     ledger.check_rows(own)

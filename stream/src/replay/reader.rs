@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use schemas::limits::{METADATA_DEADLINE_SECONDS, REPLAY_SILENCE_SECONDS};
+use schemas::publish::LIVE_PIPELINE;
 use schemas::topic::{Format, Signal};
 use tokio::sync::mpsc;
 
@@ -14,8 +15,11 @@ use super::choose::ReadRange;
 use super::covered::Stretch;
 use crate::archive::Position;
 use crate::clock::Clock;
+use crate::commit_log::Layout;
+use crate::commit_log::log::CommitLog;
 use crate::source::{Event, Lane, Source, SourceError, Start};
-use crate::worker::Topic;
+use crate::upkeep::pass::World;
+use crate::worker::{Topic, find_other};
 use stages::input::Input;
 use stages::record::{Record, TopicPartition};
 
@@ -104,6 +108,26 @@ impl SourceReader {
             }
         }
         Ok(())
+    }
+
+    /// Whether the topics are the ones the worker read, and no others under their names.
+    ///
+    /// # Errors
+    /// They are not, or the live log can not be read.
+    pub async fn check_topics(
+        &self,
+        world: &World,
+        stretches: &[Stretch],
+    ) -> Result<(), ReplayError> {
+        let look = self.source.lock().unwrap_or_else(PoisonError::into_inner).look();
+        let layout = Layout::new(LIVE_PIPELINE);
+        let World { store, clock, entropy, backoff, .. } = world.clone();
+        let (log, _) = CommitLog::recover(store, layout, clock, entropy, backoff, |_| true).await?;
+        let partitions = stretches.iter().map(|stretch| &stretch.partition);
+        match find_other(&look, log.head(), partitions).await {
+            None => Ok(()),
+            Some(found) => Err(SourceError::Replaced(found).into()),
+        }
     }
 }
 

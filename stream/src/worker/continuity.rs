@@ -56,21 +56,32 @@ pub(super) fn replaced(found: &Replaced) -> Error {
 
 type ByPartition = BTreeMap<TopicPartition, Anchor>;
 
-/// The anchors that the log has of these partitions must be where they were. A broker that does not show them says
-/// nothing: the next look may.
+/// The anchors that the log has of these partitions must be where they were.
 pub(super) async fn check_anchors(
     look: &Arc<dyn Look>,
     head: &Head,
     infos: &[PartitionInfo],
 ) -> Result<(), Error> {
-    match find_replaced(Arc::clone(look), known(head, infos.iter().map(|i| &i.partition))).await {
-        Ok(None) => Ok(()),
-        Ok(Some(found)) => Err(replaced(&found)),
-        Err(error) => {
-            tracing::warn!(%error, "whether the topics are the ones that were read is looked at later");
-            Ok(())
-        }
-    }
+    let found = find_other(look, head, infos.iter().map(|info| &info.partition)).await;
+    found.map_or(Ok(()), |found| Err(replaced(&found)))
+}
+
+/// The first of these partitions that is not the one the log knows. A broker that does not show its messages says
+/// nothing: the next look may.
+pub(crate) async fn find_other<'p>(
+    look: &Arc<dyn Look>,
+    head: &Head,
+    partitions: impl Iterator<Item = &'p TopicPartition>,
+) -> Option<Replaced> {
+    let anchors = known(head, partitions);
+    find_replaced(Arc::clone(look), anchors).await.unwrap_or_else(|error| {
+        warn_unseen(&error);
+        None
+    })
+}
+
+fn warn_unseen(error: &SourceError) {
+    tracing::warn!(%error, "whether the topics are the ones that were read is looked at later");
 }
 
 fn known<'p>(head: &Head, partitions: impl Iterator<Item = &'p TopicPartition>) -> ByPartition {
@@ -176,7 +187,7 @@ impl Anchors {
             Ok(Some(_)) => return Ok(()),
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(%error, "whether the topics are the ones that were read is looked at later");
+                warn_unseen(&error);
                 return Ok(());
             }
         }
