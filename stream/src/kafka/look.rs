@@ -24,8 +24,10 @@ pub(super) struct Looker {
 impl Looker {
     pub(super) fn new(config: &Config, clock: Arc<dyn Clock>) -> Self {
         let mut config = Config { membership: None, ..config.clone() };
-        // One message is wanted, not what comes after it.
-        config.properties.push(("queued.min.messages".to_owned(), "1".to_owned()));
+        // One message is wanted, not what comes after it: nor does the embedded broker wait for more then.
+        for (key, value) in [("queued.min.messages", "1"), ("fetch.wait.max.ms", "20")] {
+            config.properties.push((key.to_owned(), value.to_owned()));
+        }
         Self { config, clock }
     }
 

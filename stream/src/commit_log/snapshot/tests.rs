@@ -87,6 +87,23 @@ async fn a_damaged_snapshot_is_passed_over_for_an_older_one() {
 }
 
 #[tokio::test]
+async fn the_oldest_snapshot_is_the_oldest_that_can_be_read() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let [_, head] = written(&store).await;
+    let layout = Layout::new("live");
+    assert_eq!(oldest(store.as_ref(), &layout).await.expect("reads"), None);
+    for seq in 1..=4 {
+        let head = Head { next_seq: seq, ..head.clone() };
+        save(store.as_ref(), &layout, &head).await.expect("saves");
+    }
+    // Both ends are damaged.
+    for seq in [1, 4] {
+        store.put(&layout.snapshot(seq), "torn".into()).await.expect("put");
+    }
+    assert_eq!(oldest(store.as_ref(), &layout).await.expect("reads"), Some(2));
+}
+
+#[tokio::test]
 async fn a_record_of_a_newer_version_asks_for_it_and_a_damaged_one_for_a_backup() {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     written(&store).await;

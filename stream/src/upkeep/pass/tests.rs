@@ -380,6 +380,12 @@ async fn the_log_is_cut_below_a_snapshot_the_tables_have_caught_up_with() {
         }
     };
     assert_eq!(old(31).await, (0, 231), "nothing is published: recovery needs all of it");
+    // What can not be read does not say how far it has read.
+    let key = Layout::new(ISSUES_PIPELINE).record(0);
+    let whole = store.get(&key).await.expect("there").bytes().await.expect("bytes");
+    store.put(&key, whole.slice(..whole.len() / 2).into()).await.expect("truncates");
+    assert_eq!(old(40).await, (0, 231), "published, and kept");
+    store.put(&key, whole.into()).await.expect("restores");
     assert_eq!(old(40).await, (100, 131), "records 0 to 99: error tracking needs the others");
     assert_eq!(old(121).await, (101, 31), "that long nobody is waited for");
     assert_eq!(log(&store).await.head(), &head);
