@@ -241,6 +241,7 @@ fn config(directory: &Path, epoch: Duration, upkeep: bool) -> worker::Config {
         }],
         store: open(directory),
         store_name: "bench".to_owned(),
+        store_is_remote: false,
         pipeline: Arc::new(lines::pipeline()),
         epoch,
         threads: 1,

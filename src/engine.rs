@@ -318,6 +318,7 @@ fn worker_settings(config: &Config, brokers: String) -> Result<stream::worker::C
         topics: config.worker_topics(),
         store: open_store(config)?,
         store_name: config.storage.url.clone(),
+        store_is_remote: config.storage.is_remote(),
         pipeline: Arc::clone(&config.pipeline),
         epoch: config.worker.epoch,
         threads: config.worker.threads,

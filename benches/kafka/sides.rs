@@ -85,6 +85,7 @@ fn config(address: &str, topic: &str, directory: &Path) -> worker::Config {
         }],
         store: store::open(&store).expect("opens"),
         store_name: url,
+        store_is_remote: false,
         pipeline: Arc::new(lines::pipeline()),
         epoch: EPOCH,
         sharing: None,

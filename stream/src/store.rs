@@ -32,6 +32,13 @@ pub struct Config {
     pub options: std::collections::BTreeMap<String, String>,
 }
 
+impl Config {
+    /// Whether it is reached over a network.
+    pub fn is_remote(&self) -> bool {
+        self.url.split_once("://").is_some_and(|(scheme, _)| scheme != "file")
+    }
+}
+
 /// Why a store can not be used.
 #[derive(Debug, thiserror::Error)]
 #[error("storage {url}: {reason}")]

@@ -70,6 +70,8 @@ pub struct Config {
     pub store: Arc<dyn ObjectStore>,
     /// What the user calls the store, for messages: a path or a URL.
     pub store_name: String,
+    /// Whether it is reached over a network: then its creates are raced at every start. Local ones are ours, and atomic.
+    pub store_is_remote: bool,
     /// The log pipeline.
     pub pipeline: Arc<Pipeline>,
     /// Longest time between two units.

@@ -1,7 +1,7 @@
 """The whole engine on an S3-compatible store: moto, an unmodified server that checks conditional writes.
 
 Requests are signed by real S3 clients on both sides. A proxy that leaves `If-None-Match` out makes it the one store
-the engine must refuse: one that overwrites what is there.
+the engine must refuse: one that overwrites what is there. S3Proxy on a directory is another: it looks and writes in two steps.
 """
 
 import subprocess
@@ -12,8 +12,9 @@ import ledger
 import pytest
 import wire
 from deltalake import DeltaTable
-from engine import START_DEADLINE, Engine, free_ports, request
+from engine import ROOT, START_DEADLINE, Engine, free_ports, request
 from faulty_proxy import Proxy
+from fleet import until
 
 BUCKET = "telemetry"
 
@@ -105,5 +106,43 @@ def test_a_missing_bucket_is_named(store):
         assert process.wait(START_DEADLINE) not in (0, 101)
         told = own.tail()
         assert "s3://nowhere/x" in told and "panicked" not in told, told
+    finally:
+        own.close()
+
+
+@pytest.fixture
+def two_steps(tmp_path):
+    """A running S3Proxy on a directory, with one bucket; gives its URL."""
+    (port,) = free_ports(1)
+    (tmp_path / "buckets" / BUCKET).mkdir(parents=True)
+    log = tmp_path / "s3proxy.log"
+    with open(log, "wb") as said:
+        process = subprocess.Popen([str(ROOT / "scripts" / "s3proxy.sh"), str(tmp_path), str(port)], stdout=said, stderr=said)
+    url = f"http://127.0.0.1:{port}"
+
+    def answers():
+        assert process.poll() is None, log.read_text()[-3000:]
+        try:
+            return request("GET", f"{url}/{BUCKET}")[0] in (200, 403)
+        except OSError:
+            return False
+
+    try:
+        # It may have to be fetched first.
+        until(answers, 300, lambda: log.read_text()[-3000:])
+        yield url
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_a_store_that_creates_a_key_for_several_at_once_is_refused(two_steps):
+    own = Engine(storage=storage(two_steps, "raced"))
+    try:
+        process = own.spawn()
+        assert process.wait(START_DEADLINE) not in (0, 101)
+        told = own.tail()
+        assert "the store does not create a key atomically: " in told and "panicked" not in told, told
+        assert f"s3://{BUCKET}/raced" in told and "checks If-None-Match and writes in one step" in told, told
     finally:
         own.close()

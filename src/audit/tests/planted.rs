@@ -184,6 +184,7 @@ fn worker_config(store: &Arc<dyn ObjectStore>) -> worker::Config {
         topics: vec![topic],
         store: Arc::clone(store),
         store_name: "test store".to_owned(),
+        store_is_remote: false,
         pipeline,
         epoch: Duration::from_secs(3_600),
         threads: 2,

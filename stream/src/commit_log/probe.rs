@@ -1,5 +1,8 @@
 //! Does this store refuse to create a key twice? Everything rests on it, and some stores that
 //! call themselves S3-compatible ignore the condition, so it is tried at every start.
+//!
+//! Others look whether the key is there and then write, two steps between which another writer fits (seen: S3Proxy 3.1
+//! on a directory, up to eight of eight creates that came at once): so stores behind a network are raced, too.
 
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
@@ -14,6 +17,10 @@ const ATTEMPTS: u32 = 5;
 /// So often the second create must be refused: one refusal may be a conflict of requests (S3's 409
 /// `ConditionalRequestConflict`), which a store that ignores the condition can answer as well.
 const REFUSALS: u32 = 3;
+/// Creates of one key that are sent at once,
+const RACERS: usize = 8;
+/// and keys that are raced for. Of the store above seven of eight such races have several winners.
+const RACES: usize = 4;
 
 /// Why the store can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +30,16 @@ pub enum ProbeError {
         "the store ignores conditional creates (If-None-Match): a second create of {0} succeeded; records could be overwritten, so Tidemill does not run on it. Use a store with conditional writes"
     )]
     IgnoresCreate(String),
+    /// It creates a key for several who ask at once.
+    #[error(
+        "the store does not create a key atomically: {winners} of {RACERS} creates of {key} that came at once succeeded; records could be overwritten, so Tidemill does not run on it. Use a store that checks If-None-Match and writes in one step"
+    )]
+    NotAtomic {
+        /// The key.
+        key: String,
+        /// Creates that succeeded.
+        winners: usize,
+    },
     /// It does not work at all.
     #[error("the store cannot be written: {0}; check address, credentials and free space")]
     Unusable(String),
@@ -48,6 +65,27 @@ pub async fn probe(
         tracing::debug!(%key, %error, "probe key left behind");
     }
     verdict
+}
+
+/// Creates a few keys from several sides at once; of each at most one may succeed. A store that fails meanwhile is not
+/// judged: two successes alone are a proof.
+pub async fn race(
+    store: &dyn ObjectStore,
+    layout: &Layout,
+    entropy: &dyn Entropy,
+) -> Result<(), ProbeError> {
+    for _ in 0..RACES {
+        let key = layout.probe(entropy.bits());
+        let creates = (0..RACERS).map(|_| put(store, &key, "raced"));
+        let winners = futures::future::join_all(creates).await.iter().flatten().count();
+        if let Err(error) = store.delete(&key).await {
+            tracing::debug!(%key, %error, "probe key left behind");
+        }
+        if winners > 1 {
+            return Err(ProbeError::NotAtomic { key: key.to_string(), winners });
+        }
+    }
+    Ok(())
 }
 
 /// The first create: any answer will do as long as the key reads back.
@@ -146,6 +184,22 @@ mod tests {
             let error = run(rules).await.expect_err("refused");
             assert!(matches!(error, ProbeError::IgnoresCreate(_)), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_creates_a_key_for_several_at_once_is_refused() {
+        let entropy = crate::clock::System::shared();
+        for (rules, is_atomic) in [(vec![], true), (vec![Rule::IgnoreCreate], false)] {
+            let store = FaultStore::new(Arc::new(InMemory::new()), rules);
+            let raced = race(&store, &Layout::new("live"), entropy.as_ref()).await;
+            assert_eq!(raced.is_ok(), is_atomic, "{raced:?}");
+            if let Err(error) = raced {
+                assert!(error.to_string().contains("8 of 8 creates"), "{error}");
+            }
+        }
+        // Failures are no successes.
+        let dead = FaultStore::new(Arc::new(InMemory::new()), vec![Rule::DieAt(3)]);
+        race(&dead, &Layout::new("live"), entropy.as_ref()).await.expect("not judged");
     }
 
     #[tokio::test]

@@ -33,6 +33,7 @@ async fn written() -> Arc<dyn ObjectStore> {
             topics: vec![topic],
             store: Arc::clone(&store),
             store_name: "test store".to_owned(),
+            store_is_remote: false,
             pipeline: fixture::pipeline(),
             epoch: Duration::from_secs(3_600),
             threads: 1,

@@ -94,6 +94,7 @@ async fn worker(store: &Arc<dyn ObjectStore>, log: &MemoryLog) -> worker::Runnin
         }],
         store: Arc::clone(store),
         store_name: "test store".to_owned(),
+        store_is_remote: false,
         pipeline: fixture::pipeline(),
         epoch: Duration::from_millis(20),
         threads: 2,

@@ -112,6 +112,7 @@ async fn live_keeping(
         topics: topics(),
         store: Arc::clone(store),
         store_name: "test store".to_owned(),
+        store_is_remote: false,
         pipeline,
         epoch: Duration::from_millis(10),
         threads: 2,

@@ -14,6 +14,7 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::async_writer::AsyncArrowWriter;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
 use schemas::limits::{
     MAX_READ_BATCH_BYTES, MERGE_BATCH_BYTES, MERGE_BATCH_ROWS, MERGE_CONCURRENT_READS,
@@ -227,7 +228,7 @@ impl Rewriter {
         let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };
         let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(wrap)?;
         let groups = builder.metadata().row_groups();
-        let bytes: i64 = groups.iter().map(|group| group.total_byte_size()).sum();
+        let bytes: i64 = groups.iter().map(decoded_bytes).sum();
         let rows: i64 = groups.iter().map(|group| group.num_rows()).sum();
         let row_bytes = usize::try_from(bytes / rows.max(1)).unwrap_or(0).max(1);
         let batch = (share.min(MAX_READ_BATCH_BYTES) / row_bytes).clamp(1, MERGE_BATCH_ROWS);
@@ -294,6 +295,19 @@ impl Rewriter {
     }
 }
 
+/// About what the rows of a group take in memory. Encoded sizes say little of it: a value that is repeated costs next to
+/// nothing there, and its length in every row here.
+fn decoded_bytes(group: &RowGroupMetaData) -> i64 {
+    /// Of a value's own: a number, or an offset and its share of what says which are null.
+    const VALUE: i64 = 8;
+    let column = |column: &ColumnChunkMetaData| {
+        let text = column.unencoded_byte_array_data_bytes();
+        let text = text.unwrap_or_else(|| column.uncompressed_size());
+        text.saturating_add(column.num_values().saturating_mul(VALUE))
+    };
+    group.columns().iter().map(column).sum()
+}
+
 /// A file being written.
 pub(crate) struct Output {
     writer: AsyncArrowWriter<BufWriter>,
@@ -331,5 +345,37 @@ impl Output {
         if let Err(error) = upload.abort().await {
             tracing::debug!(key = %self.key, %error, "unfinished upload not aborted");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::System;
+    use crate::fixture::log_rows;
+    use object_store::memory::InMemory;
+
+    #[tokio::test]
+    async fn batches_of_rows_that_repeat_are_as_small_in_memory_as_those_of_others() {
+        const SHARE: usize = 256 << 10;
+        let system = System::shared();
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let (clock, entropy) = (system.clone(), system);
+        let rewriter = Rewriter { store, clock, entropy, stop: CancellationToken::new() };
+        let long = "service ".repeat(50);
+        let rows = log_rows(&vec![long.as_str(); 20_000], 0);
+        let properties = rewriter.properties(Table::Logs, "f", 20_000).expect("properties");
+        let mut output = rewriter.create(Table::Logs, "f", properties).expect("begins");
+        output.write(&rows).await.expect("writes");
+        let size = output.finish().await.expect("finishes");
+        assert!(size < 100_000, "{size} bytes: they repeat");
+        let mut input = rewriter.read(Table::Logs, "f", SHARE).await.expect("opens");
+        let mut found = 0;
+        while let Some(batch) = input.try_next().await.expect("reads") {
+            let bytes = batch.get_array_memory_size();
+            assert!(bytes < 2 * SHARE, "{} rows in {bytes} bytes", batch.num_rows());
+            found += batch.num_rows();
+        }
+        assert_eq!(found, 20_000);
     }
 }

@@ -84,6 +84,11 @@ pub(super) async fn recover(
     probe::probe(config.store.as_ref(), &layout, entropy, world.backoff)
         .await
         .map_err(|error| Error::new(error.to_string()).of_store(&config.store_name))?;
+    if config.store_is_remote {
+        probe::race(config.store.as_ref(), &layout, entropy)
+            .await
+            .map_err(|error| Error::new(error.to_string()).of_store(&config.store_name))?;
+    }
     let kept = crate::versions::keep(config.store.as_ref(), &config.pipeline, world);
     kept.await
         .map_err(|error| Error::failed_store(error.to_string()).of_store(&config.store_name))?;

@@ -32,7 +32,7 @@ use crate::unit::HourBatch;
 use stages::record::Record;
 
 /// Longer than anything here takes.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// 2024-04-27 12:00.
 const NOON: i64 = 1_714_219_200_000_000_000;
 const HOUR: i64 = 3_600_000_000_000;
@@ -59,6 +59,7 @@ fn config(store: Arc<dyn ObjectStore>) -> Config {
         }],
         store,
         store_name: "test store".to_owned(),
+        store_is_remote: false,
         pipeline: fixture::pipeline(),
         epoch: Duration::from_millis(10),
         threads: 2,

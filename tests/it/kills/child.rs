@@ -131,6 +131,7 @@ fn worker_config(directory: &Path) -> worker::Config {
         }],
         store: store.unwrap(),
         store_name: "store".to_owned(),
+        store_is_remote: false,
         pipeline: pipeline(),
         epoch: Duration::from_millis(80),
         threads: 2,
