@@ -332,7 +332,9 @@ fn soak(size: Size) {
         config.upkeep.interval = Duration::from_secs(5);
         let running = worker::start_from(config, Box::new(log.open())).await.expect("starts");
         let (begun, mut told, mut sent) = (Instant::now(), 0, 0);
-        println!("soak: seconds, records, units, resident MiB: least and most since the last line");
+        println!(
+            "soak: seconds, records, units, records behind, resident MiB: least and most since the last line"
+        );
         let (mut least, mut most) = (f64::MAX, 0.0_f64);
         while begun.elapsed().as_secs() < seconds {
             log.append(&partition(), records.clone());
@@ -345,7 +347,9 @@ fn soak(size: Size) {
             }
             (least, most) = (least.min(resident()), most.max(resident()));
             if begun.elapsed().as_secs() >= told {
-                println!("soak: {told:>4} {sent:>9} {:>6} {least:>7.1} {most:>7.1}", status.units);
+                // What waits is in this process, too.
+                let (units, lag) = (status.units, status.lag);
+                println!("soak: {told:>4} {sent:>9} {units:>6} {lag:>8} {least:>7.1} {most:>7.1}");
                 told += (seconds / 20).max(1);
                 (least, most) = (f64::MAX, 0.0);
             }
