@@ -155,7 +155,11 @@ impl Merge {
     /// The next batch of a file that is used up; whether there was one.
     async fn refill(&mut self, number: usize) -> Result<bool, ArrowError> {
         let Some(cursor) = self.cursors.get_mut(number) else { return Ok(false) };
-        let Some(batch) = next_rows(&mut cursor.input).await? else { return Ok(false) };
+        let Some(batch) = next_rows(&mut cursor.input).await? else {
+            // The file's bytes and its decoders go now, not with the merge.
+            cursor.input = futures::stream::empty().boxed();
+            return Ok(false);
+        };
         let (keys, row_bytes) = self.keys(&batch)?;
         let place = self.batches.len();
         self.batches.push(batch);
