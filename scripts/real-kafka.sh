@@ -11,13 +11,7 @@ data=${1:?usage: scripts/real-kafka.sh DATA_DIR [PORT]}
 port=${2:-19092}
 controller=$((port + 1))
 here=$(cd "$(dirname "$0")" && pwd)
-cache=${TIDEMILL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tidemill}/kafka
-
-if [ ! -e "$cache/.complete" ]; then
-  echo "fetching Apache Kafka's jars into $cache" >&2
-  mvn -q -B -f "$here/kafka/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$cache/lib" >&2
-  touch "$cache/.complete"
-fi
+jars=$("$here/jars.sh" kafka)
 
 mkdir -p "$data"
 config=$data/server.properties
@@ -37,7 +31,7 @@ transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 PROPERTIES
 
-java=(java -Xmx1g -Xms256m -cp "$cache/lib/*")
+java=(java -Xmx1g -Xms256m -cp "$jars/*")
 if [ ! -e "$data/log/meta.properties" ]; then
   "${java[@]}" kafka.tools.StorageTool format -t tidemillTestClusterAA -c "$config" >&2
 fi

@@ -10,13 +10,7 @@ set -euo pipefail
 data=${1:?usage: scripts/s3proxy.sh DATA_DIR PORT}
 port=${2:?usage: scripts/s3proxy.sh DATA_DIR PORT}
 here=$(cd "$(dirname "$0")" && pwd)
-cache=${TIDEMILL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tidemill}/s3proxy
-
-if [ ! -e "$cache/.complete" ]; then
-  echo "fetching S3Proxy's jars into $cache" >&2
-  mvn -q -B -f "$here/s3proxy/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$cache/lib" >&2
-  touch "$cache/.complete"
-fi
+jars=$("$here/jars.sh" s3proxy)
 
 mkdir -p "$data/buckets"
 cat > "$data/s3proxy.conf" <<PROPERTIES
@@ -28,5 +22,5 @@ jclouds.provider=filesystem-nio2
 jclouds.filesystem.basedir=$data/buckets
 PROPERTIES
 
-exec java -Xmx256m "-Dlogback.configurationFile=$here/s3proxy/logback.xml" -cp "$cache/lib/*" \
+exec java -Xmx256m "-Dlogback.configurationFile=$here/s3proxy/logback.xml" -cp "$jars/*" \
   org.gaul.s3proxy.Main --properties "$data/s3proxy.conf"

@@ -1,5 +1,6 @@
 //! Whole replays beside a live pipeline: what a real worker wrote is replaced exactly, whatever dies when.
 
+mod another_topic;
 mod archive;
 mod checked;
 mod rate;
@@ -304,25 +305,6 @@ async fn compact(store: &Arc<dyn ObjectStore>) {
 
 fn memory() -> Arc<dyn ObjectStore> {
     Arc::new(InMemory::new())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_topic_that_was_made_anew_and_filled_again_is_not_replayed() {
-    let (store, log) = (memory(), MemoryLog::new());
-    produce(&log, 0, 100);
-    live(&store, &log, broken()).await;
-    log.make_anew(&fixture::partition(0));
-    let later = |_| Record {
-        timestamp: EventTime::from_nanos(NOON + 5 * HOUR),
-        payload: b"even signal 0".to_vec(),
-        ..Record::default()
-    };
-    log.append(&fixture::partition(0), (0..200).map(later).collect());
-    let refused = begin(&world(&store), &log, Asked::default(), &fixed()).await;
-    assert!(
-        matches!(&refused, Err(ReplayError::Source(crate::source::SourceError::Replaced(_)))),
-        "{refused:?}"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

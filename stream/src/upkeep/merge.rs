@@ -250,6 +250,21 @@ mod tests {
         out
     }
 
+    #[tokio::test]
+    async fn a_file_that_is_used_up_is_let_go_of_while_the_merge_goes_on() {
+        let file = Arc::new(());
+        let watched = Arc::downgrade(&file);
+        let short = futures::stream::iter([Ok(log_rows(&["a"], 0))]);
+        let short = short.inspect(move |_| assert_eq!(Arc::strong_count(&file), 1)).boxed();
+        let long = input(vec![log_rows(&["b"], 0), log_rows(&["c"], 0)]);
+        let mut merge =
+            Merge::open(Table::Logs, Order::File, vec![short, long]).await.expect("opens");
+        assert!(watched.upgrade().is_some(), "it may have more");
+        while merge.next().await.expect("merges").is_some() {}
+        assert!(watched.upgrade().is_none(), "held as long as the merge");
+        drop(merge);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
