@@ -355,8 +355,11 @@ pub const COMPACTED_FILE_BYTES: usize = 128 * MIB;
 /// table is a few hundred files, small enough that engines share a table among their threads.
 /// They are in memory, compressed, while they are merged.
 pub const MAX_COMPACTED_FILE_BYTES: usize = 256 * MIB;
-/// Files put into one at once: each costs a batch of rows in memory and a few requests.
+/// Files put into one at once, if there is memory for so many ([`MAX_MERGE_BYTES`]).
 pub const MAX_COMPACTION_FILES: usize = 1_024;
+/// Bytes that files hold while they are merged, as they are stored and in their decoders, about: some 25 columns
+/// with a context of zstd each are more than the rows of most files. Files beyond it are merged after these.
+pub const MAX_MERGE_BYTES: usize = 512 * MIB;
 /// Files that are put together while further ones still come; fewer wait.
 pub const MIN_COMPACTION_FILES: usize = 4;
 /// Files that one maintenance record of compaction lets go of, about.
@@ -523,6 +526,7 @@ const _: () = {
     assert!(MAX_STACK_TAIL_BYTES < MAX_STACK_BYTES && MAX_STACK_BYTES <= MAX_MESSAGE_TEXT_BYTES);
     assert!(MAX_MESSAGE_TEXT_BYTES < MAX_LINE_BYTES);
     assert!(COMPACTED_FILE_BYTES < MAX_COMPACTED_FILE_BYTES);
+    assert!(MAX_COMPACTED_FILE_BYTES < MAX_MERGE_BYTES);
     assert!(MAX_VACUUM_HORIZON_SECONDS < LOG_HORIZON_SECONDS && UNREAD_LOG_HORIZONS > 1);
     assert!(MAX_QUIET_SECONDS < MIN_VACUUM_HORIZON_SECONDS);
     assert!(MAX_ISSUES_PER_SERVICE < MAX_ISSUES && MAX_ISSUE_VARIANTS < MAX_ALIASES);

@@ -15,6 +15,7 @@
 
 pub mod fingerprint;
 mod indexes;
+mod input;
 pub(crate) mod log_gc;
 pub(crate) mod merge;
 pub mod pass;

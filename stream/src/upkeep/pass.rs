@@ -1,6 +1,6 @@
 //! One pass of upkeep over the tables: look, plan, rewrite, record, publish, delete.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::indexes::{Expired, Known};
 use super::plan::{Group, StoredFile, Times};
 use super::report::{Report, Step};
-use super::rewrite::{RewriteError, Rewriter};
+use super::rewrite::{Merged, RewriteError, Rewriter};
 use super::{Settings, indexes, log_gc, plan, vacuum};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Entropy};
@@ -397,9 +397,9 @@ impl Pass<'_> {
     /// The file without the rows of some indexes.
     async fn thin_out(&mut self, table: Table, found: &Expired) -> Result<FileAdd, RewriteError> {
         let group = Group { hour: found.file.hour, files: vec![found.file.clone()] };
-        let add = self.rewrite(table, &group, found.indexes.clone()).await?;
+        let merged = self.rewrite(table, &group, found.indexes.clone()).await?;
         pass(CrashPoint::RetentionWritten);
-        Ok(add)
+        Ok(merged.add)
     }
 
     /// Puts the groups together, a batch per record.
@@ -411,17 +411,21 @@ impl Pass<'_> {
     ) -> Result<(), PassError> {
         let mut batch =
             TableChange { table, parent_seq: parent, removes: Vec::new(), adds: Vec::new() };
-        for group in groups {
-            let removes = group.files.iter().map(TableFile::remove);
+        let mut groups = VecDeque::from(groups);
+        while let Some(mut group) = groups.pop_front() {
             if self.scope.dry_run {
-                self.report.table(table).compacted.went(&removes.collect::<Vec<_>>());
+                let removes: Vec<_> = group.files.iter().map(TableFile::remove).collect();
+                self.report.table(table).compacted.went(&removes);
                 continue;
             }
             if self.stopped() {
                 break;
             }
-            let add = match self.rewrite(table, &group, BTreeSet::new()).await {
-                Ok(add) => add,
+            let Merged { group: taken, add } = match self
+                .rewrite(table, &group, BTreeSet::new())
+                .await
+            {
+                Ok(merged) => merged,
                 Err(RewriteError::Stopped) => break,
                 Err(error) => {
                     // Other hours may be sound: what is wrong with this one does not keep them.
@@ -431,8 +435,12 @@ impl Pass<'_> {
                 }
             };
             pass(CrashPoint::CompactionWritten);
-            batch.removes.extend(removes);
+            batch.removes.extend(taken.files.iter().map(TableFile::remove));
             batch.adds.push(add);
+            group.files.drain(..taken.files.len());
+            if group.files.len() > 1 {
+                groups.push_front(group);
+            }
             let bytes: i64 = batch.adds.iter().map(|add| add.size).sum();
             let is_full = batch.removes.len() >= MAX_COMPACTION_BATCH_FILES
                 || usize::try_from(bytes).unwrap_or(0) >= MAX_COMPACTION_BATCH_BYTES;
@@ -452,24 +460,24 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Merges one group, on a thread that may be busy for long.
+    /// Merges one group, or the first files of it, on a thread that may be busy for long.
     async fn rewrite(
         &mut self,
         table: Table,
         group: &Group,
         gone: BTreeSet<String>,
-    ) -> Result<FileAdd, RewriteError> {
+    ) -> Result<Merged, RewriteError> {
         let World { store, clock, entropy, stop, .. } = self.keeper.world.clone();
         let rewriter = Rewriter { store, clock: Arc::clone(&clock), entropy, stop };
         let begun = clock.monotonic();
-        let (handle, merged) = (tokio::runtime::Handle::current(), group.clone());
-        let merge = move || handle.block_on(rewriter.merge(table, &merged, &gone));
-        let add = tokio::task::spawn_blocking(merge).await.map_err(RewriteError::Panicked)??;
+        let (handle, group) = (tokio::runtime::Handle::current(), group.clone());
+        let merge = move || handle.block_on(rewriter.merge(table, &group, &gone));
+        let merged = tokio::task::spawn_blocking(merge).await.map_err(RewriteError::Panicked)??;
         let took = clock.monotonic().saturating_sub(begun);
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.report.table(table).compaction_millis += millis;
-        (self.progress)(Step::compacted(table, group, &add, took));
-        Ok(add)
+        (self.progress)(Step::compacted(table, &merged.group, &merged.add, took));
+        Ok(merged)
     }
 
     /// Records that files take the place of others. `None` where another maintenance came first.

@@ -7,24 +7,21 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::async_writer::AsyncArrowWriter;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::properties::WriterProperties;
-use schemas::limits::{
-    MAX_READ_BATCH_BYTES, MERGE_BATCH_BYTES, MERGE_BATCH_ROWS, MERGE_CONCURRENT_READS,
-};
+use schemas::limits::{MAX_MERGE_BYTES, MERGE_BATCH_BYTES};
 use schemas::table::Table;
 use schemas::time::EventHour;
 use tokio_util::sync::CancellationToken;
 
 use super::fingerprint::Fingerprint;
 use super::indexes;
+use super::input::Stored;
 use super::merge::{Input, Merge, Order};
 use super::plan::Group;
 use crate::clock::{Clock, Entropy};
@@ -85,6 +82,14 @@ pub enum RewriteError {
     Panicked(tokio::task::JoinError),
 }
 
+/// Files that became one.
+pub(super) struct Merged {
+    /// Those that were taken of the group asked for.
+    pub(super) group: Group,
+    /// The new one.
+    pub(super) add: FileAdd,
+}
+
 /// What rewriting needs of the world.
 #[derive(Debug, Clone)]
 pub(crate) struct Rewriter {
@@ -99,21 +104,21 @@ pub(crate) type Keeps = dyn Fn(&RecordBatch) -> Result<BooleanArray, ArrowError>
 
 impl Rewriter {
     /// Writes the rows of the group's files, merged, into a new file, but for those of `gone` indexes;
-    /// reads it back; compares.
+    /// reads it back; compares. Takes as many files, from the first on, as memory has room for.
     pub(super) async fn merge(
         &self,
         table: Table,
         group: &Group,
         gone: &BTreeSet<String>,
-    ) -> Result<FileAdd, RewriteError> {
+    ) -> Result<Merged, RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
+        let store = self.store.as_ref();
+        let stored = Stored::fetch_some(store, table, &group.files, MAX_MERGE_BYTES).await?;
+        let files = group.files.get(..stored.len()).unwrap_or_default();
+        let group = Group { hour: group.hour, files: files.to_vec() };
         // What is decoded at once is shared among the files.
-        let share = MERGE_BATCH_BYTES / group.files.len().max(1);
-        let inputs = futures::stream::iter(&group.files)
-            .map(|file| self.read(table, &file.path, share))
-            .buffered(MERGE_CONCURRENT_READS)
-            .try_collect()
-            .await?;
+        let share = MERGE_BATCH_BYTES / stored.len().max(1);
+        let inputs = stored.into_iter().map(|file| file.read(share)).collect::<Result<_, _>>()?;
         let mut merge = Merge::open(table, Order::File, inputs).await.map_err(columns)?;
         let what = if gone.is_empty() { "compact" } else { "retain" };
         let name = files::relative_path(group.hour, what, self.entropy.bits());
@@ -131,7 +136,8 @@ impl Rewriter {
         let copied = i64::try_from(fingerprint.rows).unwrap_or(i64::MAX);
         let rows = if gone.is_empty() { group.rows() } else { copied };
         self.compare(table, &name, rows, fingerprint).await?;
-        self.add(table, name, group.hour, (size, rows), &stats)
+        let add = self.add(table, name, group.hour, (size, rows), &stats)?;
+        Ok(Merged { group, add })
     }
 
     /// Writes those rows of a file that stay into a new file, in their order; reads it back; compares. `rows` of
@@ -144,7 +150,7 @@ impl Rewriter {
         keeps: &Keeps,
     ) -> Result<FileAdd, RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
-        let mut input = self.read(table, &file.path, MERGE_BATCH_BYTES).await?;
+        let mut input = self.read(table, &file.path).await?;
         let name = files::relative_path(file.hour, "keep", self.entropy.bits());
         let properties = self.properties(table, &name, rows)?;
         let mut output = self.create(table, &name, properties)?;
@@ -219,23 +225,9 @@ impl Rewriter {
         Ok((fingerprint, stats))
     }
 
-    /// The rows of a file, as the table's columns; `share` bounds the bytes of a batch. The file
-    /// is held as it is stored; its rows are decoded batch by batch.
-    async fn read(&self, table: Table, path: &str, share: usize) -> Result<Input, RewriteError> {
-        let key = Path::from(format!("{}/{path}", table.path()));
-        let missing = |source| RewriteError::Store { path: key.to_string(), source };
-        let bytes = self.store.get(&key).await.map_err(missing)?.bytes().await.map_err(missing)?;
-        let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };
-        let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(wrap)?;
-        let groups = builder.metadata().row_groups();
-        let bytes: i64 = groups.iter().map(decoded_bytes).sum();
-        let rows: i64 = groups.iter().map(|group| group.num_rows()).sum();
-        let row_bytes = usize::try_from(bytes / rows.max(1)).unwrap_or(0).max(1);
-        let batch = (share.min(MAX_READ_BATCH_BYTES) / row_bytes).clamp(1, MERGE_BATCH_ROWS);
-        let reader = builder.with_batch_size(batch).build().map_err(wrap)?;
-        let schema = table.file_schema();
-        let rows = reader.map(move |batch| files::as_table(&schema, batch?));
-        Ok(futures::stream::iter(rows).boxed())
+    /// The rows of a file, as the table's columns.
+    async fn read(&self, table: Table, path: &str) -> Result<Input, RewriteError> {
+        Stored::fetch(self.store.as_ref(), table, path).await?.read(MERGE_BATCH_BYTES)
     }
 
     /// How a new file of so many rows is written.
@@ -275,7 +267,7 @@ impl Rewriter {
         expected: Fingerprint,
     ) -> Result<(), RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
-        let mut input = self.read(table, name, MERGE_BATCH_BYTES).await?;
+        let mut input = self.read(table, name).await?;
         let mut found = Fingerprint::default();
         while let Some(rows) = input.try_next().await.map_err(columns)? {
             if self.stop.is_cancelled() {
@@ -293,19 +285,6 @@ impl Rewriter {
         }
         Ok(())
     }
-}
-
-/// About what the rows of a group take in memory. Encoded sizes say little of it: a value that is repeated costs next to
-/// nothing there, and its length in every row here.
-fn decoded_bytes(group: &RowGroupMetaData) -> i64 {
-    /// Of a value's own: a number, or an offset and its share of what says which are null.
-    const VALUE: i64 = 8;
-    let column = |column: &ColumnChunkMetaData| {
-        let text = column.unencoded_byte_array_data_bytes();
-        let text = text.unwrap_or_else(|| column.uncompressed_size());
-        text.saturating_add(column.num_values().saturating_mul(VALUE))
-    };
-    group.columns().iter().map(column).sum()
 }
 
 /// A file being written.
@@ -345,37 +324,5 @@ impl Output {
         if let Err(error) = upload.abort().await {
             tracing::debug!(key = %self.key, %error, "unfinished upload not aborted");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::System;
-    use crate::fixture::log_rows;
-    use object_store::memory::InMemory;
-
-    #[tokio::test]
-    async fn batches_of_rows_that_repeat_are_as_small_in_memory_as_those_of_others() {
-        const SHARE: usize = 256 << 10;
-        let system = System::shared();
-        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let (clock, entropy) = (system.clone(), system);
-        let rewriter = Rewriter { store, clock, entropy, stop: CancellationToken::new() };
-        let long = "service ".repeat(50);
-        let rows = log_rows(&vec![long.as_str(); 20_000], 0);
-        let properties = rewriter.properties(Table::Logs, "f", 20_000).expect("properties");
-        let mut output = rewriter.create(Table::Logs, "f", properties).expect("begins");
-        output.write(&rows).await.expect("writes");
-        let size = output.finish().await.expect("finishes");
-        assert!(size < 400_000, "{size} bytes for 8 MB: they repeat");
-        let mut input = rewriter.read(Table::Logs, "f", SHARE).await.expect("opens");
-        let mut found = 0;
-        while let Some(batch) = input.try_next().await.expect("reads") {
-            let bytes = batch.get_array_memory_size();
-            assert!(bytes < 2 * SHARE, "{} rows in {bytes} bytes", batch.num_rows());
-            found += batch.num_rows();
-        }
-        assert_eq!(found, 20_000);
     }
 }
