@@ -43,6 +43,7 @@ pub(super) fn settings(
             seconds(limits::MIN_VACUUM_HORIZON_SECONDS)
                 ..=seconds(limits::MAX_VACUUM_HORIZON_SECONDS),
         ),
+        merge_bytes: default.merge_bytes,
         log_horizon: default.log_horizon,
         delete_interval: default.delete_interval,
         retention: retention(tables, check),

@@ -9,7 +9,7 @@
 //! garbage.
 //!
 //! In reading order: [`plan`] (pure: which files), [`indexes`] (which rows of them are past the
-//! retention of their index), [`merge`] and [`rewrite`] (many files into
+//! retention of their index), [`input`], [`merge`] and [`rewrite`] (many files into
 //! one), [`fingerprint`] (the same rows?), [`pass`] (one round over all tables), [`vacuum`] and
 //! [`log_gc`] (what storage no longer needs), [`report`] (what was done).
 
@@ -39,6 +39,8 @@ pub struct Settings {
     pub interval: Duration,
     /// How long after its end an hour is compacted.
     pub compact_after: Duration,
+    /// Bytes that files hold, about, while they are merged; the others of their hour are merged after them.
+    pub merge_bytes: usize,
     /// How long rows stay, by event time. Tables not named keep them for ever.
     pub retention: BTreeMap<Table, Duration>,
     /// How long the logs of an index stay, by event time. Indexes not named keep theirs as long as the table does.
@@ -59,6 +61,7 @@ impl Default for Settings {
             enabled: true,
             interval: Duration::from_secs(limits::UPKEEP_INTERVAL_SECONDS),
             compact_after: Duration::from_secs(limits::COMPACT_AFTER_SECONDS),
+            merge_bytes: limits::MAX_MERGE_BYTES,
             retention: BTreeMap::new(),
             index_retention: BTreeMap::new(),
             horizon: Duration::from_secs(limits::MAX_VACUUM_HORIZON_SECONDS),

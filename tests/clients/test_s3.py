@@ -1,13 +1,17 @@
-"""The whole engine on an S3-compatible store: moto, an unmodified server that checks conditional writes.
+"""The whole engine on S3-compatible stores: moto and SeaweedFS, unmodified servers that check conditional writes.
 
 Requests are signed by real S3 clients on both sides. A proxy that leaves `If-None-Match` out makes it the one store
 the engine must refuse: one that overwrites what is there. S3Proxy on a directory is another: it looks and writes in two steps.
 """
 
+import contextlib
+import os
+import pathlib
 import subprocess
 import sys
-import time
 
+import boto3
+import botocore.exceptions
 import ledger
 import pytest
 import wire
@@ -17,28 +21,64 @@ from faulty_proxy import Proxy
 from fleet import until
 
 BUCKET = "telemetry"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "tidemill"
+SEAWEEDFS = pathlib.Path(os.environ.get("TIDEMILL_CACHE", CACHE)) / "seaweedfs" / "weed"
 
 
 @pytest.fixture(scope="module")
-def store():
-    """A running S3 server with one bucket; gives its URL."""
+def moto(tmp_path_factory):
+    """moto's server with one bucket; gives its URL. It does not look at signatures."""
     (port,) = free_ports(1)
     run = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
+    with server(run, tmp_path_factory.mktemp("moto") / "log") as process:
+        yield bucket_at(f"http://127.0.0.1:{port}", process)
+
+
+@pytest.fixture
+def seaweedfs(tmp_path):
+    """SeaweedFS with one bucket; gives its URL. It checks signatures."""
+    if not SEAWEEDFS.exists():
+        pytest.skip("SeaweedFS is not built, and building it takes ten minutes: scripts/seaweedfs.sh")
+    (port,) = free_ports(1)
+    run = [str(ROOT / "scripts" / "seaweedfs.sh"), str(tmp_path), str(port)]
+    with server(run, tmp_path / "log") as process:
+        yield bucket_at(f"http://127.0.0.1:{port}", process)
+
+
+@pytest.fixture(params=["moto", "seaweedfs"])
+def store(request):
+    """The URL of a server that creates a key for one of several."""
+    return request.getfixturevalue(request.param)
+
+
+@contextlib.contextmanager
+def server(run, log):
+    """A process whose words go to a file."""
+    with open(log, "wb") as said:
+        process = subprocess.Popen(run, stdout=said, stderr=said)
     try:
-        end = time.monotonic() + START_DEADLINE
-        while True:
-            try:
-                assert request("PUT", f"{url}/{BUCKET}")[0] == 200
-                break
-            except OSError:
-                assert time.monotonic() < end and process.poll() is None, "the S3 server does not answer"
-                time.sleep(0.1)
-        yield url
+        yield process
     finally:
         process.kill()
         process.wait(10)
+
+
+def bucket_at(url, process):
+    """The URL, once there is the bucket."""
+    client = boto3.client(
+        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="it", aws_secret_access_key="not a secret"
+    )
+
+    def made():
+        assert process.poll() is None, "the S3 server has ended"
+        try:
+            client.create_bucket(Bucket=BUCKET)
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+            return False
+        return True
+
+    until(made, START_DEADLINE, lambda: "the S3 server does not answer")
+    return url
 
 
 def options(store):
@@ -82,8 +122,8 @@ def test_rows_through_s3_are_there_exactly_once_across_kill_9(store):
         own.close()
 
 
-def test_a_store_that_overwrites_is_refused(store):
-    proxy = Proxy(store, seed=0, rate=0)
+def test_a_store_that_overwrites_is_refused(moto):
+    proxy = Proxy(moto, seed=0, rate=0)
     proxy.careless = True
     own = Engine(storage=storage(proxy.url, "careless"))
     try:
@@ -99,8 +139,8 @@ def test_a_store_that_overwrites_is_refused(store):
         proxy.close()
 
 
-def test_a_missing_bucket_is_named(store):
-    own = Engine(storage={"url": "s3://nowhere/x", "options": options(store)})
+def test_a_missing_bucket_is_named(moto):
+    own = Engine(storage={"url": "s3://nowhere/x", "options": options(moto)})
     try:
         process = own.spawn()
         assert process.wait(START_DEADLINE) not in (0, 101)
@@ -116,24 +156,19 @@ def two_steps(tmp_path):
     (port,) = free_ports(1)
     (tmp_path / "buckets" / BUCKET).mkdir(parents=True)
     log = tmp_path / "s3proxy.log"
-    with open(log, "wb") as said:
-        process = subprocess.Popen([str(ROOT / "scripts" / "s3proxy.sh"), str(tmp_path), str(port)], stdout=said, stderr=said)
     url = f"http://127.0.0.1:{port}"
+    with server([str(ROOT / "scripts" / "s3proxy.sh"), str(tmp_path), str(port)], log) as process:
 
-    def answers():
-        assert process.poll() is None, log.read_text()[-3000:]
-        try:
-            return request("GET", f"{url}/{BUCKET}")[0] in (200, 403)
-        except OSError:
-            return False
+        def answers():
+            assert process.poll() is None, log.read_text()[-3000:]
+            try:
+                return request("GET", f"{url}/{BUCKET}")[0] in (200, 403)
+            except OSError:
+                return False
 
-    try:
         # It may have to be fetched first.
         until(answers, 300, lambda: log.read_text()[-3000:])
         yield url
-    finally:
-        process.kill()
-        process.wait(10)
 
 
 def test_a_store_that_creates_a_key_for_several_at_once_is_refused(two_steps):

@@ -8,9 +8,10 @@ use arrow::array::{AsArray as _, Int32Array, Int64Array, RecordBatch, StringArra
 use arrow::compute::{filter_record_batch, interleave_record_batch};
 use arrow::error::ArrowError;
 use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::ArrowWriter;
-use schemas::limits::{REPLAY_RUN_GROUP_ROWS, REPLAY_SORT_BYTES};
+use schemas::limits::{REPLAY_MERGE_FILES, REPLAY_RUN_GROUP_ROWS, REPLAY_SORT_BYTES};
 use schemas::table::{LINEAGE_INDEX, LINEAGE_OFFSET, LINEAGE_PARTITION, LINEAGE_TOPIC, Table};
 use stages::record::TopicPartition;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,11 +22,16 @@ use super::{journal, rows};
 use crate::files::{self, FileError};
 use crate::table::delta::PublishedTable;
 use crate::upkeep::merge::{Input, Merge, Order};
+use crate::upkeep::rewrite::Output;
+use crate::upkeep::vacuum::delete_keys;
 
 /// The tables whose rows are compared one by one: a row of theirs stands for one event.
 pub const COMPARED: [Table; 2] = [Table::Logs, Table::Spans];
 /// The tables whose rows say that an event is not excluded.
 pub const KEPT: [Table; 2] = [Table::Logs, Table::DeadLetters];
+
+/// Rows of one piece that are decoded at once.
+const PIECE_BATCH_ROWS: usize = 1_024;
 
 /// Old rows of some tables.
 pub struct OldRows(BTreeMap<Table, Sorted>);
@@ -87,9 +93,7 @@ pub(super) async fn sort(
     open: &PublishedTable,
     covered: &Covered,
 ) -> Result<Sorted, ReplayError> {
-    let (inputs, sorting) = (Vec::new(), None);
-    let pieces = Pieces { store, replay, directory, table: open.table(), inputs, sorting };
-    pieces.sort(open, covered).await
+    Pieces::new(store, (replay, directory), open.table()).sort(open, covered).await
 }
 
 /// Sorted pieces being made.
@@ -98,12 +102,24 @@ struct Pieces<'a> {
     replay: &'a str,
     directory: &'a str,
     table: Table,
-    inputs: Vec<Input>,
+    /// Those that are written, in the order of their rows' files.
+    keys: Vec<Path>,
+    /// How many were ever named.
+    named: usize,
     /// The piece that is being sorted while the rows of the next one are read.
     sorting: Option<AbortOnDropHandle<Result<Vec<u8>, ReplayError>>>,
 }
 
-impl Pieces<'_> {
+impl<'a> Pieces<'a> {
+    fn new(
+        store: &'a Arc<dyn ObjectStore>,
+        (replay, directory): (&'a str, &'a str),
+        table: Table,
+    ) -> Self {
+        let (keys, named, sorting) = (Vec::new(), 0, None);
+        Self { store, replay, directory, table, keys, named, sorting }
+    }
+
     async fn sort(
         mut self,
         open: &PublishedTable,
@@ -118,10 +134,7 @@ impl Pieces<'_> {
                 bytes += batch.get_array_memory_size();
                 waiting.push(batch);
                 if bytes >= REPLAY_SORT_BYTES {
-                    self.write().await?;
-                    let (table, batches) = (self.table, std::mem::take(&mut waiting));
-                    let sorting = tokio::task::spawn_blocking(move || encode(table, &batches));
-                    self.sorting = Some(AbortOnDropHandle::new(sorting));
+                    self.begin(std::mem::take(&mut waiting)).await?;
                     bytes = 0;
                 }
             }
@@ -129,20 +142,72 @@ impl Pieces<'_> {
         self.write().await?;
         let table = self.table;
         let rest = tokio::task::spawn_blocking(move || sorted(table, &waiting)).await??;
-        self.inputs.push(futures::stream::iter([Ok(rest)]).boxed());
-        let merge = Merge::open(self.table, Order::Lineage, self.inputs).await?;
+        self.make_few(REPLAY_MERGE_FILES).await?;
+        let mut inputs = self.open(&self.keys).await?;
+        inputs.push(futures::stream::iter([Ok(rest)]).boxed());
+        let merge = Merge::open(self.table, Order::Lineage, inputs).await?;
         Ok(Sorted { merge, pending: None })
+    }
+
+    /// Begins to sort a piece, when the one before is written.
+    async fn begin(&mut self, batches: Vec<RecordBatch>) -> Result<(), ReplayError> {
+        self.write().await?;
+        let table = self.table;
+        let sorting = tokio::task::spawn_blocking(move || encode(table, &batches));
+        self.sorting = Some(AbortOnDropHandle::new(sorting));
+        Ok(())
     }
 
     /// Writes the piece that was being sorted.
     async fn write(&mut self) -> Result<(), ReplayError> {
         let Some(sorting) = self.sorting.take() else { return Ok(()) };
-        let (table, bytes) = (self.table, sorting.await??);
-        let name = format!("{}/{}-{}.parquet", self.directory, table.name(), self.inputs.len());
-        let key = journal::key(self.replay, &name);
+        let bytes = sorting.await??;
+        let key = self.name();
         self.store.put(&key, bytes.into()).await?;
-        self.inputs.push(rows::whole_at(self.store, table, &key, 1_024).await?);
+        self.keys.push(key);
         Ok(())
+    }
+
+    fn name(&mut self) -> Path {
+        let name = format!("{}/{}-{}.parquet", self.directory, self.table.name(), self.named);
+        self.named += 1;
+        journal::key(self.replay, &name)
+    }
+
+    /// Merges pieces until there are no more than `most`: a row group of each is in memory while they are read.
+    async fn make_few(&mut self, most: usize) -> Result<(), ReplayError> {
+        while self.keys.len() > most.max(2) {
+            let many = std::mem::take(&mut self.keys);
+            for some in many.chunks(most.max(2)) {
+                let joined = self.join(some).await?;
+                self.keys.push(joined);
+            }
+            delete_keys(self.store.as_ref(), many.into_iter().map(Ok).collect()).await?;
+        }
+        Ok(())
+    }
+
+    /// Pieces -> one piece.
+    async fn join(&mut self, pieces: &[Path]) -> Result<Path, ReplayError> {
+        let inputs = self.open(pieces).await?;
+        let mut merge = Merge::open(self.table, Order::Lineage, inputs).await?;
+        let key = self.name();
+        let properties = files::scratch_properties(REPLAY_RUN_GROUP_ROWS);
+        let mut output =
+            Output::create(Arc::clone(self.store), self.table, key.clone(), properties)?;
+        while let Some(rows) = merge.next().await? {
+            output.write(&rows).await?;
+        }
+        output.finish().await?;
+        Ok(key)
+    }
+
+    async fn open(&self, pieces: &[Path]) -> Result<Vec<Input>, ReplayError> {
+        let mut inputs = Vec::with_capacity(pieces.len() + 1);
+        for key in pieces {
+            inputs.push(rows::whole_at(self.store, self.table, key, PIECE_BATCH_ROWS).await?);
+        }
+        Ok(inputs)
     }
 }
 
@@ -282,4 +347,44 @@ fn before(rows: &RecordBatch, place: (&str, i32, i64)) -> Result<usize, ArrowErr
         if is_before(middle) { low = middle + 1 } else { high = middle }
     }
     Ok(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::log_rows;
+    use object_store::memory::InMemory;
+
+    /// Rows with these offsets.
+    fn rows_at(offsets: &[i64]) -> RecordBatch {
+        let rows = log_rows(&vec!["a"; offsets.len()], 0);
+        let place = rows.schema_ref().index_of(LINEAGE_OFFSET).expect("a column");
+        let mut columns = rows.columns().to_vec();
+        columns[place] = Arc::new(Int64Array::from(offsets.to_vec()));
+        RecordBatch::try_new(rows.schema(), columns).expect("the columns fit")
+    }
+
+    #[tokio::test]
+    async fn pieces_too_many_to_be_read_at_once_become_few_and_keep_every_row_in_order() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let mut pieces = Pieces::new(&store, ("r", "old"), Table::Logs);
+        for piece in 0..7 {
+            // Each has rows between those of the others, backwards.
+            let offsets: Vec<i64> = (0..10).rev().map(|row| row * 7 + piece).collect();
+            pieces.begin(vec![rows_at(&offsets)]).await.expect("begins");
+        }
+        pieces.write().await.expect("writes");
+        assert_eq!(pieces.keys.len(), 7);
+        pieces.make_few(2).await.expect("joins");
+        assert_eq!(pieces.keys.len(), 2);
+        let stored = store.list(None).map_ok(|meta| meta.location).try_collect::<Vec<_>>();
+        assert_eq!(stored.await.expect("lists").len(), 2, "those that were joined are gone");
+        let inputs = pieces.open(&pieces.keys).await.expect("opens");
+        let mut merge = Merge::open(Table::Logs, Order::Lineage, inputs).await.expect("opens");
+        let mut found = Vec::new();
+        while let Some(rows) = merge.next().await.expect("merges") {
+            found.extend_from_slice(Lineage::of(&rows).expect("has them").offsets.values());
+        }
+        assert_eq!(found, (0..70).collect::<Vec<_>>());
+    }
 }

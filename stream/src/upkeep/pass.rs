@@ -469,9 +469,9 @@ impl Pass<'_> {
     ) -> Result<Merged, RewriteError> {
         let World { store, clock, entropy, stop, .. } = self.keeper.world.clone();
         let rewriter = Rewriter { store, clock: Arc::clone(&clock), entropy, stop };
-        let begun = clock.monotonic();
+        let (begun, room) = (clock.monotonic(), self.keeper.settings.merge_bytes);
         let (handle, group) = (tokio::runtime::Handle::current(), group.clone());
-        let merge = move || handle.block_on(rewriter.merge(table, &group, &gone));
+        let merge = move || handle.block_on(rewriter.merge(table, &group, &gone, room));
         let merged = tokio::task::spawn_blocking(merge).await.map_err(RewriteError::Panicked)??;
         let took = clock.monotonic().saturating_sub(begun);
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);

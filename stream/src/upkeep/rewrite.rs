@@ -14,7 +14,7 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::async_writer::AsyncArrowWriter;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use schemas::limits::{MAX_MERGE_BYTES, MERGE_BATCH_BYTES};
+use schemas::limits::MERGE_BATCH_BYTES;
 use schemas::table::Table;
 use schemas::time::EventHour;
 use tokio_util::sync::CancellationToken;
@@ -104,16 +104,17 @@ pub(crate) type Keeps = dyn Fn(&RecordBatch) -> Result<BooleanArray, ArrowError>
 
 impl Rewriter {
     /// Writes the rows of the group's files, merged, into a new file, but for those of `gone` indexes;
-    /// reads it back; compares. Takes as many files, from the first on, as memory has room for.
+    /// reads it back; compares. Takes as many files, from the first on, as `room`, in bytes, is enough for.
     pub(super) async fn merge(
         &self,
         table: Table,
         group: &Group,
         gone: &BTreeSet<String>,
+        room: usize,
     ) -> Result<Merged, RewriteError> {
         let columns = |source| RewriteError::Columns { table: table.name(), source };
         let store = self.store.as_ref();
-        let stored = Stored::fetch_some(store, table, &group.files, MAX_MERGE_BYTES).await?;
+        let stored = Stored::fetch_some(store, table, &group.files, room).await?;
         let files = group.files.get(..stored.len()).unwrap_or_default();
         let group = Group { hour: group.hour, files: files.to_vec() };
         // What is decoded at once is shared among the files.
@@ -241,7 +242,7 @@ impl Rewriter {
         files::properties(table, usize::try_from(rows).unwrap_or(0)).map_err(wrap)
     }
 
-    /// Begins a file.
+    /// Begins a file of the table.
     pub(crate) fn create(
         &self,
         table: Table,
@@ -249,12 +250,7 @@ impl Rewriter {
         properties: WriterProperties,
     ) -> Result<Output, RewriteError> {
         let key = Path::from(format!("{}/{name}", table.path()));
-        let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };
-        let upload =
-            BufWriter::with_capacity(Arc::clone(&self.store), key.clone(), UPLOAD_PART_BYTES);
-        let schema = table.file_schema();
-        let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties)).map_err(wrap)?;
-        Ok(Output { writer, key, store: Arc::clone(&self.store) })
+        Output::create(Arc::clone(&self.store), table, key, properties)
     }
 
     /// The new file, read from storage, must hold as many rows as it should, and those that were
@@ -295,6 +291,20 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Begins a file with rows of the table, which may lie anywhere.
+    pub(crate) fn create(
+        store: Arc<dyn ObjectStore>,
+        table: Table,
+        key: Path,
+        properties: WriterProperties,
+    ) -> Result<Self, RewriteError> {
+        let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };
+        let upload = BufWriter::with_capacity(Arc::clone(&store), key.clone(), UPLOAD_PART_BYTES);
+        let schema = table.file_schema();
+        let writer = AsyncArrowWriter::try_new(upload, schema, Some(properties)).map_err(wrap)?;
+        Ok(Self { writer, key, store })
+    }
+
     pub(crate) async fn write(&mut self, rows: &RecordBatch) -> Result<(), RewriteError> {
         let key = &self.key;
         let wrap = |source| RewriteError::Parquet { path: key.to_string(), source };

@@ -191,6 +191,23 @@ async fn small_files_of_closed_hours_become_one_with_the_same_rows() {
     assert_eq!(stored(&store, "tables/logs").await.len(), 33);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_hour_that_memory_has_no_room_for_at_once_becomes_one_file_in_turns() {
+    let store = memory();
+    commit(&store, 9, 1).await;
+    pass(&mut keeper_at(&store, closed_never(), 0), &scope(true, false)).await.expect("publishes");
+    let (files, rows) = read(&store).await;
+    assert_eq!(files, 9);
+    let settings =
+        Settings { merge_bytes: 0, compact_after: Duration::ZERO, ..Settings::default() };
+    let mut keeper = keeper_at(&store, settings, 0);
+    for left in [5, 3, 2, 1] {
+        let done = pass(&mut keeper, &scope(true, false)).await.expect("compacts");
+        assert!(done.is_complete());
+        assert_eq!(read(&store).await, (left, rows), "two at a time, each row once");
+    }
+}
+
 /// No hour is ever closed.
 fn closed_never() -> Settings {
     Settings { compact_after: Duration::from_secs(100 * 365 * 24 * 3_600), ..Settings::default() }
