@@ -314,8 +314,9 @@ pub const MAX_RECORD_BYTES: usize = 16 * MIB;
 pub const MAX_APPEND_ATTEMPTS: u32 = 20;
 /// Attempts at one Delta publication before it is reported and tried again with the next unit.
 pub const MAX_PUBLISH_ATTEMPTS: u32 = 20;
-/// Delta commits between checkpoints.
-pub const CHECKPOINT_INTERVAL: u64 = 100;
+/// Delta commits between checkpoints. Who reads a table reads all commits since the last one at once, with a decoder
+/// of more than a megabyte for each.
+pub const CHECKPOINT_INTERVAL: u64 = 25;
 /// Commit-log records between snapshots of the folded head.
 pub const SNAPSHOT_INTERVAL: u64 = 100;
 /// Bytes of one commit-log record or snapshot before compression.
