@@ -28,8 +28,10 @@ pub(super) struct Stored {
     rows: usize,
     /// Of all its rows in memory.
     decoded: usize,
-    /// Of the file as it is stored and of its decoders.
-    open: usize,
+    /// Of the file as it is stored.
+    encoded: usize,
+    /// Of its decoders.
+    decoders: usize,
 }
 
 impl Stored {
@@ -49,8 +51,8 @@ impl Stored {
         let rows: i64 = groups.iter().map(|group| group.num_rows()).sum();
         let rows = usize::try_from(rows).unwrap_or(usize::MAX);
         let decoded = groups.iter().map(decoded_bytes).sum();
-        let open = encoded + groups.iter().map(decoder_bytes).max().unwrap_or(0);
-        Ok(Self { table, key, builder, rows, decoded, open })
+        let decoders = groups.iter().map(decoder_bytes).max().unwrap_or(0);
+        Ok(Self { table, key, builder, rows, decoded, encoded, decoders })
     }
 
     /// As many of the files as fit in so many bytes together, from the first on; two at least.
@@ -76,16 +78,21 @@ impl Stored {
 
     /// Bytes it holds while it is read, about, but for the batch that is handed out.
     pub(super) fn held(&self) -> usize {
-        self.decoded.min(self.open)
+        if self.is_small() { self.decoded } else { self.encoded + self.decoders }
     }
 
-    /// The rows, as the table's columns; `share` bounds the bytes of a batch. A file whose rows take less than its
-    /// decoders would is decoded at once.
+    /// Whether its rows take less than its decoders would.
+    fn is_small(&self) -> bool {
+        self.decoded <= self.decoders
+    }
+
+    /// The rows, as the table's columns; `share` bounds the bytes of a batch. A small file is decoded at once, so
+    /// that it holds neither its bytes nor decoders.
     pub(super) fn read(self, share: usize) -> Result<Input, RewriteError> {
-        let is_small = self.decoded <= self.open;
+        let is_small = self.is_small();
+        let share = if is_small { MAX_READ_BATCH_BYTES } else { share.min(MAX_READ_BATCH_BYTES) };
         let row_bytes = (self.decoded / self.rows.max(1)).max(1);
-        let batch = (share.min(MAX_READ_BATCH_BYTES) / row_bytes).clamp(1, MERGE_BATCH_ROWS);
-        let batch = if is_small { self.rows.max(1) } else { batch };
+        let batch = (share / row_bytes).clamp(1, MERGE_BATCH_ROWS);
         let wrap = |source| RewriteError::Parquet { path: self.key.to_string(), source };
         let reader = self.builder.with_batch_size(batch).build().map_err(wrap)?;
         let schema = self.table.file_schema();
