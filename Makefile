@@ -35,6 +35,8 @@ prove: ## Long: 2,000 schedules, 200 power cuts, 1,000 kills, storms; prints cou
 	$(CARGO) build --bin tidemill
 	TIDEMILL_CYCLES=$${TIDEMILL_CYCLES:-20} TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh test_crash_points.py -s
 	TIDEMILL_ROUNDS=$${TIDEMILL_ROUNDS:-20} TIDEMILL_KILLS=20 TIDEMILL_BROKER_ENDS=8 TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh test_workers.py test_broker.py test_s3_faults.py -s
+	scripts/seaweedfs.sh build
+	TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" tests/clients/run.sh test_s3.py
 
 oracle: ## Our grok and search beside Vector's, on the documentation's examples and on generated ones
 	$(CARGO) test --manifest-path oracle/Cargo.toml

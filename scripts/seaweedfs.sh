@@ -3,16 +3,18 @@
 # Takes PORT and the seven after it, on loopback.
 #
 #   scripts/seaweedfs.sh DATA_DIR PORT    stop it with Ctrl-C or SIGTERM
+#   scripts/seaweedfs.sh build            only builds it
 #
 # Needs Go; builds the server once into the cache, which takes ten minutes and fetches some 2 GB of sources.
 set -euo pipefail
 
-data=${1:?usage: scripts/seaweedfs.sh DATA_DIR PORT}
-port=${2:?usage: scripts/seaweedfs.sh DATA_DIR PORT}
+usage="usage: scripts/seaweedfs.sh build | DATA_DIR PORT"
+data=${1:?$usage}
 version=v0.0.0-20261109003541-7506e5f91cd6
 cache=${TIDEMILL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tidemill}/seaweedfs
 
 if [ ! -x "$cache/weed" ]; then
+  command -v go >/dev/null || { echo "no go on the path: it builds SeaweedFS" >&2; exit 1; }
   echo "building SeaweedFS into $cache" >&2
   mkdir -p "$cache"
   (
@@ -25,6 +27,9 @@ if [ ! -x "$cache/weed" ]; then
   ) >&2
 fi
 
+[ "$data" != build ] || exit 0
+
+port=${2:?$usage}
 mkdir -p "$data"
 cat > "$data/s3.json" <<'JSON'
 {"identities": [{"name": "it", "credentials": [{"accessKey": "it", "secretKey": "not a secret"}],
