@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
 # Starts SeaweedFS on a directory, in the foreground: an S3-compatible server with conditional writes. Keys: it / not a secret.
-# Takes PORT and the seven after it, on loopback.
+# Listens on eight ports of loopback: PORT for S3, the others for its own parts.
 #
-#   scripts/seaweedfs.sh DATA_DIR PORT    stop it with Ctrl-C or SIGTERM
-#   scripts/seaweedfs.sh build            only builds it
+#   scripts/seaweedfs.sh DATA_DIR PORT               and the seven after it; stop it with Ctrl-C or SIGTERM
+#   scripts/seaweedfs.sh DATA_DIR PORT PORT2..PORT8
+#   scripts/seaweedfs.sh build                       only builds it
 #
 # Needs Go; builds the server once into the cache, which takes ten minutes and fetches some 2 GB of sources.
 set -euo pipefail
 
-usage="usage: scripts/seaweedfs.sh build | DATA_DIR PORT"
+usage="usage: scripts/seaweedfs.sh build | DATA_DIR PORT [PORT2..PORT8]"
 data=${1:?$usage}
+shift
 version=v0.0.0-20261109003541-7506e5f91cd6
 cache=${TIDEMILL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tidemill}/seaweedfs
 
@@ -29,7 +31,9 @@ fi
 
 [ "$data" != build ] || exit 0
 
-port=${2:?$usage}
+port=${1:?$usage}
+[ $# -gt 1 ] || set -- $(seq "$port" $((port + 7)))
+[ $# -eq 8 ] || { echo "$# ports: it takes one or eight; $usage" >&2; exit 2; }
 mkdir -p "$data"
 cat > "$data/s3.json" <<'JSON'
 {"identities": [{"name": "it", "credentials": [{"accessKey": "it", "secretKey": "not a secret"}],
@@ -37,6 +41,6 @@ cat > "$data/s3.json" <<'JSON'
 JSON
 
 exec "$cache/weed" server -dir="$data" -ip=127.0.0.1 -ip.bind=127.0.0.1 -filer -s3 -s3.config="$data/s3.json" \
-  -s3.port="$port" -s3.port.grpc=$((port + 1)) -master.port=$((port + 2)) -master.port.grpc=$((port + 3)) \
-  -volume.port=$((port + 4)) -volume.port.grpc=$((port + 5)) -filer.port=$((port + 6)) -filer.port.grpc=$((port + 7)) \
+  -s3.port="$1" -s3.port.grpc="$2" -master.port="$3" -master.port.grpc="$4" \
+  -volume.port="$5" -volume.port.grpc="$6" -filer.port="$7" -filer.port.grpc="$8" \
   -s3.port.iceberg=0 -s3.port.lance=0 -volume.max=50 -master.volumeSizeLimitMB=256

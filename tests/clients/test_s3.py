@@ -30,8 +30,9 @@ def moto(tmp_path_factory):
     """moto's server with one bucket; gives its URL. It does not look at signatures."""
     (port,) = free_ports(1)
     run = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with server(run, tmp_path_factory.mktemp("moto") / "log") as process:
-        yield bucket_at(f"http://127.0.0.1:{port}", process)
+    log = tmp_path_factory.mktemp("moto") / "log"
+    with server(run, log) as process:
+        yield bucket_at(f"http://127.0.0.1:{port}", process, log)
 
 
 @pytest.fixture
@@ -39,10 +40,11 @@ def seaweedfs(tmp_path):
     """SeaweedFS with one bucket; gives its URL. It checks signatures."""
     if not SEAWEEDFS.exists():
         pytest.skip("SeaweedFS is not built, and building it takes ten minutes: scripts/seaweedfs.sh")
-    (port,) = free_ports(1)
-    run = [str(ROOT / "scripts" / "seaweedfs.sh"), str(tmp_path), str(port)]
-    with server(run, tmp_path / "log") as process:
-        yield bucket_at(f"http://127.0.0.1:{port}", process)
+    ports = free_ports(8)
+    run = [str(ROOT / "scripts" / "seaweedfs.sh"), str(tmp_path), *map(str, ports)]
+    log = tmp_path / "log"
+    with server(run, log) as process:
+        yield bucket_at(f"http://127.0.0.1:{ports[0]}", process, log)
 
 
 @pytest.fixture(params=["moto", "seaweedfs"])
@@ -63,14 +65,14 @@ def server(run, log):
         process.wait(10)
 
 
-def bucket_at(url, process):
+def bucket_at(url, process, log):
     """The URL, once there is the bucket."""
     client = boto3.client(
         "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="it", aws_secret_access_key="not a secret"
     )
 
     def made():
-        assert process.poll() is None, "the S3 server has ended"
+        assert process.poll() is None, f"the S3 server has ended: {log.read_text(errors='replace')[-4000:]}"
         try:
             client.create_bucket(Bucket=BUCKET)
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
