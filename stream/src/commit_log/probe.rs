@@ -68,22 +68,26 @@ pub async fn probe(
 }
 
 /// Creates a few keys from several sides at once; of each at most one may succeed. A store that fails meanwhile is not
-/// judged: two successes alone are a proof.
+/// judged: two successes alone are a proof. The keys are raced for side by side: a store may let those who ask for one
+/// key wait for each other (seen: SeaweedFS, a second for each), and a start would wait for all.
 pub async fn race(
     store: &dyn ObjectStore,
     layout: &Layout,
     entropy: &dyn Entropy,
 ) -> Result<(), ProbeError> {
-    for _ in 0..RACES {
-        let key = layout.probe(entropy.bits());
-        let creates = (0..RACERS).map(|_| put(store, &key, "raced"));
-        let winners = futures::future::join_all(creates).await.iter().flatten().count();
-        if let Err(error) = store.delete(&key).await {
-            tracing::debug!(%key, %error, "probe key left behind");
-        }
-        if winners > 1 {
-            return Err(ProbeError::NotAtomic { key: key.to_string(), winners });
-        }
+    let races = (0..RACES).map(|_| race_for(store, layout.probe(entropy.bits())));
+    // All to their ends: each takes its key away.
+    futures::future::join_all(races).await.into_iter().collect()
+}
+
+async fn race_for(store: &dyn ObjectStore, key: Path) -> Result<(), ProbeError> {
+    let creates = (0..RACERS).map(|_| put(store, &key, "raced"));
+    let winners = futures::future::join_all(creates).await.iter().flatten().count();
+    if let Err(error) = store.delete(&key).await {
+        tracing::debug!(%key, %error, "probe key left behind");
+    }
+    if winners > 1 {
+        return Err(ProbeError::NotAtomic { key: key.to_string(), winners });
     }
     Ok(())
 }
