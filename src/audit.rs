@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use query::engine::Engine;
-use schemas::limits::{MAX_AUDIT_RANGES, MAX_AUDIT_ROWS};
+use schemas::limits::{MAX_AUDIT_PARTITIONS, MAX_AUDIT_RANGES, MAX_AUDIT_ROWS};
 
 pub use ask::AuditError;
 pub use report::{Report, Verdict};
@@ -153,18 +153,22 @@ pub async fn look(engine: &Engine, scope: &Scope) -> Result<Report, AuditError> 
 
 async fn look_into(engine: &Engine, scope: &Scope, walk: &mut Walk) -> Result<(), AuditError> {
     let mut piece: Vec<Range> = Vec::new();
-    let mut expected = 0;
+    let (mut expected, mut partitions) = (0, 0);
     let mut ledger = ask::ask(engine, &scope.sql()).await?;
     ledger.published(walk);
     while let Some(batch) = ledger.next().await? {
         for range in Range::read(&batch)? {
             walk.step(&range);
-            let other = piece.first().is_some_and(|first| !first.same_partition(&range));
-            if other || expected >= MAX_AUDIT_ROWS || piece.len() >= MAX_AUDIT_RANGES {
+            let is_other = piece.last().is_none_or(|last| !last.same_partition(&range));
+            let is_full = expected >= MAX_AUDIT_ROWS
+                || piece.len() >= MAX_AUDIT_RANGES
+                || (is_other && partitions >= MAX_AUDIT_PARTITIONS);
+            if is_full {
                 rows::compare(engine, &piece, walk).await?;
                 piece.clear();
-                expected = 0;
+                (expected, partitions) = (0, 0);
             }
+            partitions += usize::from(is_other || piece.is_empty());
             expected += range.expected_rows();
             piece.push(range);
         }

@@ -493,6 +493,8 @@ pub const SNAPSHOT_REFRESH_MILLIS: u64 = 500;
 pub const MAX_AUDIT_ROWS: i64 = 2_000_000;
 /// Offset ranges one step of an audit compares at most.
 pub const MAX_AUDIT_RANGES: usize = 100_000;
+/// Topic partitions one step of an audit compares at most: each is a condition of its questions.
+pub const MAX_AUDIT_PARTITIONS: usize = 64;
 /// Findings an audit or a check keeps and shows; further ones are counted.
 pub const MAX_AUDIT_FINDINGS: usize = 100;
 /// Dead letters one redrive sends: their payloads are held in memory, up to 64 KiB each as kept.
@@ -512,6 +514,7 @@ pub const MAX_ADMIN_CONNECTIONS: usize = 64;
 pub const MAX_ANSWER_BYTES: usize = 1_024 * MIB;
 
 const _: () = {
+    assert!(MAX_AUDIT_PARTITIONS <= MAX_AUDIT_RANGES);
     assert!(MAX_TRACE_BODY_BYTES <= MAX_DECOMPRESSED_BYTES);
     assert!(MAX_OTLP_BODY_BYTES <= MAX_DECOMPRESSED_BYTES);
     assert!(RATIO_FLOOR_BYTES < MAX_DECOMPRESSED_BYTES);

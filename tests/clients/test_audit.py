@@ -18,6 +18,8 @@ from test_kill import HttpWriter, KafkaWriter
 
 #: kill -9 of the sweep; more for a soak.
 KILLS = int(os.environ.get("TIDEMILL_AUDIT_KILLS", "5"))
+#: Records a second that go on being written while audits read: what matters here is where a kill falls.
+RATE = int(os.environ.get("TIDEMILL_RATE", "300"))
 SEED = int(os.environ.get("TIDEMILL_SEED", str(random.randrange(1 << 32))))
 
 
@@ -32,7 +34,7 @@ def test_green_beside_a_running_engine_and_after_every_kill(own):
     chance = random.Random(SEED)
     print(f"TIDEMILL_SEED={SEED} TIDEMILL_AUDIT_KILLS={KILLS}")
     own.start()
-    kafka, http = KafkaWriter(own.kafka), HttpWriter(own.url("datadog", "/api/v2/logs"))
+    kafka, http = KafkaWriter(own.kafka, rate=RATE), HttpWriter(own.url("datadog", "/api/v2/logs"))
     kafka.start()
     http.start()
     for _ in range(KILLS):
