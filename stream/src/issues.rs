@@ -18,7 +18,7 @@ pub mod desk;
 mod postman;
 mod rows;
 pub mod runner;
-mod session;
+pub(crate) mod session;
 mod source;
 mod state;
 #[cfg(test)]

@@ -19,6 +19,7 @@ use schemas::limits::{MAX_UNIT_BYTES, MAX_UNIT_HOURS, MAX_UNIT_ROWS};
 use schemas::time::EventTime;
 use schemas::topic::Signal;
 
+use crate::mutant::{Mutant, planted};
 use crate::source::Batch;
 use crate::unit::{Columns, OffsetRange, Part};
 use quota_book::QuotaBook;
@@ -336,9 +337,11 @@ impl Lane {
                 offset: state.from,
                 pipeline_version: pipeline.version(),
             };
-            state.windows.drain(&mut |point, offset| {
-                columns.point(point, &Lineage { offset, ..lineage });
-            });
+            if !planted(Mutant::MetricsLeftOpen) {
+                state.windows.drain(&mut |point, offset| {
+                    columns.point(point, &Lineage { offset, ..lineage });
+                });
+            }
             lineage.offset = state.from;
             let range = OffsetRange {
                 partition: partition.clone(),

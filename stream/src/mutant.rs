@@ -32,6 +32,12 @@ pub(crate) enum Mutant {
     CollectsTooMuch,
     /// A store that ignores conditional creates is taken.
     Probe,
+    /// Metrics are not closed when a unit ends: they come with a later one.
+    MetricsLeftOpen,
+    /// An attempt to send a message that failed is taken for one that succeeded.
+    FailureIsSent,
+    /// Files that a record names and no table has yet are taken for garbage.
+    UnpublishedIsGarbage,
     /// The durable store does not fsync what it writes.
     FileNotSynced,
     /// The durable store does not fsync the directory of a new key.
@@ -82,6 +88,15 @@ impl Mutant {
         Self::SnapshotAhead,
         Self::CollectsTooMuch,
         Self::Probe,
+    ];
+
+    /// Bugs around the protocol: the simulation of rows must notice them, and those of the protocol that give wrong rows.
+    pub(crate) const ROWS: [Self; 5] = [
+        Self::MetricsLeftOpen,
+        Self::FailureIsSent,
+        Self::UnpublishedIsGarbage,
+        Self::LastOnly,
+        Self::UnclearIsSuccess,
     ];
 
     /// Every bug of the durable store: its power cuts must notice them.

@@ -1,13 +1,14 @@
 //! Sending what the outbox holds: the seam to whoever speaks HTTP, and the attempts under way.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use issues::outbox::{Attempt, Message, Outbox};
 use schemas::limits::MAX_CONCURRENT_NOTIFICATIONS;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// Delivers messages. An attempt ends within [`schemas::limits::NOTIFY_TIMEOUT_SECONDS`].
 #[async_trait]
@@ -21,12 +22,12 @@ pub trait Postman: fmt::Debug + Send + Sync {
 pub(super) struct Attempts {
     postman: Arc<dyn Postman>,
     tasks: JoinSet<(String, Attempt)>,
-    under_way: BTreeSet<String>,
+    under_way: BTreeMap<String, AbortHandle>,
 }
 
 impl Attempts {
     pub(super) fn new(postman: Arc<dyn Postman>) -> Self {
-        Self { postman, tasks: JoinSet::new(), under_way: BTreeSet::new() }
+        Self { postman, tasks: JoinSet::new(), under_way: BTreeMap::new() }
     }
 
     /// Begins attempts at committed messages that are due.
@@ -35,13 +36,12 @@ impl Attempts {
             if self.tasks.len() >= MAX_CONCURRENT_NOTIFICATIONS {
                 return;
             }
-            if self.under_way.insert(message.id.clone()) {
-                let (postman, message) = (Arc::clone(&self.postman), message.clone());
-                self.tasks.spawn(async move {
-                    let attempt = postman.send(&message).await;
-                    (message.id, attempt)
-                });
-            }
+            let Entry::Vacant(place) = self.under_way.entry(message.id.clone()) else { continue };
+            let (postman, message) = (Arc::clone(&self.postman), message.clone());
+            place.insert(self.tasks.spawn(async move {
+                let attempt = postman.send(&message).await;
+                (message.id, attempt)
+            }));
         }
     }
 
@@ -61,6 +61,14 @@ impl Attempts {
             }
         }
         ended
+    }
+
+    /// Waits until all attempts under way have an end, which [`Self::ended`] then tells of.
+    #[cfg(test)]
+    pub(super) async fn rest(&self) {
+        while !self.under_way.values().all(AbortHandle::is_finished) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
     }
 
     /// Whether nothing is under way.

@@ -51,11 +51,11 @@ pub struct Config {
 
 /// The outside world.
 #[derive(Debug, Clone)]
-pub(super) struct World {
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) entropy: Arc<dyn Entropy>,
-    pub(super) backoff: Backoff,
-    pub(super) lease: Duration,
+pub(crate) struct World {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) backoff: Backoff,
+    pub(crate) lease: Duration,
 }
 
 /// Where the pipeline stands.

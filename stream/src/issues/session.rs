@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use issues::decision::Decided;
 use issues::monitor::Evaluation;
-use issues::outbox::Fate;
+use issues::outbox::{Attempt, Fate};
 use issues::tracker::{Change, Tracker};
 use schemas::limits::{MAX_ISSUE_UNIT_RECORDS, MAX_QUIET_RECORDS, MAX_QUIET_SECONDS};
 use schemas::publish::ISSUES_PIPELINE;
@@ -24,6 +24,7 @@ use crate::commit_log::record::{
     Body, Claim, ClaimedPartition, Commit, Decision, Operator, StateRef, Unit, UnitPartition,
 };
 use crate::files::FileWriter;
+use crate::mutant::{Mutant, planted};
 use crate::operator::DECIDE;
 use crate::table::delta::{PublishedTable, TableError};
 use crate::table::publication::Publication;
@@ -47,7 +48,7 @@ impl From<TableError> for Error {
 
 /// What a step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Nothing was there.
     Idle,
     /// A record was written.
@@ -66,13 +67,13 @@ struct Position {
 }
 
 /// One claim's work.
-pub(super) struct Session {
+pub(crate) struct Session {
     owner: String,
     live: CommitLog,
     own: CommitLog,
     tables: BTreeMap<Table, PublishedTable>,
     unpublished: BTreeMap<Table, Vec<Publication>>,
-    pub(super) tracker: Tracker,
+    pub(crate) tracker: Tracker,
     state: Option<StateRef>,
     position: Position,
     /// Records of the first pipeline not yet taken in.
@@ -101,7 +102,7 @@ struct Found {
 
 impl Session {
     /// Opens tables and logs, claims, and reads the state.
-    pub(super) async fn open(world: &World, config: &Config) -> Result<Self, Error> {
+    pub(crate) async fn open(world: &World, config: &Config) -> Result<Self, Error> {
         let tables = open_tables(world, config).await?;
         let cursors = tables.iter().map(|(table, open)| (*table, open.cursor())).collect();
         let newest = what_is_left(world, config, ISSUES_PIPELINE, |_| true).await?.0;
@@ -214,12 +215,12 @@ impl Session {
     }
 
     /// The next step commits what was seen, however little it is.
-    pub(super) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.committed_at = None;
     }
 
     /// Takes in what is there, and commits it. `now` is the wall clock, microseconds.
-    pub(super) async fn step(
+    pub(crate) async fn step(
         &mut self,
         now: i64,
         evaluations: &[Evaluation],
@@ -230,7 +231,10 @@ impl Session {
         }
         self.queue.extend(self.live.catch_up().await?);
         let mut found = Found::default();
-        for (id, attempt) in self.attempts.ended() {
+        for (id, mut attempt) in self.attempts.ended() {
+            if planted(Mutant::FailureIsSent) {
+                attempt = Attempt::Sent(200);
+            }
             found.fates.extend(self.tracker.outbox.tried(&id, &attempt, now));
         }
         self.take_in(&mut found).await?;
@@ -380,7 +384,7 @@ impl Session {
     }
 
     /// Records of the first pipeline not taken in yet.
-    pub(super) fn lag(&self) -> u64 {
+    pub(crate) fn lag(&self) -> u64 {
         self.live.head().next_seq.saturating_sub(self.seen)
     }
 
@@ -389,8 +393,14 @@ impl Session {
         self.attempts.is_idle()
     }
 
+    /// Waits until what is being sent has an end.
+    #[cfg(test)]
+    pub(crate) async fn rest(&self) {
+        self.attempts.rest().await;
+    }
+
     /// Records whose errors are not counted.
-    pub(super) fn missed(&self) -> u64 {
+    pub(crate) fn missed(&self) -> u64 {
         self.missed
     }
 

@@ -28,11 +28,11 @@ impl Chance {
         self.bits() % limit.max(1)
     }
 
-    /// Which writes of one life go wrong, and how.
-    pub(crate) fn faults(&mut self) -> Vec<Rule> {
+    /// Which of so many writes of one life go wrong, and how.
+    pub(crate) fn faults(&mut self, writes: u64) -> Vec<Rule> {
         let mut rules = Vec::new();
         for _ in 0..self.below(6) {
-            let write = self.below(25);
+            let write = self.below(writes);
             rules.push(match self.below(12) {
                 0 | 1 => Rule::FailBefore(write),
                 2 | 3 => Rule::FailAfter(write),
@@ -41,13 +41,13 @@ impl Chance {
                 5 => Rule::Delay(write, u64::MAX),
                 6 => Rule::Delay(write, write + 1 + self.below(3)),
                 7 => Rule::Full(write, 1 + self.below(4)),
-                8 => Rule::FailRead(self.below(60)),
-                _ => Rule::StaleList(self.below(12), 1 + self.below(3) as usize),
+                8 => Rule::FailRead(self.below(writes * 12 / 5)),
+                _ => Rule::StaleList(self.below(writes / 2), 1 + self.below(3) as usize),
             });
         }
         match self.below(6) {
-            0 => rules.push(Rule::DieAt(self.below(30))),
-            1 => rules.push(Rule::DieAfter(self.below(30))),
+            0 => rules.push(Rule::DieAt(self.below(writes * 6 / 5))),
+            1 => rules.push(Rule::DieAfter(self.below(writes * 6 / 5))),
             2 => rules.push(Rule::Precondition),
             3 if self.below(3) == 0 => rules.push(Rule::IgnoreCreate),
             _ => {}

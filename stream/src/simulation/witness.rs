@@ -7,9 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use futures::TryStreamExt as _;
-use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore as _, ObjectStoreExt as _};
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use crate::commit_log::Layout;
 use crate::commit_log::head::Head;
@@ -73,7 +72,7 @@ impl Witness {
     }
 
     /// I6: reads what has come. A record that was there stays as it was, or is collected.
-    pub(super) async fn look(&mut self, store: &InMemory, layout: &Layout) {
+    pub(super) async fn look(&mut self, store: &dyn ObjectStore, layout: &Layout) {
         let keys: Vec<Path> = store
             .list(Some(&layout.records()))
             .map_ok(|meta| meta.location)

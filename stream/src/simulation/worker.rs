@@ -7,7 +7,7 @@ use object_store::ObjectStore;
 use schemas::table::Table;
 
 use super::oracle::Range;
-use super::{PARTITIONS, World};
+use super::{PARTITIONS, WRITES, World};
 use crate::commit_log::Layout;
 use crate::commit_log::head::Head;
 use crate::commit_log::head::tests::topic_partition;
@@ -47,7 +47,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Recovers, as a process that starts does; says why the store did not let it.
     pub(super) async fn start(world: &mut World, faulty: bool) -> Result<Self, String> {
-        let rules: Vec<Rule> = if faulty { world.chance.faults() } else { Vec::new() };
+        let rules: Vec<Rule> = if faulty { world.chance.faults(WRITES) } else { Vec::new() };
         let store = Arc::new(FaultStore::new(world.store.clone(), rules));
         world.stores.push(store.clone());
         let shared: Arc<dyn ObjectStore> = store;

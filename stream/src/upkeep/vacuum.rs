@@ -11,6 +11,7 @@ use schemas::table::Table;
 use super::plan::{self, StoredFile};
 use crate::commit_log::log::Entry;
 use crate::crash_point::{CrashPoint, pass};
+use crate::mutant::{Mutant, planted};
 use crate::table::delta::{PublishedTable, TableError};
 
 /// Paths of `table` that must stay: the version last read, what is in `unpublished` records, and
@@ -22,6 +23,7 @@ pub(super) async fn referenced(
 ) -> Result<BTreeSet<String>, TableError> {
     let mut referenced: BTreeSet<String> = table.files()?.into_iter().collect();
     let is_new = |entry: &&Entry| table.cursor().is_none_or(|cursor| cursor < entry.record.seq);
+    let unpublished = if planted(Mutant::UnpublishedIsGarbage) { &[] } else { unpublished };
     for entry in unpublished.iter().filter(is_new) {
         let adds = entry.folded.adds(&entry.record).filter(|add| add.table == table.table());
         referenced.extend(adds.map(|add| add.path.clone()));
@@ -33,7 +35,7 @@ pub(super) async fn referenced(
 }
 
 /// What storage holds below the table.
-pub(super) async fn stored(
+pub(crate) async fn stored(
     store: &dyn ObjectStore,
     table: Table,
 ) -> Result<Vec<StoredFile>, StoreError> {
