@@ -27,8 +27,8 @@ test: ## Everything that must hold: unit, property and integration tests, then r
 	scripts/with-real-kafka.sh $(CARGO) test --workspace
 	TIDEMILL_BIN="$$CARGO_TARGET_DIR/debug/tidemill" scripts/with-real-kafka.sh tests/clients/run.sh
 
-prove: ## Long: 2,000 schedules, 200 power cuts, 1,000 kills, storms; prints counts [TIDEMILL_SEEDS, _CUTS, _KILLS, _CYCLES, _ROUNDS=n]
-	TIDEMILL_SEEDS=$${TIDEMILL_SEEDS:-2000} $(CARGO) test --workspace --lib -- --nocapture simulation
+prove: ## Long: 2,000 schedules, 200 of rows, 200 power cuts, 1,000 kills, storms; prints counts [TIDEMILL_SEEDS, _ROW_SEEDS, _CUTS, _KILLS, _CYCLES, _ROUNDS=n]
+	TIDEMILL_SEEDS=$${TIDEMILL_SEEDS:-2000} TIDEMILL_ROW_SEEDS=$${TIDEMILL_ROW_SEEDS:-200} $(CARGO) test --workspace --lib -- --nocapture simulation
 	TIDEMILL_CUTS=$${TIDEMILL_CUTS:-200} $(CARGO) test --workspace --lib -- --nocapture power
 	TIDEMILL_SEEDS=$${TIDEMILL_STORMS:-40} $(CARGO) test --workspace --lib -- --nocapture storm
 	TIDEMILL_KILLS=$${TIDEMILL_KILLS:-1000} $(CARGO) test --test it -- --nocapture kills

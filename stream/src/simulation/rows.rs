@@ -307,8 +307,8 @@ async fn step_of_clerk(world: &mut World, mut clerk: Clerk) -> Option<Clerk> {
 async fn delete(world: &mut World, worker: &mut Worker) -> bool {
     // No request is on its way for as long as a file that nobody names is kept.
     world.land().await;
+    let publish = world.chance.below(2) == 0;
     for _ in 0..2 {
-        let publish = world.chance.below(2) == 0;
         match worker.upkeep(publish, Some(SETTLE)).await {
             Some(gone) => world.tally.gone(&gone),
             None => return false,
@@ -331,6 +331,14 @@ async fn week(world: &mut World, cast: &mut Cast) {
         *slot = Some(clerk);
         world.clock.pass(HORIZON + SETTLE);
         world.tally.weeks += 1;
+    }
+    // What was committed before may be in no table yet.
+    let slot = cast.workers.iter_mut().find(|slot| slot.is_some());
+    if let Some(slot) = slot.filter(|_| world.chance.below(2) == 0)
+        && let Some(mut worker) = slot.take()
+        && delete(world, &mut worker).await
+    {
+        *slot = Some(worker);
     }
 }
 
@@ -393,7 +401,8 @@ async fn work_off(world: &mut World) -> Result<Clerk, String> {
         return Err("the last clerk can not finish".to_owned());
     }
     world.clock.pass(HORIZON + SETTLE);
-    for publish in [true, true, false] {
+    // What is put together in the second round leaves files that are garbage in the fourth and go in the fifth.
+    for publish in [true, true, false, false, false] {
         let went = worker.upkeep(publish, Some(SETTLE)).await;
         let of_issues = clerk.upkeep(Some(SETTLE)).await;
         if !clerk.catch_up(world).await {
