@@ -14,7 +14,7 @@
 //! every range. The commit log is not read: it is what made the tables, so it can not vouch for them.
 //!
 //! Memory is bounded: the ledger is read as a sorted stream, and its ranges are compared with the tables in
-//! pieces of at most [`MAX_AUDIT_ROWS`] expected rows.
+//! pieces of at most [`MAX_AUDIT_ROWS`] expected rows of at most [`MAX_AUDIT_PARTITIONS`] partitions.
 
 pub(crate) mod ask;
 pub mod range;

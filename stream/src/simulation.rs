@@ -299,16 +299,41 @@ async fn work_off(world: &mut World) -> Result<Worker, String> {
 }
 
 /// One thread in all, so that a seed is one schedule and a planted bug stays on it.
-fn simulate(seed: u64, mutant: Option<Mutant>) -> Result<Tally, Wrong> {
+fn simulate(
+    mutant: Option<Mutant>,
+    schedule: impl Future<Output = Result<Tally, Wrong>>,
+) -> Result<Tally, Wrong> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .expect("a runtime");
     plant(mutant);
-    let outcome = runtime.block_on(run(seed));
+    let outcome = runtime.block_on(schedule);
     plant(None);
     outcome
+}
+
+/// Plants these bugs, one after the other, each until one of its schedules notices it; the checks that noticed any.
+fn notice(
+    mutants: &[Mutant],
+    seeds: impl Iterator<Item = u64> + Clone,
+    run: impl AsyncFn(u64) -> Result<Tally, Wrong>,
+) -> BTreeSet<&'static str> {
+    let (mut missed, mut noticed) = (Vec::new(), BTreeSet::new());
+    for mutant in mutants.iter().copied() {
+        let wrong = seeds.clone().find_map(|seed| {
+            let wrong = simulate(Some(mutant), run(seed)).err()?;
+            println!("{mutant:?}: noticed by seed {seed}: {wrong:?}");
+            Some(wrong)
+        });
+        match wrong {
+            Some(wrong) => noticed.extend(wrong.into_keys()),
+            None => missed.push(mutant),
+        }
+    }
+    assert!(missed.is_empty(), "not noticed within {} schedules: {missed:?}", seeds.count());
+    noticed
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -328,7 +353,7 @@ fn seeds_of(kept: &str, variable: &str, usual: u64) -> Vec<u64> {
 fn every_offset_is_in_the_table_once_whatever_fails() {
     let (seeds, mut tally) = (seeds_of(KEPT, "TIDEMILL_SEEDS", SEEDS), Tally::default());
     for seed in &seeds {
-        match simulate(*seed, None) {
+        match simulate(None, run(*seed)) {
             Ok(seen) => tally.add(&seen),
             Err(wrong) => panic!(
                 "{wrong:#?}\nTIDEMILL_SEED={seed} cargo test --workspace --lib simulation; keep the seed in simulation/seeds.txt"
@@ -351,27 +376,14 @@ fn every_offset_is_in_the_table_once_whatever_fails() {
 
 #[test]
 fn every_planted_bug_is_noticed() {
-    let (mut missed, mut noticed) = (Vec::new(), BTreeSet::new());
-    for mutant in Mutant::PROTOCOL {
-        match SHARP
-            .into_iter()
-            .chain(0..SEEDS_PER_MUTANT)
-            .find_map(|seed| Some((seed, simulate(seed, Some(mutant)).err()?)))
-        {
-            Some((seed, wrong)) => {
-                println!("{mutant:?}: noticed by seed {seed}: {wrong:?}");
-                noticed.extend(wrong.into_keys());
-            }
-            None => missed.push(mutant),
-        }
-    }
-    assert!(missed.is_empty(), "not noticed within {SEEDS_PER_MUTANT} schedules: {missed:?}");
+    let seeds = SHARP.into_iter().chain(0..SEEDS_PER_MUTANT);
+    let noticed = notice(&Mutant::PROTOCOL, seeds, run);
     let checks = BTreeSet::from(["I1", "I2", "I6", "I7", "I10", "fsck"]);
     assert_eq!(noticed, checks, "the checks that noticed anything");
 }
 
 #[test]
 fn a_seed_is_one_schedule() {
-    let once = simulate(7, None);
-    assert_eq!(once, simulate(7, None));
+    let once = simulate(None, run(7));
+    assert_eq!(once, simulate(None, run(7)));
 }

@@ -132,20 +132,11 @@ impl Worker {
     async fn claim_these(&mut self, wanted: &[i32]) -> bool {
         let (owner, id) = (self.owner.clone(), self.table.id().to_owned());
         let make = |head: &Head| {
-            let partition = |number: &i32| {
-                let partition = topic_partition(*number);
-                let known = head.partitions.get(&partition);
-                ClaimedPartition {
-                    generation: known.map_or(1, |known| known.generation + 1),
-                    start_offset: known.map_or(0, |known| known.next_offset),
-                    partition,
-                }
-            };
             Body::Claim(Claim {
                 owner: owner.clone(),
                 cluster_id: None,
                 tables: BTreeMap::from([(Table::Logs, id.clone())]),
-                partitions: wanted.iter().map(partition).collect(),
+                partitions: wanted.iter().map(|number| claimed(head, *number)).collect(),
                 group: None,
             })
         };
@@ -275,6 +266,17 @@ impl Worker {
             // Others' records may have been folded on the way: this life has not published them.
             Err(_) => false,
         }
+    }
+}
+
+/// A partition as the next claim of it names it.
+pub(super) fn claimed(head: &Head, number: i32) -> ClaimedPartition {
+    let partition = topic_partition(number);
+    let known = head.partitions.get(&partition);
+    ClaimedPartition {
+        generation: known.map_or(1, |known| known.generation + 1),
+        start_offset: known.map_or(0, |known| known.next_offset),
+        partition,
     }
 }
 

@@ -13,11 +13,12 @@ use schemas::topic::{Format, Signal};
 use tokio_util::sync::CancellationToken;
 
 use super::super::chance::SeededEntropy;
+use super::super::worker::claimed;
 use super::{Gone, World, death};
 use crate::commit_log::head::Head;
 use crate::commit_log::log::{CommitLog, Entry, TEST_BACKOFF};
 use crate::commit_log::probe::{self, ProbeError};
-use crate::commit_log::record::{self, Body, Claim, ClaimedPartition, Commit, UnitPartition};
+use crate::commit_log::record::{self, Body, Claim, Commit, UnitPartition};
 use crate::commit_log::{Layout, snapshot};
 use crate::fault_store::FaultStore;
 use crate::files::FileWriter;
@@ -139,20 +140,11 @@ impl Worker {
         let ids: BTreeMap<Table, String> =
             self.tables.iter().map(|(table, open)| (*table, open.id().to_owned())).collect();
         let make = |head: &Head| {
-            let partition = |number: &i32| {
-                let partition = fixture::partition(*number);
-                let known = head.partitions.get(&partition);
-                ClaimedPartition {
-                    generation: known.map_or(1, |known| known.generation + 1),
-                    start_offset: known.map_or(0, |known| known.next_offset),
-                    partition,
-                }
-            };
             Body::Claim(Claim {
                 owner: owner.clone(),
                 cluster_id: None,
                 tables: ids.clone(),
-                partitions: wanted.iter().map(partition).collect(),
+                partitions: wanted.iter().map(|number| claimed(head, *number)).collect(),
                 group: None,
             })
         };
