@@ -3,7 +3,8 @@
 # Arguments go to pytest: `run.sh -k kill -x`. The last line is pytest's summary.
 #   TIDEMILL_DATA    real telemetry; default ../shared/data beside the checkout, skipped where missing
 #   TIDEMILL_KILLS   how many times test_kill.py kills the engine; default 5
-#   TIDEMILL_RATE    records a second that test_kill.py (default 1000), test_audit.py, test_workers.py and test_broker.py (300) write
+#   TIDEMILL_RATE    records a second that test_kill.py (default 1000), test_audit.py, test_s3_faults.py, test_workers.py
+#                    and test_broker.py (300) write
 #   TIDEMILL_ROUNDS  how many times test_workers.py disturbs a worker; default 3
 #   TIDEMILL_BROKER_ENDS  how many times test_broker.py ends its broker; default 2
 #   TIDEMILL_SEED    seed of its random moments; printed by a failed run

@@ -1,4 +1,4 @@
-"""The whole engine on S3-compatible stores: moto and SeaweedFS, unmodified servers that check conditional writes.
+"""The whole engine on S3-compatible stores that check conditional writes: SeaweedFS, and moto's server.
 
 Requests are signed by real S3 clients on both sides. A proxy that leaves `If-None-Match` out makes it the one store
 the engine must refuse: one that overwrites what is there. S3Proxy on a directory is another: it looks and writes in two steps.
@@ -21,6 +21,7 @@ from faulty_proxy import Proxy
 from fleet import until
 
 BUCKET = "telemetry"
+MOTO = pathlib.Path(__file__).with_name("moto_server.py")
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")) / "tidemill"
 SEAWEEDFS = pathlib.Path(os.environ.get("TIDEMILL_CACHE", CACHE)) / "seaweedfs" / "weed"
 
@@ -29,7 +30,7 @@ SEAWEEDFS = pathlib.Path(os.environ.get("TIDEMILL_CACHE", CACHE)) / "seaweedfs" 
 def moto(tmp_path_factory):
     """moto's server with one bucket; gives its URL. It does not look at signatures."""
     (port,) = free_ports(1)
-    run = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    run = [sys.executable, str(MOTO), str(port)]
     log = tmp_path_factory.mktemp("moto") / "log"
     with server(run, log) as process:
         yield bucket_at(f"http://127.0.0.1:{port}", process, log)

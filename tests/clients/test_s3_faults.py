@@ -14,17 +14,19 @@ import pytest
 from engine import START_DEADLINE, Engine, binary, free_ports, request
 from faulty_proxy import Proxy
 from test_kill import KafkaWriter, rows_of_kafka
-from test_s3 import BUCKET, options
+from test_s3 import BUCKET, MOTO, options
 
 SEED = int(os.environ.get("TIDEMILL_SEED", str(random.randrange(1 << 32))))
 #: Kills; more for a proof.
 KILLS = int(os.environ.get("TIDEMILL_KILLS", "3"))
+#: Records a second: the faults are what takes time here.
+RATE = int(os.environ.get("TIDEMILL_RATE", "300"))
 
 
 @pytest.fixture
 def upstream():
     (port,) = free_ports(1)
-    run = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    run = [sys.executable, str(MOTO), str(port)]
     process = subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -50,7 +52,7 @@ def test_every_record_exactly_once_on_a_store_that_fails(upstream):
     own = Engine(storage={"url": f"s3://{BUCKET}/faults", "options": options(proxy.url) | {"timeout": "3s"}}, epoch="500ms")
     try:
         own.start(deadline=180)
-        writer = KafkaWriter(own.kafka)
+        writer = KafkaWriter(own.kafka, rate=RATE)
         writer.start()
         for _ in range(KILLS):
             time.sleep(chance.uniform(1, 4))
