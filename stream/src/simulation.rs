@@ -10,7 +10,7 @@
 //!
 //! `TIDEMILL_SEEDS=n` runs more schedules, `TIDEMILL_SEED=s` runs one; a failure prints that line.
 //! Seeds that once failed are in `simulation/seeds.txt` and run first. Every bug of
-//! [`crate::mutant`] must be noticed.
+//! the protocol in [`crate::mutant`] must be noticed. [`rows`] is the same with messages, rows and the second pipeline.
 
 pub(crate) mod chance;
 mod oracle;

@@ -207,6 +207,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn all_keys_are_raced_for_at_once() {
+        let store = FaultStore::new(Arc::new(InMemory::new()), Vec::new());
+        let (layout, entropy) = (Layout::new("live"), crate::clock::System::shared());
+        store.pause();
+        let all_there = async {
+            while store.held_back() < (RACES * RACERS) as u64 {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+            store.resume();
+        };
+        let both = futures::future::join(race(&store, &layout, entropy.as_ref()), all_there);
+        let deadline = std::time::Duration::from_secs(30);
+        let (raced, ()) =
+            tokio::time::timeout(deadline, both).await.expect("one key waits for another");
+        raced.expect("one winner each");
+    }
+
+    #[tokio::test]
     async fn a_dead_store_is_refused_with_its_reason() {
         let error = run(vec![Rule::DieAt(0)]).await.expect_err("refused");
         assert!(error.to_string().contains("cannot be written"), "{error}");

@@ -22,6 +22,7 @@ pub trait Postman: fmt::Debug + Send + Sync {
 pub(super) struct Attempts {
     postman: Arc<dyn Postman>,
     tasks: JoinSet<(String, Attempt)>,
+    /// By message. The handle says whether an attempt has ended before anybody asks, which tests wait for.
     under_way: BTreeMap<String, AbortHandle>,
 }
 

@@ -201,9 +201,9 @@ pub(super) async fn no_garbage_is_left(store: &Arc<dyn ObjectStore>) -> Result<(
             inspected.map(|found| found.files.into_keys().collect()).unwrap_or_default();
         let stored = crate::upkeep::vacuum::stored(store.as_ref(), table).await;
         let stored = stored.map_err(|error| error.to_string())?;
-        let is_garbage = |path: &String| path.ends_with(".parquet") && !path.starts_with("_delta");
+        let is_data = |path: &String| path.ends_with(".parquet") && !path.starts_with("_delta");
         let stored: Vec<String> =
-            stored.into_iter().map(|file| file.path).filter(is_garbage).collect();
+            stored.into_iter().map(|file| file.path).filter(is_data).collect();
         if let Some(left) = stored.iter().find(|path| !named.contains(path)) {
             return Err(format!("{}: nothing names {left}, and it is there", table.name()));
         }
